@@ -1,0 +1,73 @@
+"""`phdnet-tf dataset`: what a folder of images and landmarks holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from phdnet_tf.config import VIEWS
+
+if TYPE_CHECKING:
+    from phdnet_tf.datasets.aspire_folder import Inspection
+
+
+@click.group()
+def dataset() -> None:
+    """Look at a data set."""
+
+
+@dataset.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--view", type=click.Choice(list(VIEWS)), help="Expect the landmarks of this view."
+)
+def check(folder: Path, view: str | None) -> None:
+    """List every problem of FOLDER, an ASPIRE-style data set, in one pass.
+
+    FOLDER holds landmarks.csv, with the columns subject, image, <landmark>_x,
+    <landmark>_y, and the DICOM files that it names. The exit code is 1 if there is an
+    error; warnings alone leave it at 0.
+    """
+    from phdnet_tf.datasets.aspire_folder import inspect
+
+    inspection = inspect(folder, view)
+    for problem in inspection.problems:
+        click.echo(f"{problem.severity}: {problem}")
+    click.echo(_summary(inspection))
+    if any(problem.severity == "error" for problem in inspection.problems):
+        raise click.exceptions.Exit(1)
+
+
+def _summary(inspection: Inspection) -> str:
+    from phdnet_tf.datasets.aspire_folder import assign_folds
+
+    table, images = inspection.table, inspection.images
+    subjects = {row.subject for row in table.rows}
+    severities = [problem.severity for problem in inspection.problems]
+    parts = [
+        ", ".join(_count(severities.count(s), s) for s in ("error", "warning")),
+        f"{_count(len(images), 'image')} of {_count(len(subjects), 'subject')}",
+        f"landmarks {', '.join(table.landmarks) or 'none'}",
+    ]
+    if images:
+        heights = [facts.height for facts in images.values()]
+        widths = [facts.width for facts in images.values()]
+        spacings = [s for facts in images.values() for s in facts.pixel_spacing]
+        hashes = {name: facts.content_hash for name, facts in images.items()}
+        folds = assign_folds(table, hashes)
+        sizes = [0] * (max(folds.values()) + 1)
+        for row in table.rows:
+            sizes[folds[row.subject]] += 1
+        parts += [
+            f"{min(heights)} to {max(heights)} rows",
+            f"{min(widths)} to {max(widths)} columns",
+            f"pixel spacing {min(spacings):g} to {max(spacings):g} mm",
+            f"folds of {', '.join(map(str, sizes))} images",
+        ]
+    return "; ".join(parts) + "."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

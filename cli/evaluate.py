@@ -1,0 +1,137 @@
+"""`phdnet-tf evaluate`: how good a model is on annotated images."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phdnet_tf.cli import options
+from phdnet_tf.config import FOLDS
+
+if TYPE_CHECKING:
+    from phdnet_tf.evaluation import Predictions
+
+
+@click.command()
+@options.view
+@options.data
+@options.model
+@options.models
+@click.option(
+    "--fold",
+    "folds",
+    type=options.FOLD,
+    multiple=True,
+    help="Fold to evaluate on; repeat for more. Default: the fold that training on "
+    "these data left untouched, or all.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for evaluation.json, predictions.csv and error_curve.png.",
+)
+def evaluate(
+    view: str | None,
+    data: Path | None,
+    model: Path | None,
+    models: Path,
+    folds: tuple[int, ...],
+    output: Path | None,
+) -> None:
+    """Compare a model's predictions to annotated landmarks, in mm."""
+    path = options.find_model(model, models, view)
+    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.cli.table import report_table
+    from phdnet_tf.evaluation import predict_examples, report
+    from phdnet_tf.serving import load_description, load_signatures, resolve_version
+
+    with options.plain_errors():
+        version = resolve_version(path)
+        description = load_description(version)
+        if view not in (None, description["view"]):
+            raise click.UsageError(
+                f"{version} is a model of {description['view']}, not of {view}."
+            )
+        source = open_source(data, description["view"])
+        chosen = _choose_folds(folds, description, source.fingerprint)
+        landmarks = tuple(description["landmarks"])
+        examples = source.examples(chosen, landmarks)
+        signatures = load_signatures(version)
+        predictions = predict_examples(
+            signatures["serving_default"],
+            signatures["explain"],
+            examples.as_numpy_iterator(),
+        )
+        result = {
+            "model": f"{version.resolve().parent.name}/{version.resolve().name}",
+            "data": source.name,
+            "folds": chosen,
+            **report(predictions, landmarks),
+        }
+        click.echo(f"{version} on {source.name}, folds {', '.join(map(str, chosen))}:")
+        click.echo(report_table(result))
+        if output:
+            _write(output, result, predictions, landmarks)
+            click.echo(f"\nWritten to {output}")
+
+
+def _choose_folds(
+    folds: tuple[int, ...], description: dict[str, Any], fingerprint: str
+) -> list[int]:
+    seen = description["data"]
+    same_data = seen["fingerprint"] == fingerprint
+    chosen = sorted(set(folds))
+    if not chosen:
+        chosen = (same_data and seen["test_folds"]) or list(range(FOLDS))
+    learnt = set(chosen) & {*seen["training_folds"], *seen["validation_folds"]}
+    if same_data and learnt:
+        click.echo(
+            f"Caution: the model was trained or validated on folds "
+            f"{', '.join(map(str, sorted(learnt)))} of these data. Its errors on them "
+            "flatter it; train with --test-fold to keep a fold aside.",
+            err=True,
+        )
+    return chosen
+
+
+def _write(
+    output: Path,
+    result: dict[str, Any],
+    predictions: Predictions,
+    landmarks: tuple[str, ...],
+) -> None:
+    from phdnet_tf.plots import save_error_curves
+
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
+    high = predictions.high_confidence
+    save_error_curves(
+        output / "error_curve.png",
+        {
+            "all": predictions.errors,
+            "high confidence": predictions.errors[high],
+            "low confidence": predictions.errors[~high],
+        },
+        f"{result['model']} on {result['data']}",
+    )
+    columns = "subject image landmark x y true_x true_y error_mm confidence".split()
+    with (output / "predictions.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*columns, "high_confidence"])
+        for i, image in enumerate(predictions.images):
+            for j, name in enumerate(landmarks):
+                numbers = (
+                    *predictions.points[i, j],
+                    *predictions.truth[i, j],
+                    predictions.errors[i, j],
+                    predictions.confidence[i, j],
+                )
+                writer.writerow(
+                    [predictions.subjects[i], image, name]
+                    + [f"{number:.4f}" for number in numbers]
+                    + [int(high[i, j])]
+                )

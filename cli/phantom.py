@@ -1,0 +1,27 @@
+"""`phdnet-tf phantom`: draw the embedded default data."""
+
+from pathlib import Path
+
+import click
+
+from phdnet_tf.cli import options
+from phdnet_tf.config import VIEWS
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--view", type=click.Choice(list(VIEWS)), required=True)
+@click.option("--subjects", type=click.IntRange(min=1), default=64, show_default=True)
+@options.seed
+def phantom(folder: Path, view: str, subjects: int, seed: int) -> None:
+    """Draw an ASPIRE-style FOLDER of cardiac MR with exact landmarks.
+
+    The same seed gives the same bytes, and the first subjects are the same however many
+    are drawn.
+    """
+    from phdnet_tf.cli.progress import counting
+    from phdnet_tf.phantom import write_folder
+
+    with options.plain_errors(), counting("phantoms", subjects) as advance:
+        write_folder(folder, view, subjects, seed, on_subject=advance)
+    click.echo(f"{folder}: {subjects} {view} phantoms, seed {seed}.")

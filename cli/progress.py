@@ -1,0 +1,95 @@
+"""Progress bars, on standard error, so that results can be piped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from phdnet_tf import training
+
+QUIET_SECONDS = 20.0
+"""In a log file, where a bar cannot move: most time between two lines."""
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar for a known number of things.
+
+    Args:
+        what: Name of the things.
+        total: Their number.
+
+    Yields:
+        A function to call after each.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def training_display() -> Iterator[Callable[[training.Progress], None]]:
+    """A line that tells how training goes, and one that stays for every better model.
+
+    On a terminal the line moves; in a log file it is repeated now and then.
+
+    Yields:
+        A function to give every `training.Progress` to.
+    """
+    console = Console(stderr=True, highlight=False)
+    columns = (BarColumn(bar_width=20), TextColumn("{task.description}"))
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("starting", total=None)
+        told = time.monotonic()
+        losses = ""
+
+        def show(now: training.Progress) -> None:
+            nonlocal told, losses
+            spent = now.seconds
+            left = now.seconds_left
+            whole = None if left is None else spent + left
+            line = f"epoch {now.epoch}, step {now.step}/{now.steps}"
+            line += f"  {_clock(spent)} spent, "
+            line += "" if left is None else f"at most {_clock(left)} left"
+            bar.update(task, description=line, completed=spent, total=whole)
+            if now.losses:
+                losses = (
+                    f"loss {now.losses['loss']:.4f} (heatmap "
+                    f"{now.losses['heatmap_loss']:.4f} + displacement "
+                    f"{now.losses['displacement_loss']:.4f})  validation "
+                    f"{now.losses['val_loss']:.4f}"
+                )
+            better = now.losses is not None and now.best_epoch == now.epoch
+            due = now.losses and time.monotonic() - told > QUIET_SECONDS
+            if better or (due and not console.is_terminal):
+                told = time.monotonic()
+                mark = "  best so far" if better else f"  best: epoch {now.best_epoch}"
+                text = f"epoch {now.epoch:3d}  {losses}{mark}"
+                if not console.is_terminal and left is not None:
+                    text += f"  {_clock(spent)} spent, at most {_clock(left)} left"
+                console.print(text, soft_wrap=True)
+
+        yield show
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    )

@@ -1,0 +1,240 @@
+"""`phdnet-tf train`: from annotated images to a published model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phdnet_tf.cli import options
+from phdnet_tf.config import FOLDS, MAPPINGS, STRATEGIES, VIEWS
+
+if TYPE_CHECKING:
+    from phdnet_tf.cli.data import Source
+    from phdnet_tf.run import Published
+
+
+@click.command()
+@click.option("--view", type=click.Choice(list(VIEWS)), required=True)
+@options.data
+@options.models
+@click.option(
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of all runs: learning curves and checkpoints.",
+)
+@click.option("--name", help="Name of the run. Default: the time of its start.")
+@click.option(
+    "--validation-fold",
+    type=options.FOLD,
+    default=0,
+    show_default=True,
+    help="Fold that chooses the best weights and the confidence thresholds.",
+)
+@click.option("--test-fold", type=options.FOLD, help="Fold to leave untouched.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Stop training by then and publish the best model.",
+)
+@click.option(
+    "--landmark",
+    "landmarks",
+    multiple=True,
+    help="Train for this one only; repeat for more. Default: all of the data.",
+)
+@click.option(
+    "--mapping",
+    type=click.Choice(MAPPINGS),
+    default=MAPPINGS[0],
+    show_default=True,
+    help="Heatmap label: the paper's, or its baseline's.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(STRATEGIES),
+    default=STRATEGIES[0],
+    show_default=True,
+    help="How the heads become a coordinate: the paper's way, or its baseline's.",
+)
+@options.seed
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run --name, or the newest of the view, as it was started.",
+)
+@click.pass_context
+def train(
+    context: click.Context,
+    view: str,
+    models: Path,
+    runs: Path,
+    name: str | None,
+    resume: bool,
+    time_limit: float | None,
+    **choices: Any,
+) -> None:
+    """Train a network and publish it as models/phdnet_<view>/<version>.
+
+    Without --data it trains on drawn phantoms. Ctrl-C ends training early and publishes
+    the best model so far; a run that was killed goes on with --resume.
+    """
+    if choices["test_fold"] == choices["validation_fold"]:
+        raise click.UsageError(
+            f"--test-fold and --validation-fold are both {choices['test_fold']}. "
+            "Choose two different folds."
+        )
+    if resume:
+        _refuse_other_choices(context, set(choices))
+    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.cli.progress import training_display
+    from phdnet_tf.run import load_settings, save_settings, train_and_publish
+    from phdnet_tf.training import use_gpu_sparingly
+
+    use_gpu_sparingly()
+    with options.plain_errors():
+        run = _find_run(runs / view, name, resume)
+        if resume:
+            settings = load_settings(run)
+            if settings["published"] and time_limit is None:
+                raise click.ClickException(
+                    f"{run} has ended and its model is {settings['published']}. To "
+                    "train it for longer, give --time-limit a larger value."
+                )
+        else:
+            settings = {**choices, "published": None, "fingerprint": None}
+            settings["data"] = choices["data"] and str(choices["data"].resolve())
+        settings["time_limit"] = time_limit or settings.get("time_limit")
+
+        source = open_source(settings["data"] and Path(settings["data"]), view)
+        if settings["fingerprint"] not in (None, source.fingerprint):
+            raise click.ClickException(
+                f"{settings['data']} has changed since {run} was started. Start a new "
+                "run, without --resume."
+            )
+        settings["fingerprint"] = source.fingerprint
+        settings["landmarks"] = list(settings["landmarks"] or source.landmarks)
+        run.mkdir(parents=True, exist_ok=True)
+        save_settings(run, settings)
+        try:
+            with training_display() as display:
+                published = _train(
+                    train_and_publish, display, view, settings, source, run, models
+                )
+        except KeyboardInterrupt:
+            click.echo(
+                "\nStopped before there was a model to publish. To go on: phdnet-tf train "
+                f"--view {view} --resume",
+                err=True,
+            )
+            raise click.exceptions.Exit(130) from None
+        save_settings(run, {**settings, "published": str(published.version)})
+    _tell(published, run)
+
+
+def _refuse_other_choices(context: click.Context, names: set[str]) -> None:
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names
+        and context.get_parameter_source(parameter.name)
+        == click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(
+            f"--resume goes on as the run was started. Drop {', '.join(given)}."
+        )
+
+
+def _find_run(runs: Path, name: str | None, resume: bool) -> Path:
+    if not resume:
+        run = runs / (name or time.strftime("%Y%m%d-%H%M%S"))
+        if run.exists():
+            raise click.ClickException(
+                f"{run} exists. Choose another --name, or go on with it: --resume."
+            )
+        return run
+    if name:
+        return runs / name
+    started = sorted(runs.glob("*/run.json"), key=lambda file: file.stat().st_mtime)
+    if not started:
+        raise click.ClickException(
+            f"{runs}: no run to resume. Start one without --resume."
+        )
+    return started[-1].parent
+
+
+def _train(
+    train_and_publish: Any,
+    display: Any,
+    view: str,
+    settings: dict[str, Any],
+    source: Source,
+    run: Path,
+    models: Path,
+) -> Published:
+    from phdnet_tf.config import Config, ModelConfig, TrainingConfig
+
+    landmarks = tuple(settings["landmarks"])
+    config = Config(
+        view=view,
+        model=ModelConfig(
+            landmarks, mapping=settings["mapping"], strategy=settings["strategy"]
+        ),
+        training=TrainingConfig(seed=settings["seed"]),
+    )
+    validation = [settings["validation_fold"]]
+    test = [] if settings["test_fold"] is None else [settings["test_fold"]]
+    training = [fold for fold in range(FOLDS) if fold not in validation + test]
+    counts = {
+        "training": source.count(training),
+        "validation": source.count(validation),
+    }
+    click.echo(
+        f"{source.name}: training on {counts['training']} images (folds "
+        f"{', '.join(map(str, training))}), validating on {counts['validation']} (fold "
+        f"{validation[0]}). Run: {run}",
+        err=True,
+    )
+    return train_and_publish(
+        config,
+        source.examples(training, landmarks),
+        source.examples(validation, landmarks),
+        run,
+        models,
+        data={
+            "name": source.name,
+            "fingerprint": source.fingerprint,
+            "training_folds": training,
+            "validation_folds": validation,
+            "test_folds": test,
+            "images": counts,
+        },
+        time_limit=settings["time_limit"] and settings["time_limit"] * 60,
+        on_progress=display,
+    )
+
+
+def _tell(published: Published, run: Path) -> None:
+    from phdnet_tf.cli.table import report_table
+
+    outcome = published.outcome
+    ends = {
+        "epochs": "all epochs were trained",
+        "patience": "the validation loss no longer fell",
+        "time limit": "the time limit was reached",
+        "interrupt": "you stopped it",
+    }
+    click.echo(
+        f"Trained {outcome.epochs} epochs in {outcome.seconds / 60:.1f} min, until "
+        f"{ends[outcome.ended_by]}; the best was epoch {outcome.best_epoch}.\n"
+    )
+    click.echo("Validation fold, on which weights and thresholds were chosen:")
+    click.echo(report_table(published.validation))
+    click.echo(f"\nModel:           {published.version}")
+    click.echo(f"Learning curves: {run / 'log.csv'}, {run / 'tensorboard'}")

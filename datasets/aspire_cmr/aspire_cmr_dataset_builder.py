@@ -1,0 +1,146 @@
+"""TFDS builder of an ASPIRE-style folder: images, pixel spacing and landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from phdnet_tf.config import FOLDS, VIEWS
+from phdnet_tf.datasets import aspire_folder
+from phdnet_tf.dicom import read_image
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Cardiac MR with landmarks, in eight folds by subject.
+
+    The source is TFDS's `manual_dir`. `info.metadata` holds, in a later process too,
+    the names of the `landmarks`, in the order of the feature, and the `fingerprint` of
+    the source. Fewer than eight subjects fill fewer folds; an empty one is no split.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(
+            name=view, description=f"Landmarks: {', '.join(names)}."
+        )
+        for view, names in VIEWS.items()
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """
+    Point manual_dir to an ASPIRE-style folder: landmarks.csv, with the columns subject,
+    image, <landmark>_x, <landmark>_y, ..., and the DICOM files that it names.
+    """
+    # Installed as phdnet_tf.datasets, the folder is not where TFDS looks for it.
+    pkg_dir_path = epath.Path(__file__).parent
+
+    _compared = False
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    # Stored values after the modality LUT, bright = signal.
+                    "image": tfds.features.Tensor(
+                        shape=(None, None), dtype=np.float32, encoding="zlib"
+                    ),
+                    # In mm, DICOM's order (between rows, between columns) = (y, x).
+                    "pixel_spacing": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+                    # (x, y) in pixels, (0, 0) the centre of the first; NaN = absent.
+                    "landmarks": tfds.features.Tensor(
+                        shape=(None, 2), dtype=np.float32
+                    ),
+                    "subject": tfds.features.Text(),
+                    "image_id": tfds.features.Text(),
+                }
+            ),
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def is_prepared(self) -> bool:
+        """Whether the data are there, and this object has compared them to the source.
+
+        `tfds.load` takes data that are prepared as they are, and asks
+        `download_and_prepare` for others; only that function knows the source.
+        """
+        return self._compared and super().is_prepared()
+
+    def download_and_prepare(
+        self,
+        *,
+        download_dir: epath.PathLike | None = None,
+        download_config: tfds.download.DownloadConfig | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Prepares the data, again if the source has changed since the last time.
+
+        Data whose source is gone are taken as they are. The arguments are TFDS's.
+
+        Raises:
+            ValueError: If the source folder has errors; see `aspire_folder.check`.
+        """
+        download_config = download_config or tfds.download.DownloadConfig()
+        if super().is_prepared() and self._is_stale(download_dir, download_config):
+            self.data_path.rmtree()
+        super().download_and_prepare(
+            download_dir=download_dir, download_config=download_config, **kwargs
+        )
+        self._compared = True
+
+    def _is_stale(
+        self,
+        download_dir: epath.PathLike | None,
+        download_config: tfds.download.DownloadConfig,
+    ) -> bool:
+        download_dir = epath.Path(download_dir or self.data_dir_root / "downloads")
+        folder = Path(download_config.manual_dir or download_dir / "manual")
+        if not folder.exists():
+            return False
+        return aspire_folder.fingerprint(folder) != self.info.metadata["fingerprint"]
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        folder = Path(dl_manager.manual_dir)
+        # Taken before reading: a change from here on makes the result stale.
+        fingerprint = aspire_folder.fingerprint(folder)
+        inspection = aspire_folder.inspect(folder, self.builder_config.name)
+        errors = [p for p in inspection.problems if p.severity == "error"]
+        if errors:
+            more = f" ({len(errors) - 1} more errors.)" if len(errors) > 1 else ""
+            raise ValueError(f"{folder}: {errors[0]}{more}")
+
+        table = inspection.table
+        self.info.metadata["landmarks"] = list(table.landmarks)
+        self.info.metadata["fingerprint"] = fingerprint
+        hashes = {name: facts.content_hash for name, facts in inspection.images.items()}
+        folds = aspire_folder.assign_folds(table, hashes)
+        rows: dict[int, list[aspire_folder.Row]] = {fold: [] for fold in range(FOLDS)}
+        for row in table.rows:
+            rows[folds[row.subject]].append(row)
+        return {
+            f"fold_{fold}": self._generate_examples(folder, table, rows[fold])
+            for fold in range(FOLDS)
+            if rows[fold]  # TFDS refuses an empty split
+        }
+
+    def _generate_examples(
+        self, folder: Path, table: aspire_folder.Table, rows: list[aspire_folder.Row]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for row in rows:
+            image = read_image(folder / row.image)
+            points = aspire_folder.points_in_pixels(table, row, *image.pixels.shape)
+            yield (
+                row.image,
+                {
+                    "image": image.pixels,
+                    "pixel_spacing": np.array(image.pixel_spacing, np.float32),
+                    "landmarks": points.astype(np.float32),
+                    "subject": row.subject,
+                    "image_id": row.image,
+                },
+            )

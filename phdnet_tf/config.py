@@ -1,0 +1,182 @@
+"""Everything that can be set, as frozen dataclasses that validate themselves.
+
+A `Config` is built in one place (the command line, or a program), passed whole, and saved
+as JSON beside the weights it made. Functions deep inside take plain arguments.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    "sa": (
+        "superior_rv_insertion",
+        "inferior_rv_insertion",
+        "inferior_rv_lateral_reflection",
+    ),
+    "4ch": ("tricuspid_valve", "mitral_valve", "lv_apex"),
+}
+"""The landmarks of each view, in the paper's order (figures 1b and 1c)."""
+
+FOLDS = 8
+"""Folds of the cross-validation (section 3)."""
+
+MAPPINGS = ("gaussian", "binary")
+STRATEGIES = ("smoothing", "simple")
+
+
+def _require(condition: bool, name: str, expected: str, received: object) -> None:
+    if not condition:
+        raise ValueError(f"{name}: expected {expected}. Received: {received!r}.")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What is located, and how.
+
+    Attributes:
+        landmarks: Names of the L landmarks; one network locates them all. One name is the
+            paper's setting, a network for each landmark.
+        mapping: Heatmap label. "gaussian" is the paper's (section 2.1), "binary" that of
+            its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
+        strategy: How the heads become a coordinate. "smoothing" is candidate smoothing
+            (section 2.2), "simple" the best patch's own displacement, as in the baseline.
+        heatmap_std: Standard deviation of the Gaussian around the landmark, in patches.
+
+    Raises:
+        ValueError: If a value makes no sense.
+    """
+
+    landmarks: tuple[str, ...]
+    mapping: str = "gaussian"
+    strategy: str = "smoothing"
+    heatmap_std: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        _require(
+            0 < len(self.landmarks) == len(set(self.landmarks)),
+            "landmarks",
+            "one or more different names",
+            self.landmarks,
+        )
+        _require(
+            self.mapping in MAPPINGS, "mapping", f"one of {MAPPINGS}", self.mapping
+        )
+        _require(
+            self.strategy in STRATEGIES,
+            "strategy",
+            f"one of {STRATEGIES}",
+            self.strategy,
+        )
+        _require(self.heatmap_std > 0, "heatmap_std", "above 0", self.heatmap_std)
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """How training crops are drawn from an image.
+
+    Attributes:
+        size: Side of the square crop, in canvas pixels (section 3).
+        near_landmark: Share of crops whose centre lies within half a crop of a landmark;
+            the others lie anywhere in the image.
+        rotation: Largest rotation either way, in degrees.
+        scale: Largest relative change of size either way.
+        gain: Largest relative change of brightness either way.
+        gamma: Largest relative change of the exponent of the intensities either way.
+
+    Raises:
+        ValueError: If a value makes no sense.
+    """
+
+    size: int = 128
+    near_landmark: float = 2 / 3
+    rotation: float = 20.0
+    scale: float = 0.15
+    gain: float = 0.15
+    gamma: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        _require(
+            self.size > 0 and self.size % 8 == 0,
+            "size",
+            "a multiple of the patch size, 8",
+            self.size,
+        )
+        for name in ("near_landmark", "scale", "gain", "gamma"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, name, "between 0 and 1", value)
+        _require(0 <= self.rotation <= 180, "rotation", "0 to 180", self.rotation)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long and how fast to train. The defaults are the paper's (section 3).
+
+    Attributes:
+        batch_size: Crops in a step.
+        learning_rate: Of the Adam optimiser.
+        epochs: Most epochs. An epoch gives each training image one crop, and takes 50
+            steps where that would be fewer: the crops are random, so a pass over a small
+            data set is too short to be worth a validation.
+        patience: Epochs without a better validation loss after which training stops.
+        seed: Of the weights, the order of the images and the crops.
+
+    Raises:
+        ValueError: If a value makes no sense.
+    """
+
+    batch_size: int = 32
+    learning_rate: float = 0.001
+    epochs: int = 500
+    patience: int = 75
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        for name in ("batch_size", "learning_rate", "epochs", "patience"):
+            value = getattr(self, name)
+            _require(value > 0, name, "above 0", value)
+        _require(self.seed >= 0, "seed", "0 or more", self.seed)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one training run: a view, and the three parts above."""
+
+    view: str
+    model: ModelConfig
+    crops: CropConfig = field(default_factory=CropConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown view."""
+        _require(self.view in VIEWS, "view", f"one of {tuple(VIEWS)}", self.view)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The settings from what `to_dict` gave, through JSON or not.
+
+        Raises:
+            ValueError: If a name is missing or unknown, or a value makes no sense.
+        """
+        try:
+            model = dict(values["model"])
+            model["landmarks"] = tuple(model["landmarks"])
+            return cls(
+                view=values["view"],
+                model=ModelConfig(**model),
+                crops=CropConfig(**values["crops"]),
+                training=TrainingConfig(**values["training"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"settings: expected those that phdnet-tf {json.dumps(cls.__name__)} "
+                f"wrote. Received others: {error}."
+            ) from error

@@ -1,0 +1,188 @@
+"""Where things are: image pixels, canvas pixels, patches, displacements, millimetres.
+
+Axis letters, used in every docstring: B batch; L landmarks; H, W image rows and columns;
+h, w patch rows and columns. A position is (x, y) in pixels, and (0, 0) is the centre of
+the top-left pixel. A pixel spacing is DICOM's PixelSpacing: (between rows, between
+columns), which is (y, x), in millimetres.
+
+The canvas is what the network sees: a square of 0.9375 mm pixels (the paper's, section
+3.1) whose centre is the image's centre. Image and canvas are related by one scale per
+axis, which depends only on the image's size and spacing.
+"""
+
+import tensorflow as tf
+
+CANVAS_SIZE = 512
+"""Side of the canvas, in pixels."""
+
+CANVAS_SPACING = 0.9375
+"""Side of a canvas pixel, in millimetres."""
+
+PATCH_SIZE = 8
+"""Side of a patch, in canvas pixels: what three 2x2 poolings leave."""
+
+
+def canvas_scale(pixel_spacing: tf.Tensor) -> tf.Tensor:
+    """Image pixels per canvas pixel.
+
+    Args:
+        pixel_spacing: float32[..., 2], (y, x), mm.
+
+    Returns:
+        float32[..., 2], for (x, y).
+    """
+    return CANVAS_SPACING / tf.reverse(pixel_spacing, axis=[-1])
+
+
+def _centre(height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
+    return (tf.cast(tf.stack([width, height]), tf.float32) - 1) / 2
+
+
+def image_to_canvas(
+    points: tf.Tensor,
+    height: tf.Tensor | int,
+    width: tf.Tensor | int,
+    pixel_spacing: tf.Tensor,
+) -> tf.Tensor:
+    """Positions on the canvas of positions in an image.
+
+    Args:
+        points: float32[B, L, 2], (x, y), image pixels.
+        height: Rows of the images, H.
+        width: Columns of the images, W.
+        pixel_spacing: float32[B, 2], (y, x), mm.
+
+    Returns:
+        float32[B, L, 2], (x, y), canvas pixels.
+    """
+    scale = canvas_scale(pixel_spacing)[:, None]
+    return (points - _centre(height, width)) / scale + (CANVAS_SIZE - 1) / 2
+
+
+def canvas_to_image(
+    points: tf.Tensor,
+    height: tf.Tensor | int,
+    width: tf.Tensor | int,
+    pixel_spacing: tf.Tensor,
+) -> tf.Tensor:
+    """Positions in an image of positions on the canvas: undoes `image_to_canvas`.
+
+    Args:
+        points: float32[B, L, 2], (x, y), canvas pixels.
+        height: Rows of the images, H.
+        width: Columns of the images, W.
+        pixel_spacing: float32[B, 2], (y, x), mm.
+
+    Returns:
+        float32[B, L, 2], (x, y), image pixels.
+    """
+    scale = canvas_scale(pixel_spacing)[:, None]
+    return (points - (CANVAS_SIZE - 1) / 2) * scale + _centre(height, width)
+
+
+def canvas_from_image(images: tf.Tensor, pixel_spacing: tf.Tensor) -> tf.Tensor:
+    """Draws images on the canvas; what the image does not cover is 0.
+
+    Args:
+        images: float32[B, H, W].
+        pixel_spacing: float32[B, 2], (y, x), mm.
+
+    Returns:
+        float32[B, 512, 512, 1].
+    """
+    scale = canvas_scale(pixel_spacing)
+    shape = tf.shape(images)
+    corner = _centre(shape[1], shape[2]) - scale * (CANVAS_SIZE - 1) / 2
+    zero = tf.zeros_like(scale[:, 0])
+    matrices = tf.stack(
+        [
+            tf.stack([scale[:, 0], zero, corner[:, 0]], axis=-1),
+            tf.stack([zero, scale[:, 1], corner[:, 1]], axis=-1),
+        ],
+        axis=1,
+    )
+    return sample(images, matrices, CANVAS_SIZE)
+
+
+def sample(images: tf.Tensor, matrices: tf.Tensor, size: int) -> tf.Tensor:
+    """Square pictures of images seen through affine maps, bilinear, 0 outside.
+
+    Args:
+        images: float32[B, H, W].
+        matrices: float32[B, 2, 3], which take the picture's (x, y, 1) to the image's
+            (x, y), both in pixels.
+        size: Side of the pictures, in pixels.
+
+    Returns:
+        float32[B, size, size, 1].
+    """
+    # The op wants the eight free numbers of a projective map; an affine one ends in 0, 0.
+    rows = tf.reshape(matrices, [-1, 6])
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images[..., None],
+        transforms=tf.pad(rows, [[0, 0], [0, 2]]),
+        output_shape=tf.constant([size, size]),
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=0.0,
+    )
+
+
+def normalise(image: tf.Tensor) -> tf.Tensor:
+    """Intensities from 0 (the darkest pixel: air) in units of their standard deviation.
+
+    Args:
+        image: float32[..., H, W], in any unit, bright = signal.
+
+    Returns:
+        float32[..., H, W]. Outside an image, on the canvas, 0 thus means air.
+    """
+    darkest = tf.reduce_min(image, axis=[-2, -1], keepdims=True)
+    spread = tf.math.reduce_std(image, axis=[-2, -1], keepdims=True)
+    return tf.math.divide_no_nan(image - darkest, spread)
+
+
+def patch_centres(rows: tf.Tensor | int, columns: tf.Tensor | int) -> tf.Tensor:
+    """Positions of the patch centres.
+
+    Args:
+        rows: Number of patch rows, h. May be a scalar tensor.
+        columns: Number of patch columns, w. May be a scalar tensor.
+
+    Returns:
+        float32[h, w, 2], the (x, y) of each centre, in canvas pixels.
+    """
+    # A patch that covers pixels 0 to 7 has its middle at 3.5, not at 4.
+    offset = (PATCH_SIZE - 1) / 2
+    y = tf.range(rows, dtype=tf.float32) * PATCH_SIZE + offset
+    x = tf.range(columns, dtype=tf.float32) * PATCH_SIZE + offset
+    return tf.stack(tf.meshgrid(x, y), axis=-1)
+
+
+def encode_displacement(displacement: tf.Tensor) -> tf.Tensor:
+    """The displacement head's label: sign(d) log2(1 + |d|), per axis.
+
+    The paper takes the logarithm of the displacement (section 2.1). log2|d| alone has no
+    value at 0 and loses the sign below one pixel; adding 1 mends both.
+
+    Args:
+        displacement: float32[...], canvas pixels.
+
+    Returns:
+        float32[...], no unit.
+    """
+    return (
+        tf.sign(displacement) * tf.math.log1p(tf.abs(displacement)) / tf.math.log(2.0)
+    )
+
+
+def decode_displacement(code: tf.Tensor) -> tf.Tensor:
+    """The displacement in canvas pixels: undoes `encode_displacement`.
+
+    Args:
+        code: float32[...], no unit.
+
+    Returns:
+        float32[...], canvas pixels.
+    """
+    return tf.sign(code) * tf.math.expm1(tf.abs(code) * tf.math.log(2.0))

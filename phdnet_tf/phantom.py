@@ -1,0 +1,230 @@
+"""A drawn phantom of cardiac MR with exact landmarks: the embedded default data set.
+
+`draw` draws one image, `write_folder` an ASPIRE-style folder of them. The landmarks
+come from the same outlines that are painted, never from the image, so they are exact.
+"""
+
+import csv
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from phdnet_tf import phantom_4ch, phantom_sa
+from phdnet_tf.config import VIEWS
+from phdnet_tf.dicom import write_image
+from phdnet_tf.phantom_canvas import Canvas
+from phdnet_tf.phantom_scanner import Scan, acquire, draw_scan
+from phdnet_tf.phantom_tissue import draw_tissue
+
+HARD_SHARE = 0.18
+"""Share of the images in which something is wrong."""
+
+TROUBLES = ("noise", "ghosts", "motion", "faint", "pose", "edge", "dark")
+"""What can be wrong with a hard image: acquisition, contrast, pose, field of view."""
+
+MIRRORED_SHARE = 0.25
+"""Share of four-chamber images shown spine at the top, as in some archives."""
+
+TURNED_SHARE = 0.25
+"""Share of short-axis images shown with the front of the chest at the top."""
+
+MATRICES = {
+    "sa": ((256, 216), (256, 208), (256, 192), (256, 232), (224, 180), (208, 174)),
+    "4ch": ((208, 256), (216, 256), (192, 256), (224, 256), (174, 208), (180, 224)),
+}
+"""Rows and columns of usual images; square ones and turned ones are drawn as well."""
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """One drawn image.
+
+    Attributes:
+        pixels: uint16[H, W], bright = signal.
+        pixel_spacing: (between rows, between columns) = (y, x), in mm.
+        landmarks: float64[L, 2], (x, y) in pixels, in the order of `VIEWS`.
+        hard: Whether something is wrong with it that makes the landmarks hard to find.
+    """
+
+    pixels: np.ndarray
+    pixel_spacing: tuple[float, float]
+    landmarks: np.ndarray
+    hard: bool
+
+
+def draw(view: str, rng: np.random.Generator) -> Phantom:
+    """Draws one subject.
+
+    Args:
+        view: A key of `phdnet_tf.config.VIEWS`.
+        rng: Source of everything that varies; its state decides the image.
+
+    Raises:
+        ValueError: If there is no such view.
+    """
+    if view not in VIEWS:
+        raise ValueError(
+            f"view: expected one of {', '.join(VIEWS)}. Received: {view!r}."
+        )
+    anatomy = phantom_sa if view == "sa" else phantom_4ch
+    hard = bool(rng.uniform() < HARD_SHARE)
+    count = rng.integers(1, 3) if hard else 0
+    troubles = set(rng.choice(TROUBLES, count, replace=False).tolist())
+    heart = anatomy.draw_heart(rng, odd_pose="pose" in troubles)
+    canvas = _field_of_view(view, heart.landmarks, "edge" in troubles, rng)
+    tissue = draw_tissue(canvas, rng, faint="faint" in troubles)
+    anatomy.paint(canvas, heart, tissue, rng)
+    scan = _troubled(draw_scan(rng, canvas.image.shape), troubles, rng)
+    image = acquire(canvas, scan, anatomy.COILS, complex(heart.landmarks.mean()), rng)
+    # Scanners scale as they like.
+    stored = np.round(image * rng.uniform(80, 900)).astype(np.uint16)
+    return Phantom(
+        pixels=stored,
+        pixel_spacing=(canvas.spacing, canvas.spacing),
+        landmarks=canvas.to_pixels(heart.landmarks),
+        hard=hard,
+    )
+
+
+def _field_of_view(
+    view: str, landmarks: np.ndarray, at_edge: bool, rng: np.random.Generator
+) -> Canvas:
+    """An empty image that has all landmarks in it."""
+    u = rng.uniform
+    rows, columns = MATRICES[view][rng.integers(len(MATRICES[view]))]
+    turned, mirrored = False, False
+    angle = np.radians(rng.normal(0, 4))
+    if view == "sa" and u() < TURNED_SHARE:
+        turned, rows, columns = True, columns, rows
+        angle += np.radians(rng.normal(78, 6))
+    if view == "4ch" and u() < MIRRORED_SHARE:
+        mirrored = True
+    if u() < 0.2:
+        rows = columns = int(rng.choice([192, 208, 224, 256]))
+    spacing = float(np.clip(u(295, 390) / max(rows, columns), 1.2, 1.9).round(4))
+
+    # Where the heart's middle is in the image, relative to the image's: to the left in
+    # the short axis, because the left lung and the left arm need room.
+    usual = (-28 + 2j if not turned else -14 - 28j) if view == "sa" else 0 - 12j
+    shift = usual + complex(*rng.normal(0, 9, 2))
+    if at_edge:
+        shift += u(45, 75) * np.exp(1j * u(0, 2 * np.pi))
+    middle = complex(landmarks.mean())
+    # Never so far that a landmark leaves the image.
+    margin = 4.0 if at_edge else 14.0
+    spread = (landmarks - middle) * np.exp(1j * angle)
+    room = np.array([columns, rows]) * spacing / 2 - margin
+    low = [-room[0] - spread.real.min(), -room[1] - spread.imag.min()]
+    high = [room[0] - spread.real.max(), room[1] - spread.imag.max()]
+    x, y = np.clip([shift.real, shift.imag], low, high)
+    centre = middle - complex(x, y) * np.exp(-1j * angle)
+    return Canvas((rows, columns), spacing, centre, angle, mirrored)
+
+
+def _troubled(scan: Scan, troubles: set[str], rng: np.random.Generator) -> Scan:
+    """The acquisition with what went wrong in it."""
+    u = rng.uniform
+    if "noise" in troubles:
+        scan = replace(scan, noise=u(0.1, 0.22), resolution=(u(0.5, 0.7), 0.8))
+    if "ghosts" in troubles:
+        scan = replace(scan, ghost=u(0.07, 0.16))
+    if "motion" in troubles:
+        scan = replace(scan, motion=u(2, 5), resolution=(u(0.45, 0.6), 0.7))
+    if "dark" in troubles:
+        scan = replace(scan, coil_depth=u(35, 55), shading=1.1, banding=u(2.5, 5))
+    return scan
+
+
+def write_folder(
+    directory: Path,
+    view: str,
+    subjects: int,
+    seed: int,
+    *,
+    on_subject: Callable[[], None] | None = None,
+) -> None:
+    """Writes an ASPIRE-style folder: `landmarks.csv` and one DICOM file a subject.
+
+    It appears all at once, when it is complete. The same arguments give the same bytes,
+    and a larger number of subjects the same first ones.
+
+    Args:
+        directory: Folder to make; it may exist if it is empty.
+        view: A key of `phdnet_tf.config.VIEWS`.
+        subjects: How many, at least 1.
+        seed: At least 0.
+        on_subject: Called after each subject, for a progress bar.
+
+    Raises:
+        ValueError: If the directory has something in it, or an argument makes no sense.
+    """
+    directory = Path(directory)
+    if view not in VIEWS:
+        raise ValueError(
+            f"view: expected one of {', '.join(VIEWS)}. Received: {view!r}."
+        )
+    if subjects < 1 or seed < 0:
+        raise ValueError(
+            "Expected at least 1 subject and a seed of at least 0. Received: "
+            f"{subjects} subjects, seed {seed}."
+        )
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ValueError(
+            f"{directory}: expected a new or an empty folder, but there is something "
+            "there. Choose another folder, or remove this one first."
+        )
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(
+        tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.resolve().parent)
+    )
+    try:
+        _write_subjects(partial, view, subjects, seed, on_subject)
+        # mkdtemp makes folders that only their owner can enter.
+        partial.chmod(0o777 & ~_umask())
+        os.replace(partial, directory)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _write_subjects(
+    folder: Path,
+    view: str,
+    subjects: int,
+    seed: int,
+    on_subject: Callable[[], None] | None,
+) -> None:
+    with open(folder / "landmarks.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        columns = [f"{name}_{axis}" for name in VIEWS[view] for axis in "xy"]
+        table.writerow(["subject", "image", *columns])
+        for index in range(subjects):
+            # A stream for each subject: what it looks like depends on no other.
+            phantom = draw(view, np.random.default_rng([seed, index]))
+            subject = f"phantom_{index + 1:04d}"
+            image = Path("DICOM", subject, "phase_01.dcm")
+            (folder / image).parent.mkdir(parents=True)
+            write_image(
+                folder / image,
+                phantom.pixels,
+                phantom.pixel_spacing,
+                uid_seed=f"phantom {view} {seed} {subject}",
+                series_description=f"phantom {view}",
+                patient_id=subject,
+            )
+            places = [f"{value:.3f}" for value in phantom.landmarks.ravel()]
+            table.writerow([subject, image.as_posix(), *places])
+            if on_subject:
+                on_subject()
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,180 @@
+"""From the examples of a TFDS split to batches: random crops, or whole canvases.
+
+Everything random is drawn from the seed and the crop's number, so that the same seed
+gives the same crops, whatever runs in parallel and wherever a run is taken up again.
+"""
+
+import math
+
+import tensorflow as tf
+
+from phdnet_tf import geometry
+from phdnet_tf.config import CropConfig, ModelConfig
+from phdnet_tf.labels import patch_labels
+
+VALIDATION_BATCH = 4
+"""Whole canvases in a batch: more take more memory and are no faster on a CPU."""
+
+Example = dict[str, tf.Tensor]
+
+
+def normalised(examples: tf.data.Dataset) -> tf.data.Dataset:
+    """The examples of a TFDS split, intensities normalised, kept in memory.
+
+    Args:
+        examples: Dictionaries with "image" float32[H, W], "pixel_spacing" float32[2],
+            (y, x), mm, and "landmarks" float32[L, 2], (x, y), image pixels, NaN where
+            not annotated. Every image may have its own size and spacing.
+
+    Returns:
+        A data set of the same dictionaries.
+    """
+
+    def normalise(example: Example) -> Example:
+        return {
+            "image": geometry.normalise(example["image"]),
+            "pixel_spacing": example["pixel_spacing"],
+            "landmarks": example["landmarks"],
+        }
+
+    return examples.map(normalise).cache()
+
+
+def training_batches(
+    examples: tf.data.Dataset,
+    count: int,
+    model: ModelConfig,
+    crops: CropConfig,
+    batch_size: int,
+    seed: int,
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches of random crops with their labels.
+
+    Args:
+        examples: What `normalised` returns.
+        count: Number of examples.
+        model: What is located, and how it is labelled.
+        crops: How crops are drawn.
+        batch_size: Crops in a batch, B.
+        seed: Of the order of the images and of the crops.
+        first_batch: Number of batches to leave out, to go on where a run stopped.
+
+    Returns:
+        A data set of (images, labels, weights): float32[B, size, size, 1] and what
+        `labels.patch_labels` returns.
+    """
+    patches = crops.size // geometry.PATCH_SIZE
+
+    def crop(number: tf.Tensor, example: Example) -> tuple[tf.Tensor, tf.Tensor]:
+        return random_crop(example, crops, seed=tf.stack([seed, number]))
+
+    def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
+        return images, *patch_labels(
+            landmarks, patches, patches, model.mapping, model.heatmap_std
+        )
+
+    return (
+        examples.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+        .repeat()
+        .enumerate()
+        # Examples are skipped before anything is computed from them.
+        .skip(first_batch * batch_size)
+        .map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .map(label)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def random_crop(
+    example: Example, crops: CropConfig, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A square crop at canvas resolution, sampled straight from the image.
+
+    Spacing, place, rotation and scale are one affine map, so that every pixel of the crop
+    is interpolated once. There are no flips: they would swap the meaning of landmarks.
+
+    Args:
+        example: A normalised example with one image.
+        crops: How crops are drawn.
+        seed: int64[2], of this crop.
+
+    Returns:
+        float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in the crop's
+        pixels, which may lie outside; NaN where not annotated.
+    """
+    image, landmarks = example["image"], example["landmarks"]
+    extent = tf.cast(tf.reverse(tf.shape(image), [0]), tf.float32)  # (x, y)
+    image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
+
+    # All of a crop's numbers, between 0 and 1, in one draw: ten draws cost ten times more.
+    draw = tf.random.stateless_uniform([10], seed)
+    angle = (2 * draw[0] - 1) * math.radians(crops.rotation)
+    scale = tf.exp((2 * draw[1] - 1) * math.log1p(crops.scale))
+    gain = 1 + (2 * draw[2] - 1) * crops.gain
+    gamma = tf.exp((2 * draw[3] - 1) * math.log1p(crops.gamma))
+
+    annotated = tf.boolean_mask(
+        landmarks, tf.reduce_all(tf.math.is_finite(landmarks), axis=-1)
+    )
+    anywhere = draw[4:6] * extent - 0.5
+    if draw[6] < crops.near_landmark and tf.size(annotated) > 0:
+        chosen = tf.cast(
+            draw[7] * tf.cast(tf.shape(annotated)[0], tf.float32), tf.int32
+        )
+        shift = (draw[8:10] - 0.5) * crops.size * image_per_canvas
+        centre = annotated[chosen] + shift
+    else:
+        centre = anywhere
+
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    rotation = tf.stack([tf.stack([cosine, -sine]), tf.stack([sine, cosine])])
+    linear = image_per_canvas[:, None] * scale * rotation
+    middle = tf.fill([2], (crops.size - 1) / 2)
+    corner = centre - tf.linalg.matvec(linear, middle)
+    matrix = tf.concat([linear, corner[:, None]], axis=1)
+
+    pixels = geometry.sample(image[None], matrix[None], crops.size)[0]
+    pixels = gain * pixels**gamma
+    inverse = tf.transpose(rotation) / (image_per_canvas * scale)
+    return pixels, tf.linalg.matvec(inverse, landmarks - corner)
+
+
+def validation_batches(
+    examples: tf.data.Dataset, count: int, model: ModelConfig
+) -> tf.data.Dataset:
+    """Batches of whole canvases with their labels, once through.
+
+    Args:
+        examples: What `normalised` returns.
+        count: Number of examples.
+        model: What is located, and how it is labelled.
+
+    Returns:
+        A data set of (images, labels, weights): float32[B, 512, 512, 1] and what
+        `labels.patch_labels` returns.
+    """
+    patches = geometry.CANVAS_SIZE // geometry.PATCH_SIZE
+
+    def draw(example: Example) -> tuple[tf.Tensor, tf.Tensor]:
+        image, spacing = example["image"], example["pixel_spacing"][None]
+        canvas = geometry.canvas_from_image(image[None], spacing)
+        landmarks = geometry.image_to_canvas(
+            example["landmarks"][None], tf.shape(image)[0], tf.shape(image)[1], spacing
+        )
+        return canvas[0], landmarks[0]
+
+    def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
+        return images, *patch_labels(
+            landmarks, patches, patches, model.mapping, model.heatmap_std
+        )
+
+    return (
+        examples.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+        # Keras warns of every data set that ends without having said where.
+        .apply(tf.data.experimental.assert_cardinality(count))
+        .batch(VALIDATION_BATCH)
+        .map(label)
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -1,0 +1,211 @@
+"""Pictures: predictions on their image, error curves."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from phdnet_tf.geometry import CANVAS_SPACING
+from phdnet_tf.inference import Prediction
+from phdnet_tf.metrics import cumulative_errors
+
+TRUSTED = "#35e0c8"
+DOUBTED = "#ff9f1c"
+BACKGROUND = "#111417"
+
+
+def save_overlay(
+    path: Path,
+    pixels: np.ndarray,
+    prediction: Prediction,
+    candidate_maps: tuple[np.ndarray, np.ndarray] | None = None,
+) -> None:
+    """Draws the predicted landmarks on their image, as a PNG.
+
+    A high-confidence point is a filled dot; a low-confidence one is an open, dashed
+    ring in another colour, and its label asks for a look.
+
+    Args:
+        path: File to write.
+        pixels: float32[H, W], the image.
+        prediction: Its landmarks.
+        candidate_maps: What `Predictor.candidate_maps` returns, to show beside the
+            picture where the patches' votes lie for each landmark.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    maps = [] if candidate_maps is None else list(zip(*candidate_maps, strict=True))
+    spacing_y, spacing_x = prediction.pixel_spacing
+    height, width = pixels.shape[0] * spacing_y, pixels.shape[1] * spacing_x
+    panel = 6.0 * width / max(width, height)
+    figure = Figure(
+        (panel * (1 + len(maps)) + 2.6, 6.0 * height / max(width, height) + 0.9),
+        facecolor=BACKGROUND,
+    )
+    # Without pyplot nothing keeps the figure alive, so that memory stays flat.
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(
+        1,
+        1 + len(maps),
+        squeeze=False,
+        gridspec_kw={
+            "left": 0.01,
+            "right": 1 - 2.5 / figure.get_figwidth(),
+            "bottom": 0.5 / figure.get_figheight(),
+            "top": 1 - 0.4 / figure.get_figheight(),
+            "wspace": 0.02,
+        },
+    )[0]
+    for axis in axes:
+        _show(axis, pixels, spacing_y / spacing_x)
+    # The labels stand right of the last panel, so its picture is the one with points.
+    _draw_points(axes[-1], prediction)
+    scale = CANVAS_SPACING / np.array([spacing_x, spacing_y])
+    for axis, landmark, (votes, corner) in zip(
+        axes[:-1], prediction.landmarks, maps, strict=True
+    ):
+        _draw_votes(axis, votes, corner, scale)
+        axis.set_title(f"votes: {_words(landmark.name)}", color="white", fontsize=9)
+    axes[-1].set_title(
+        f"{Path(prediction.image).name}   {prediction.model}", color="white", fontsize=9
+    )
+    figure.legend(
+        handles=[
+            _marker(True, "high confidence"),
+            _marker(False, "low confidence: check by hand"),
+        ],
+        loc="lower center",
+        ncols=2,
+        frameon=False,
+        labelcolor="white",
+        fontsize=9,
+    )
+    figure.savefig(path, dpi=120)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _marker(high_confidence: bool, label: str) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        label=label,
+        marker="o",
+        markersize=7 if high_confidence else 11,
+        markerfacecolor=TRUSTED if high_confidence else "none",
+        markeredgecolor="black" if high_confidence else DOUBTED,
+    )
+
+
+def _show(axis: Axes, pixels: np.ndarray, aspect: float) -> None:
+    axis.imshow(
+        pixels,
+        cmap="gray",
+        vmin=pixels.min(),
+        vmax=np.percentile(pixels, 99.5),
+        aspect=aspect,
+    )
+    axis.set_axis_off()
+
+
+def _draw_votes(
+    axis: Axes, votes: np.ndarray, corner: np.ndarray, scale: np.ndarray
+) -> None:
+    left, top = corner - scale / 2
+    right, bottom = corner + (np.array(votes.shape[::-1]) - 0.5) * scale
+    limits = axis.get_xlim(), axis.get_ylim()
+    axis.imshow(
+        votes,
+        cmap="inferno",
+        # The root shows the weak votes too; nothing at all stays transparent.
+        alpha=np.clip(np.sqrt(votes / max(votes.max(), 1e-9)), 0, 1),
+        extent=(left, right, bottom, top),
+        aspect="auto",
+    )
+    axis.plot(
+        [left, right, right, left, left],
+        [top, top, bottom, bottom, top],
+        color="white",
+        linewidth=0.6,
+        linestyle=":",
+    )
+    axis.set(xlim=limits[0], ylim=limits[1], aspect=scale[0] / scale[1])
+
+
+def _draw_points(axis: Axes, prediction: Prediction) -> None:
+    by_height = sorted(prediction.landmarks, key=lambda landmark: landmark.y)
+    for number, landmark in enumerate(by_height):
+        high = landmark.high_confidence
+        colour = TRUSTED if high else DOUBTED
+        axis.plot(
+            landmark.x,
+            landmark.y,
+            marker="o",
+            markersize=6 if high else 14,
+            markerfacecolor=colour if high else "none",
+            markeredgecolor="black" if high else colour,
+            markeredgewidth=0.8 if high else 1.8,
+        )
+        text = f"{_words(landmark.name)}\n"
+        text += f"confidence {landmark.confidence:.2f}"
+        if not high:
+            text += "\nLOW: check by hand"
+        axis.annotate(
+            text,
+            (landmark.x, landmark.y),
+            xytext=(1.02, 1 - (number + 0.5) / len(by_height)),
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=9,
+            verticalalignment="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.8,
+                "linestyle": "-" if high else "--",
+                "shrinkB": 4 if high else 8,
+            },
+        )
+
+
+def save_error_curves(path: Path, curves: dict[str, np.ndarray], title: str) -> None:
+    """Draws cumulative error curves, as in the paper's figure 2, as a PNG.
+
+    Args:
+        path: File to write.
+        curves: Point errors in mm, float[...], NaN left out, by what the legend calls
+            them.
+        title: Of the picture.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    figure = Figure((6.4, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    for label, errors in curves.items():
+        distances, share = cumulative_errors(errors)
+        axis.step(
+            np.concatenate([[0], distances]),
+            np.concatenate([[0], share * 100]),
+            where="post",
+            label=f"{label} (n = {distances.size})",
+        )
+    axis.set(
+        xlim=(0, 30),
+        ylim=(0, 101),
+        xlabel="point error (mm)",
+        ylabel="points with at most this error (%)",
+        title=title,
+    )
+    axis.grid(alpha=0.3)
+    axis.legend(loc="lower right")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,130 @@
+"""A run from settings to a published model: train, learn the thresholds, export."""
+
+import importlib.metadata
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from phdnet_tf import evaluation
+from phdnet_tf.config import Config
+from phdnet_tf.serving import Served, export
+from phdnet_tf.training import Outcome, Progress, train
+
+SETTINGS = "run.json"
+PACKAGES = ("phdnet-tf", "tensorflow", "keras", "numpy")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a run led to.
+
+    Attributes:
+        version: Folder of the exported model.
+        outcome: How training went.
+        validation: `evaluation.report` on the validation fold. It flatters: the weights
+            and the thresholds were chosen on these images.
+    """
+
+    version: Path
+    outcome: Outcome
+    validation: dict[str, Any]
+
+
+def train_and_publish(
+    config: Config,
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    run: Path,
+    models: Path,
+    *,
+    data: dict[str, Any],
+    time_limit: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Published:
+    """Trains, learns the confidence thresholds on the validation data, and exports.
+
+    Args:
+        config: Settings.
+        training: Examples of the data set `aspire_cmr` to train on.
+        validation: Examples to validate on, and to learn the thresholds from.
+        run: Folder of the run; it must exist. See `training.train`.
+        models: Folder of the models; the new one is
+            `models/phdnet_<view>/<next number>`.
+        data: What `phdnet.json` says of the data.
+        time_limit: Most seconds to train.
+        on_progress: Called after every step and every epoch.
+
+    Returns:
+        What was published.
+
+    Raises:
+        KeyboardInterrupt: If it comes before there is a model to keep.
+        ValueError: If the data allow no training or no thresholds.
+        OSError: If a folder cannot be written.
+    """
+    outcome = train(
+        config,
+        training,
+        validation,
+        run,
+        time_limit=time_limit,
+        on_progress=on_progress,
+    )
+
+    def predict(thresholds: list[float]) -> tuple[Served, evaluation.Predictions]:
+        served = Served(outcome.model, config, thresholds)
+        return served, evaluation.predict_examples(
+            served.locate, served.explain, validation
+        )
+
+    landmarks = config.model.landmarks
+    _, predictions = predict([0.0] * len(landmarks))
+    thresholds = evaluation.learn_thresholds(predictions)
+    served, predictions = predict(thresholds)
+    validated = evaluation.report(predictions, landmarks)
+    description = {
+        "view": config.view,
+        "landmarks": list(landmarks),
+        "thresholds": dict(zip(landmarks, thresholds, strict=True)),
+        "config": config.to_dict(),
+        "data": data,
+        "training": {
+            "run": run.name,
+            "epochs": outcome.epochs,
+            "best_epoch": outcome.best_epoch,
+            "validation_loss": outcome.validation_loss,
+            "seconds": round(outcome.seconds, 1),
+            "ended_by": outcome.ended_by,
+        },
+        "validation": validated,
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+    version = export(served, description, models / f"phdnet_{config.view}")
+    return Published(version, outcome, validated)
+
+
+def save_settings(run: Path, settings: dict[str, Any]) -> None:
+    """Writes what a run was started with, so that it can be resumed.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    (run / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def load_settings(run: Path) -> dict[str, Any]:
+    """Reads what `save_settings` wrote.
+
+    Raises:
+        ValueError: If the folder holds no run.
+    """
+    try:
+        return json.loads((run / SETTINGS).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{run}: expected a run that 'phdnet-tf train' started. Received: {error}."
+        ) from error

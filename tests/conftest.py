@@ -1,0 +1,26 @@
+"""Shared set-up: a quiet TensorFlow, and a cache that is not the user's."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read when TensorFlow is imported, and so before any test module is.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cache = tmp_path_factory.mktemp("cache")
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images, which may not be in the repository."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real images: {folder} is missing")
+    return folder

@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+from phdnet_tf.config import VIEWS, Config, CropConfig, ModelConfig, TrainingConfig
+
+
+def test_settings_survive_json():
+    config = Config(
+        view="4ch",
+        model=ModelConfig(VIEWS["4ch"], mapping="binary", strategy="simple"),
+        crops=CropConfig(rotation=5.0),
+        training=TrainingConfig(seed=7),
+    )
+
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_the_defaults_are_the_papers():
+    training = TrainingConfig()
+
+    assert (training.batch_size, training.learning_rate) == (32, 0.001)
+    assert (training.epochs, training.patience) == (500, 75)
+    assert CropConfig().size == 128
+    assert ModelConfig(("a",)).heatmap_std == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ModelConfig(()), "landmarks: expected one or more"),
+        (lambda: ModelConfig(("a", "a")), "landmarks: expected one or more different"),
+        (lambda: ModelConfig(("a",), mapping="x"), "mapping: .*gaussian.* 'x'"),
+        (lambda: ModelConfig(("a",), strategy="x"), "strategy: .*smoothing.* 'x'"),
+        (lambda: ModelConfig(("a",), heatmap_std=0), "heatmap_std: .* above 0"),
+        (lambda: CropConfig(size=100), "size: expected a multiple of the patch size"),
+        (lambda: CropConfig(scale=2), "scale: expected between 0 and 1"),
+        (lambda: TrainingConfig(epochs=0), "epochs: expected above 0"),
+        (lambda: TrainingConfig(seed=-1), "seed: expected 0 or more"),
+        (lambda: Config("2ch", ModelConfig(("a",))), "view: .*4ch.* '2ch'"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("change", [{"model": {}}, {"crops": {"colour": 1}}])
+def test_settings_of_another_kind_are_refused(change):
+    values = Config("sa", ModelConfig(("a",))).to_dict() | change
+
+    with pytest.raises(ValueError, match="settings: expected those"):
+        Config.from_dict(values)

@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from phdnet_tf import pipeline
+from phdnet_tf.config import CropConfig, ModelConfig
+
+STILL = CropConfig(rotation=0, scale=0, gain=0, gamma=0)
+MODEL = ModelConfig(("a", "b"))
+
+
+def spot_images(count=6, seed=0):
+    """Images with a soft bright spot at each landmark, at their own size and spacing."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        height, width = rng.integers(150, 300, 2)
+        spacing = rng.uniform(0.8, 1.8, 2)
+        landmarks = rng.uniform(40, 110, (2, 2))
+        y, x = np.mgrid[:height, :width]
+        image = np.full((height, width), 0.1)
+        for px, py in landmarks:
+            # Round in millimetres, 4 mm wide, so that interpolation hardly matters.
+            squared = ((x - px) * spacing[1]) ** 2 + ((y - py) * spacing[0]) ** 2
+            image += np.exp(-squared / 32)
+        if number % 3 == 2:
+            landmarks[1] = np.nan
+        yield {
+            "image": image.astype("f4"),
+            "pixel_spacing": spacing.astype("f4"),
+            "landmarks": landmarks.astype("f4"),
+        }
+
+
+@pytest.fixture(scope="module")
+def examples():
+    signature = {
+        "image": tf.TensorSpec([None, None], tf.float32),
+        "pixel_spacing": tf.TensorSpec([2], tf.float32),
+        "landmarks": tf.TensorSpec([None, 2], tf.float32),
+    }
+    data = tf.data.Dataset.from_generator(spot_images, output_signature=signature)
+    return pipeline.normalised(data)
+
+
+def batches(examples, seed=0, first=0, crops=None, number=3):
+    stream = pipeline.training_batches(
+        examples, 6, MODEL, crops or CropConfig(), 4, seed, first
+    )
+    return list(stream.take(number).as_numpy_iterator())
+
+
+def test_the_landmark_stays_on_its_spot_through_every_augmentation(examples):
+    crops = CropConfig(near_landmark=1, rotation=180, scale=0.3)
+    checked = 0
+    for number, example in enumerate(examples.take(6)):
+        for trial in range(8):
+            image, points = pipeline.random_crop(
+                example, crops, tf.constant([trial, number], tf.int64)
+            )
+            image, points = image.numpy()[..., 0], points.numpy()
+            y, x = np.mgrid[:128, :128]
+            for px, py in points[np.isfinite(points).all(axis=1)]:
+                others = points[np.abs(points - [px, py]).sum(axis=1) > 0]
+                if (
+                    not (16 < px < 112 and 16 < py < 112)
+                    or (np.linalg.norm(others - [px, py], axis=1) < 60).any()
+                ):
+                    continue
+                near = np.hypot(x - px, y - py) < 12
+                weight = np.where(near, image - image[near].min(), 0)
+                centre = (weight * x).sum(), (weight * y).sum()
+                np.testing.assert_allclose(
+                    np.divide(centre, weight.sum()), [px, py], atol=0.3
+                )
+                checked += 1
+    assert checked > 10
+
+
+def test_a_crop_without_augmentation_has_the_canvas_resolution(examples):
+    example = next(iter(examples))
+    _, points = pipeline.random_crop(example, STILL, tf.constant([0, 0], tf.int64))
+
+    between = (example["landmarks"][1] - example["landmarks"][0]).numpy()
+    millimetres = between * example["pixel_spacing"].numpy()[::-1]
+    np.testing.assert_allclose(
+        (points[1] - points[0]) * 0.9375, millimetres, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_crops_near_a_landmark_contain_it_and_others_lie_anywhere(examples):
+    example = next(iter(examples))
+
+    def inside(near):
+        crops = CropConfig(near_landmark=near, rotation=0, scale=0)
+        found = []
+        for trial in range(60):
+            _, points = pipeline.random_crop(
+                example, crops, tf.constant([0, trial], tf.int64)
+            )
+            found.append(((points > -1) & (points < 128)).numpy().all(axis=1).any())
+        return np.mean(found)
+
+    assert inside(near=1) == 1
+    assert inside(near=0) < 0.8
+
+
+def test_the_same_seed_gives_the_same_crops_and_another_seed_others(examples):
+    first, again, other = (batches(examples, seed) for seed in (3, 3, 4))
+
+    for one, two in zip(first, again, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, two)
+    assert not np.array_equal(first[0][0], other[0][0])
+
+
+def test_a_stream_taken_up_later_goes_on_as_it_would_have(examples):
+    whole = batches(examples, number=5)
+    rest = batches(examples, first=3, number=2)
+
+    for one, two in zip(whole[3:], rest, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, two)
+
+
+def test_no_two_crops_of_an_image_are_the_same(examples):
+    near = CropConfig(near_landmark=1)  # elsewhere two crops may be all air
+    drawn = batches(examples, crops=near, number=6)
+    images = np.concatenate([batch[0] for batch in drawn])
+
+    assert len({image.tobytes() for image in images}) == len(images)
+
+
+def test_batches_have_crops_labels_and_weights(examples):
+    images, labels, weights = batches(examples)[0]
+
+    assert images.shape == (4, 128, 128, 1)
+    assert labels["heatmap"].shape == weights["heatmap"].shape == (4, 16, 16, 2)
+    assert labels["displacement"].shape == (4, 16, 16, 2, 2)
+    assert weights["displacement"].shape == (4, 16, 16, 2)
+
+
+def test_an_image_without_any_landmark_is_cropped_anywhere():
+    example = {
+        "image": tf.random.uniform([50, 60]),
+        "pixel_spacing": tf.constant([1.0, 1.0]),
+        "landmarks": tf.fill([2, 2], np.nan),
+    }
+
+    image, points = pipeline.random_crop(
+        example, CropConfig(near_landmark=1), tf.constant([0, 0], tf.int64)
+    )
+
+    assert np.isfinite(image).all() and np.isnan(points).all()
+
+
+def test_validation_covers_every_image_once_on_whole_canvases(examples):
+    data = pipeline.validation_batches(examples, 6, MODEL)
+    images, labels, weights = next(iter(data))
+    example = next(iter(examples))
+
+    assert sum(len(batch[0]) for batch in data) == 6 and len(data) == 2
+    assert images.shape == (4, 512, 512, 1)
+    height, width = example["image"].shape
+    for index, (x, y) in enumerate(example["landmarks"].numpy()):
+        scale = example["pixel_spacing"].numpy()[::-1] / 0.9375
+        on_canvas = ([x, y] - (np.array([width, height]) - 1) / 2) * scale + 255.5
+        column, row = np.floor((on_canvas + 0.5) / 8).astype(int)
+        heat = labels["heatmap"].numpy()[0, :, :, index]
+        assert np.unravel_index(heat.argmax(), heat.shape) == (row, column)
+        assert weights["displacement"].numpy()[0, row, column, index] == 1
