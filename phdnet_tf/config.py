@@ -118,7 +118,7 @@ class TrainingConfig:
     Attributes:
         batch_size: Crops in a step.
         learning_rate: Of the Adam optimiser.
-        epochs: Most epochs. An epoch gives each training image one crop, and takes 50
+        epochs: Most epochs. An epoch gives each training image one crop, and takes 100
             steps where that would be fewer: the crops are random, so a pass over a small
             data set is too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.

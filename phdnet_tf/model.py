@@ -11,9 +11,9 @@ def build_phdnet(landmarks: int) -> keras.Model:
     """The paper's network, with about 0.06 million parameters.
 
     Three times convolution and pooling make patches of 8x8 pixels; three more
-    convolutions let a patch see 70 pixels around it; two branches of 1x1 convolutions,
-    the paper's fully connected layers, end in the heads. Every convolution but the heads
-    is followed by batch normalisation, as in the author's code.
+    convolutions let a patch see 70 pixels; two branches of 1x1 convolutions, the paper's
+    fully connected layers, end in the heads. Every convolution but the heads is followed
+    by batch normalisation, as in the author's code.
 
     Args:
         landmarks: Number of landmarks, L.
@@ -26,8 +26,7 @@ def build_phdnet(landmarks: int) -> keras.Model:
     image = keras.Input((None, None, 1), name="image")
     x = image
     for block in range(1, 4):
-        x = _convolution(x, FILTERS, 3, f"encoder_{block}")
-        x = layers.MaxPooling2D(2, name=f"encoder_{block}_pool")(x)
+        x = _convolution(x, FILTERS, 3, f"encoder_{block}", pool=True)
     for block in range(4, 7):
         x = _convolution(x, FILTERS, 3, f"encoder_{block}")
 
@@ -43,10 +42,13 @@ def build_phdnet(landmarks: int) -> keras.Model:
 
 
 def _convolution(
-    x: keras.KerasTensor, filters: int, kernel: int, name: str
+    x: keras.KerasTensor, filters: int, kernel: int, name: str, pool: bool = False
 ) -> keras.KerasTensor:
     # Batch normalisation has an offset of its own, so the convolution needs no bias.
     x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=name)(x)
+    if pool:
+        # The rectifier rises, so it may follow the pooling: a quarter of the work.
+        x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
     # PyTorch's default momentum, and so the author's: Keras's 0.99 lags behind by a
     # hundred steps, which are many in a short training.
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_normalisation")(x)

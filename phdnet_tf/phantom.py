@@ -7,7 +7,7 @@ come from the same outlines that are painted, never from the image, so they are 
 import csv
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +38,10 @@ MATRICES = {
     "4ch": ((208, 256), (216, 256), (192, 256), (224, 256), (174, 208), (180, 224)),
 }
 """Rows and columns of usual images; square ones and turned ones are drawn as well."""
+
+
+FIELDS_OF_VIEW = {"sa": (300, 395), "4ch": (280, 365)}
+"""Smallest and largest length of an image's longer side, in mm."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,9 @@ def draw(view: str, rng: np.random.Generator) -> Phantom:
     scan = _troubled(draw_scan(rng, canvas.image.shape), troubles, rng)
     image = acquire(canvas, scan, anatomy.COILS, complex(heart.landmarks.mean()), rng)
     # Scanners scale as they like.
-    stored = np.round(image * rng.uniform(80, 900)).astype(np.uint16)
+    stored = np.minimum(image * rng.uniform(80, 900), 2**16 - 1).round()
     return Phantom(
-        pixels=stored,
+        pixels=stored.astype(np.uint16),
         pixel_spacing=(canvas.spacing, canvas.spacing),
         landmarks=canvas.to_pixels(heart.landmarks),
         hard=hard,
@@ -106,7 +110,8 @@ def _field_of_view(
         mirrored = True
     if u() < 0.2:
         rows = columns = int(rng.choice([192, 208, 224, 256]))
-    spacing = float(np.clip(u(295, 390) / max(rows, columns), 1.2, 1.9).round(4))
+    length = u(*FIELDS_OF_VIEW[view])
+    spacing = float(np.clip(length / max(rows, columns), 1.2, 1.9).round(4))
 
     # Where the heart's middle is in the image, relative to the image's: to the left in
     # the short axis, because the left lung and the left arm need room.
@@ -178,15 +183,13 @@ def write_folder(
             f"{directory}: expected a new or an empty folder, but there is something "
             "there. Choose another folder, or remove this one first."
         )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(
-        tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.resolve().parent)
-    )
+    # A sibling, because only within one file system is a rename a single step.
+    target = directory.resolve()
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    partial.mkdir(parents=True)
     try:
         _write_subjects(partial, view, subjects, seed, on_subject)
-        # mkdtemp makes folders that only their owner can enter.
-        partial.chmod(0o777 & ~_umask())
-        os.replace(partial, directory)
+        os.replace(partial, target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -221,10 +224,3 @@ def _write_subjects(
             table.writerow([subject, image.as_posix(), *places])
             if on_subject:
                 on_subject()
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -40,17 +40,17 @@ def paint_belly(
     )
     below = np.concatenate([diaphragm, [210 + 420j, -140 + 420j]])
     canvas.paint(grow(below, 2.5), tissue.muscle, within=chest)
-    canvas.paint(below, 0.75 * tissue.fat, within=chest)
+    canvas.paint(below, u(0.4, 0.8) * tissue.fat, within=chest)
     belly = canvas.mask(below) * chest
 
     # Bowel, pancreas and vessels: a patchwork of anything.
     for wall, content in ((0.15, 0.9), (0.3, 0.05), (0.45, -0.7), (0.35, 0.45)):
-        places = scatter(rng, floor + 50 + 110j, 48 + 50j, 9)
-        radii, heading = u(4, 14, 9), u(0, np.pi, 9)
+        places = scatter(rng, floor + 50 + 110j, 44 + 46j, 14)
+        radii, heading = u(3, 13, 14), u(0, np.pi, 14)
         loops = blob(places, radii, rng, roughness=0.3, stretch=1.5, angle=heading)
-        canvas.paint(loops, wall, opacity=u(0.6, 1, 9), within=belly)
+        canvas.paint(loops, wall, opacity=u(0.6, 1, 14), within=belly)
         inner = blob(places, 0.65 * radii, rng, roughness=0.4, stretch=1.5)
-        canvas.paint(inner, content, opacity=u(0, 0.9, 9), within=belly)
+        canvas.paint(inner, content, opacity=u(0, 0.9, 14), within=belly)
     # Spine and aorta, cut along.
     vertebrae = u(100, 125) + floor + 1j * (70 + 33 * np.arange(6))
     canvas.paint(blob(vertebrae, 16.0, rng, roughness=0.1), BONE, within=belly)

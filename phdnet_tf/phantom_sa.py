@@ -183,7 +183,7 @@ def _paint_right(
     """The right ventricle, with the strands of muscle in it."""
     u = rng.uniform
     canvas.paint(grow(heart.rv, heart.rv_wall), tissue.myocardium)
-    paint_soft(canvas, heart.rv, u(0.75, 1.0) * tissue.blood, u(1, 4))
+    paint_soft(canvas, heart.rv, u(0.6, 0.88) * tissue.blood, u(1, 4))
     # Without the two points inside the left ventricle.
     free_wall = heart.rv[:-2]
     middle = free_wall.mean()

@@ -38,11 +38,11 @@ class Scan:
 def draw_scan(rng: np.random.Generator, shape: tuple[int, int]) -> Scan:
     """An everyday acquisition of an image with `shape` rows and columns."""
     return Scan(
-        noise=rng.uniform(0.01, 0.04),
+        noise=rng.uniform(0.012, 0.045),
         ghost=rng.uniform(0.0, 0.03),
         motion=0.0,
         coil_depth=rng.uniform(55, 110),
-        shading=rng.uniform(0.4, 1.0),
+        shading=rng.uniform(0.3, 0.9),
         resolution=(rng.uniform(0.55, 0.8), rng.uniform(0.75, 0.95)),
         banding=rng.uniform(0.1, 0.8),
         # The shorter side is phase encoded: it saves time.

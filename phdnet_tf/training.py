@@ -16,7 +16,7 @@ from phdnet_tf.config import Config
 from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.model import build_phdnet
 
-SHORTEST_EPOCH = 50
+SHORTEST_EPOCH = 100
 """Steps that an epoch has at the least: see `config.TrainingConfig`."""
 
 
@@ -114,8 +114,9 @@ def train(
         training: Examples to train on, as `pipeline.normalised` takes them.
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
-        time_limit: Most seconds to spend, earlier parts of a resumed run included. At
-            least one epoch is trained.
+        time_limit: Most seconds to spend on training steps, earlier parts of a resumed
+            run included. No epoch is begun that would not end by then, but the first
+            may be cut short.
         on_progress: Called after every step and every epoch.
 
     Returns:
@@ -146,6 +147,8 @@ def train(
     validation_batches = pipeline.validation_batches(
         pipeline.normalised(validation), validation_count, config.model
     )
+    # The log comes before the state: what the state knows is logged.
+    log = keras.callbacks.CSVLogger(run / "log.csv", append=keeper.epoch > 0)
     interrupted = False
     if not keeper.ended_by:
         try:
@@ -158,8 +161,7 @@ def train(
                 shuffle=False,  # The batches come shuffled.
                 verbose=0,
                 callbacks=[
-                    # The log comes before the state: what the state knows is logged.
-                    keras.callbacks.CSVLogger(run / "log.csv", append=keeper.epoch > 0),
+                    log,
                     keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False),
                     keeper,
                 ],
@@ -168,6 +170,8 @@ def train(
             if not keeper.best_epoch:
                 raise
             interrupted = True
+        finally:
+            log.csv_file.close()
     if not math.isfinite(keeper.best_loss):
         raise ValueError(
             f"{run}: the validation loss is not a number after {keeper.epoch} epochs. "
@@ -245,7 +249,6 @@ class _Keeper(keras.callbacks.Callback):
         self._earlier = self.seconds
         self._first_epoch = self.epoch
         self._started = time.monotonic()
-        self._epoch_started = self._started
 
     epoch = property(lambda self: int(self._progress["epoch"]))
     best_epoch = property(lambda self: int(self._progress["best_epoch"]))
@@ -267,19 +270,22 @@ class _Keeper(keras.callbacks.Callback):
     def _seconds_an_epoch(self) -> float:
         return self.seconds / max(self.epoch, 1)
 
+    def _now(self) -> float:
+        return self._earlier + time.monotonic() - self._started
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._step = 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._step += 1
         self._report(None)
+        if self._time_limit is not None and self._now() > self._time_limit:
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         losses = {name: float(value) for name, value in (logs or {}).items()}
         self._progress["epoch"].assign(epoch + 1)
-        self._progress["seconds"].assign(
-            self._earlier + time.monotonic() - self._started
-        )
+        self._progress["seconds"].assign(self._now())
         if losses["val_loss"] < self.best_loss:
             self._progress["best_loss"].assign(losses["val_loss"])
             self._progress["best_epoch"].assign(epoch + 1)
@@ -293,7 +299,7 @@ class _Keeper(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _report(self, losses: dict[str, float] | None) -> None:
-        seconds = self._earlier + time.monotonic() - self._started
+        seconds = self._now()
         done = self.epoch + self._step / self._steps
         left = None
         if done > self._first_epoch:

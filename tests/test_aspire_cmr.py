@@ -372,6 +372,13 @@ def test_what_a_killed_process_leaves_behind_does_no_harm(
 ):
     left = tmp_path / "cache" / "incomplete-a1b2c3d4"
     left.mkdir(parents=True)
+    rename = os.rename
+
+    def rename_in_staging_only(old, new):
+        if left not in Path(new).parents:
+            sys.exit("killed")
+        rename(old, new)
+
     with monkeypatch.context() as patch:
         # As when the process is killed: no renaming, and no one to clean up.
         patch.setattr(
@@ -379,7 +386,7 @@ def test_what_a_killed_process_leaves_behind_does_no_harm(
             "TemporaryDirectory",
             lambda **_: contextlib.nullcontext(os.fspath(left)),
         )
-        patch.setattr(cache.os, "rename", lambda old, new: sys.exit("killed"))
+        patch.setattr(cache.os, "rename", rename_in_staging_only)
         with pytest.raises(SystemExit, match="killed"):
             prepare(source, "sa", tmp_path / "cache")
     assert any(left.rglob("dataset_info.json"))

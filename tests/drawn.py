@@ -1,0 +1,71 @@
+"""What tests draw for themselves: examples and models that cost no training."""
+
+import numpy as np
+import tensorflow as tf
+
+from phdnet_tf.config import Config, ModelConfig
+from phdnet_tf.model import build_phdnet
+from phdnet_tf.serving import Served, export
+
+LANDMARKS = ("bright", "grey")
+
+
+def examples(count: int = 8, seed: int = 0) -> tf.data.Dataset:
+    """Images of 100 to 140 pixels with a bright and a grey disc, a landmark in each."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for number in range(count):
+        height, width = (int(n) for n in rng.integers(100, 140, 2))
+        points = rng.uniform(25, 75, (2, 2))
+        y, x = np.mgrid[:height, :width]
+        image = rng.normal(60, 5, (height, width))
+        for (px, py), brightness in zip(points, (900, 400), strict=True):
+            image[np.hypot(x - px, y - py) < 8] = brightness
+        drawn.append(
+            {
+                "image": image.astype(np.float32),
+                "pixel_spacing": rng.uniform(1.2, 1.8, 2).astype(np.float32),
+                "landmarks": points.astype(np.float32),
+                "subject": f"s{number}",
+                "image_id": f"DICOM/s{number}.dcm",
+            }
+        )
+    signature = {
+        "image": tf.TensorSpec([None, None], tf.float32),
+        "pixel_spacing": tf.TensorSpec([2], tf.float32),
+        "landmarks": tf.TensorSpec([None, 2], tf.float32),
+        "subject": tf.TensorSpec([], tf.string),
+        "image_id": tf.TensorSpec([], tf.string),
+    }
+    return tf.data.Dataset.from_generator(lambda: drawn, output_signature=signature)
+
+
+def random_model(config: Config, seed: int = 0):
+    """A network with random weights, and statistics as training would leave them."""
+    tf.keras.utils.set_random_seed(seed)
+    model = build_phdnet(len(config.model.landmarks))
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if "moving" in variable.path or "bias" in variable.path:
+            variable.assign(rng.uniform(0.2, 1, variable.shape))
+    return model
+
+
+def exported(
+    folder, view: str = "sa", strategy: str = "smoothing", thresholds=(0, 9e9)
+):
+    """A model folder with one version, of random weights; the second landmark is never
+    high confidence."""
+    config = Config(view, ModelConfig(LANDMARKS, strategy=strategy))
+    served = Served(random_model(config), config, list(thresholds))
+    description = {
+        "view": view,
+        "landmarks": list(LANDMARKS),
+        "data": {
+            "fingerprint": "",
+            "training_folds": [],
+            "validation_folds": [],
+            "test_folds": [],
+        },
+    }
+    return export(served, description, folder / f"phdnet_{view}")

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from drawn import LANDMARKS, examples
+
+from phdnet_tf.evaluation import learn_thresholds, predict_examples, report
+
+SHIFTS = {"landmarks": 0.0, "smoothing": 0.0, "simple": 4.0}
+
+
+def perfect_but_for(shift_of):
+    """Signatures that answer with the drawn discs' true places, shifted in x."""
+    truth = {
+        float(e["pixel_spacing"][0]): e["landmarks"]
+        for e in examples().as_numpy_iterator()
+    }
+
+    def answer(names):
+        def signature(image, pixel_spacing):
+            points = tf.constant(truth[float(pixel_spacing[0, 0])])[None]
+            found = {name: points + [shift_of[name], 0.0] for name in names}
+            if "landmarks" in names:
+                found["confidence"] = points[..., 0] / 100
+                found["high_confidence"] = points[..., 0] > 50
+            return found
+
+        return signature
+
+    return answer(["landmarks"]), answer(["smoothing", "simple"])
+
+
+def test_errors_are_those_of_each_strategy_in_mm():
+    predictions = predict_examples(
+        *perfect_but_for({"landmarks": 2.0, "smoothing": 2.0, "simple": 4.0}),
+        examples(),
+    )
+
+    spacing = np.array([float(e["pixel_spacing"][1]) for e in examples()])
+    np.testing.assert_allclose(
+        predictions.errors, np.tile(2 * spacing[:, None], (1, 2)), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        predictions.errors_by["simple"], 2 * predictions.errors, rtol=1e-5
+    )
+    assert predictions.images[3] == "DICOM/s3.dcm" and predictions.subjects[3] == "s3"
+
+
+def test_the_report_separates_landmarks_and_high_confidence():
+    predictions = predict_examples(*perfect_but_for(SHIFTS), examples())
+    errors = np.arange(16.0).reshape(8, 2)
+    errors[0, 0] = np.nan
+    high = errors < 7
+    high[0, 0] = True
+    changed = predictions.__class__(
+        **{**vars(predictions), "errors": errors, "high_confidence": high}
+    )
+
+    result = report(changed, LANDMARKS)
+
+    first = result["landmarks"][LANDMARKS[0]]
+    assert first["all"]["points"] == 7  # one is not annotated
+    assert first["all"]["mean"] == np.mean([2, 4, 6, 8, 10, 12, 14])
+    assert first["high_confidence"]["points"] == 3
+    assert first["high_confidence"]["mean"] == 4
+    assert first["high_confidence"]["share"] == pytest.approx(3 / 7)
+    overall = result["landmarks"]["overall"]
+    assert overall["all"]["points"] == 15
+    assert overall["high_confidence"]["mean"] == np.mean([1, 2, 3, 4, 5, 6])
+    assert result["high_confidence_images"] == 3 / 8
+    assert result["strategies"]["simple"]["points"] == 16
+    assert (result["images"], result["subjects"]) == (8, 8)
+
+
+def test_thresholds_are_learnt_for_each_landmark():
+    predictions = predict_examples(*perfect_but_for(SHIFTS), examples())
+    errors = np.zeros((8, 2))
+    errors[2, 0] = errors[5, 1] = 30
+    changed = predictions.__class__(**{**vars(predictions), "errors": errors})
+
+    thresholds = learn_thresholds(changed)
+
+    np.testing.assert_allclose(
+        thresholds, [predictions.confidence[2, 0], predictions.confidence[5, 1]]
+    )
+
+
+def test_no_images_are_refused_with_a_remedy():
+    with pytest.raises(ValueError, match="choose another fold"):
+        predict_examples(*perfect_but_for(SHIFTS), [])

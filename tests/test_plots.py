@@ -1,0 +1,63 @@
+import matplotlib.image
+import numpy as np
+
+from phdnet_tf.inference import Landmark, Prediction
+from phdnet_tf.plots import DOUBTED, TRUSTED, save_error_curves, save_overlay
+
+PIXELS = np.full((60, 90), 100, "f4")
+PIXELS[0, 0] = 0
+
+
+def prediction(*high):
+    return Prediction(
+        "a.dcm",
+        "sa",
+        "phdnet_sa/1",
+        (1.0, 1.0),
+        tuple(
+            Landmark(f"name_{i}", 20.0 + 20 * i, 30.0, 1.0, confident)
+            for i, confident in enumerate(high)
+        ),
+    )
+
+
+def share_of(path, colour):
+    picture = matplotlib.image.imread(path)[..., :3]
+    wanted = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return float((np.abs(picture - wanted).max(axis=-1) < 0.02).mean())
+
+
+def test_high_and_low_confidence_look_different(tmp_path):
+    path = tmp_path / "a.png"
+
+    save_overlay(path, PIXELS, prediction(True, True))
+    trusted = share_of(path, TRUSTED)
+    save_overlay(path, PIXELS, prediction(True, False))
+
+    # In the first picture only the legend has the colour of doubt.
+    assert share_of(path, DOUBTED) > 0.001
+    assert trusted > share_of(path, TRUSTED) > 0
+
+
+def test_the_candidate_maps_are_drawn_beside_the_picture(tmp_path):
+    path = tmp_path / "a.png"
+    votes = np.zeros((2, 128, 128), "f4")
+    votes[:, 60:68, 60:68] = 3
+
+    save_overlay(path, PIXELS, prediction(True, False))
+    narrow = matplotlib.image.imread(path).shape[1]
+    save_overlay(
+        path, PIXELS, prediction(True, False), (votes, np.array([[-40, -30]] * 2))
+    )
+
+    assert matplotlib.image.imread(path).shape[1] > 2 * narrow
+
+
+def test_error_curves_are_drawn_even_where_a_group_is_empty(tmp_path):
+    path = tmp_path / "curve.png"
+
+    save_error_curves(
+        path, {"all": np.array([1.0, 3.0, np.nan]), "low": np.array([])}, "title"
+    )
+
+    assert matplotlib.image.imread(path).std() > 0

@@ -1,0 +1,145 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from drawn import LANDMARKS, exported, random_model
+
+from phdnet_tf import geometry, serving, smoothing
+from phdnet_tf.config import Config, ModelConfig
+
+
+def batch(shape=(3, 120, 90), seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "image": rng.gamma(2, 100, shape).astype("f4"),
+        "pixel_spacing": rng.uniform(1, 2, (shape[0], 2)).astype("f4"),
+    }
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory):
+    return exported(tmp_path_factory.mktemp("models"))
+
+
+@pytest.mark.parametrize("strategy", ["smoothing", "simple"])
+@pytest.mark.parametrize("shape", [(3, 120, 90), (1, 40, 300)])
+def test_the_exported_model_is_the_python_path(tmp_path, strategy, shape):
+    folder = exported(tmp_path, strategy=strategy)
+    inputs = batch(shape)
+    config = Config("sa", ModelConfig(LANDMARKS, strategy=strategy))
+
+    outputs = serving.load_signatures(folder)["serving_default"](
+        **tf.nest.map_structure(tf.constant, inputs)
+    )
+
+    canvas = geometry.canvas_from_image(
+        geometry.normalise(inputs["image"]), inputs["pixel_spacing"]
+    )
+    heads = random_model(config)(canvas, training=False)
+    which = smoothing.smooth if strategy == "smoothing" else smoothing.simple
+    points, confidence, *_ = which(heads["heatmap"], heads["displacement"])
+    expected = geometry.canvas_to_image(points, *shape[1:], inputs["pixel_spacing"])
+    np.testing.assert_allclose(outputs["landmarks"], expected, atol=1e-3)
+    np.testing.assert_allclose(outputs["confidence"], confidence, rtol=1e-4)
+    np.testing.assert_array_equal(
+        outputs["high_confidence"], np.tile([True, False], (shape[0], 1))
+    )
+
+
+def test_images_of_different_spacing_share_a_batch(version):
+    locate = serving.load_signatures(version)["serving_default"]
+    inputs = tf.nest.map_structure(tf.constant, batch())
+
+    together = locate(**inputs)
+    for index in range(3):
+        alone = locate(**{k: v[index : index + 1] for k, v in inputs.items()})
+        for name, value in alone.items():
+            np.testing.assert_allclose(
+                value[0].numpy().astype("f4"),
+                together[name][index].numpy().astype("f4"),
+                rtol=1e-4,
+                err_msg=name,
+            )
+
+
+def test_both_strategies_and_the_votes_can_be_looked_at(version):
+    signatures = serving.load_signatures(version)
+    inputs = tf.nest.map_structure(tf.constant, batch())
+
+    seen = signatures["explain"](**inputs)
+    landmarks = signatures["serving_default"](**inputs)["landmarks"].numpy()
+
+    np.testing.assert_allclose(seen["smoothing"], landmarks, atol=1e-3)
+    assert seen["simple"].shape == (3, 2, 2)
+    # The peak of the map, taken back to the image, is the landmark.
+    votes = seen["candidate_map"].numpy().reshape(3, 2, -1).argmax(axis=-1)
+    peak = np.stack([votes % 128, votes // 128], axis=-1)
+    scale = 0.9375 / inputs["pixel_spacing"].numpy()[:, None, ::-1]
+    np.testing.assert_allclose(
+        seen["candidate_corner"] + peak * scale, landmarks, atol=1e-3
+    )
+
+
+def test_the_folder_can_be_moved_and_needs_no_keras(version, tmp_path):
+    moved = tmp_path / "elsewhere" / "7"
+    shutil.copytree(version, moved)
+    code = (
+        "import sys; sys.modules['keras'] = sys.modules['phdnet_tf'] = None\n"
+        "import tensorflow as tf\n"
+        f"f = tf.saved_model.load({str(moved)!r}).signatures['serving_default']\n"
+        "print(sorted(f(image=tf.ones([1, 50, 60]), pixel_spacing=tf.ones([1, 2]))))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert "['confidence', 'high_confidence', 'landmarks']" in done.stdout, done.stderr
+
+
+def test_each_weight_is_written_once(version):
+    data = sum(file.stat().st_size for file in version.glob("variables/*.data*"))
+    config = Config("sa", ModelConfig(LANDMARKS))
+
+    assert data < 4 * random_model(config).count_params() + 20_000
+
+
+def test_versions_count_up_and_nothing_unfinished_is_left(tmp_path):
+    first, second = exported(tmp_path), exported(tmp_path)
+
+    assert (first.name, second.name) == ("1", "2")
+    assert sorted(entry.name for entry in first.parent.iterdir()) == ["1", "2"]
+    assert serving.resolve_version(first.parent) == second
+    assert serving.resolve_version(first) == first
+    assert serving.load_description(first)["landmarks"] == list(LANDMARKS)
+
+
+def test_a_failed_export_leaves_no_version(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(json, "dumps", fail)
+    with pytest.raises(OSError, match="No space left"):
+        exported(tmp_path)
+
+    assert not list((tmp_path / "phdnet_sa").iterdir())
+
+
+def test_a_folder_without_a_model_is_refused_with_a_remedy(tmp_path):
+    with pytest.raises(ValueError, match="phdnet-tf train"):
+        serving.resolve_version(tmp_path)
+    with pytest.raises(ValueError, match=r"phdnet\.json"):
+        serving.load_description(tmp_path)
+
+
+def test_a_damaged_model_is_refused_in_one_line(version, tmp_path):
+    broken = tmp_path / "1"
+    shutil.copytree(version, broken)
+    (broken / "saved_model.pb").write_bytes(b"not a model")
+
+    with pytest.raises(ValueError, match="expected a complete SavedModel") as error:
+        serving.load_signatures(broken)
+
+    assert "\n" not in str(error.value)
