@@ -1,10 +1,8 @@
 """The command line, `phdnet-tf`: each command translates and prints, nothing else.
 
-TensorFlow takes seconds to import and click a tenth of one, so commands import the library
-inside their body, and `phdnet-tf --help` answers at once.
+TensorFlow takes seconds to import and click a tenth of one, so commands import the
+library inside their body, and `phdnet-tf --help` answers at once.
 """
-
-import os
 
 import click
 
@@ -14,11 +12,6 @@ from phdnet_tf.cli.evaluate import evaluate
 from phdnet_tf.cli.phantom import phantom
 from phdnet_tf.cli.predict import predict
 from phdnet_tf.cli.train import train
-
-# Read by TensorFlow when it is imported. It leaves oneDNN off on some processors, where
-# training then takes more than twice as long; and its start-up log is not for users.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -51,8 +51,9 @@ class Source:
         absent = [name for name in landmarks if name not in self.landmarks]
         if absent:
             raise ValueError(
-                f"{self.name}: expected a column for each landmark of the model. Absent: "
-                f"{', '.join(absent)}. The table has: {', '.join(self.landmarks)}."
+                f"{self.name}: expected a column for each landmark of the model. "
+                f"Absent: {', '.join(absent)}. The table has: "
+                f"{', '.join(self.landmarks)}."
             )
         splits = [f"fold_{k}" for k in folds if f"fold_{k}" in self.builder.info.splits]
         if not splits:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.tensorflow import load_tensorflow
 from phdnet_tf.config import FOLDS
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions to annotated landmarks, in mm."""
     path = options.find_model(model, models, view)
+    load_tensorflow()
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.table import report_table
     from phdnet_tf.evaluation import predict_examples, report

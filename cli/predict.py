@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.tensorflow import load_tensorflow
 
 if TYPE_CHECKING:
     from phdnet_tf.dicom import MRImage
@@ -86,6 +87,7 @@ def predict(
     written = (set(formats) or {"json", "csv", "png"}) if output else set()
     path = options.find_model(model, models, view)
 
+    load_tensorflow()
     from phdnet_tf.cli.progress import counting
     from phdnet_tf.inference import Predictor, find_images, predict_file
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.tensorflow import load_tensorflow
 from phdnet_tf.config import FOLDS, MAPPINGS, STRATEGIES, VIEWS
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def train(
         )
     if resume:
         _refuse_other_choices(context, set(choices))
+    load_tensorflow()
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.progress import training_display
     from phdnet_tf.run import load_settings, save_settings, train_and_publish
@@ -128,8 +130,8 @@ def train(
                 )
         except KeyboardInterrupt:
             click.echo(
-                "\nStopped before there was a model to publish. To go on: phdnet-tf train "
-                f"--view {view} --resume",
+                "\nStopped before there was a model to publish. To go on: "
+                f"phdnet-tf train --view {view} --resume",
                 err=True,
             )
             raise click.exceptions.Exit(130) from None

@@ -144,8 +144,8 @@ def find_images(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
         paths: Files and folders.
 
     Yields:
-        Each file, and a relative name for it: below a folder its path from there,
-        otherwise its file name. Within a folder, in order of names.
+        Each file, and a relative name for it: its file name, below a folder with the
+        path from there that begins with the folder's own name. In a folder, in order.
     """
     for path in paths:
         if not path.is_dir():
@@ -153,7 +153,7 @@ def find_images(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
             continue
         for file in sorted(path.rglob("*")):
             if file.is_file() and _is_dicom(file):
-                yield file, file.relative_to(path)
+                yield file, Path(path.resolve().name) / file.relative_to(path)
 
 
 def _is_dicom(path: Path) -> bool:

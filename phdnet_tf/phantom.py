@@ -77,7 +77,8 @@ def draw(view: str, rng: np.random.Generator) -> Phantom:
         )
     anatomy = phantom_sa if view == "sa" else phantom_4ch
     hard = bool(rng.uniform() < HARD_SHARE)
-    count = rng.integers(1, 3) if hard else 0
+    # Mostly one trouble, seldom two: most hard images can still be read.
+    count = 1 + int(rng.uniform() < 0.25) if hard else 0
     troubles = set(rng.choice(TROUBLES, count, replace=False).tolist())
     heart = anatomy.draw_heart(rng, odd_pose="pose" in troubles)
     canvas = _field_of_view(view, heart.landmarks, "edge" in troubles, rng)
@@ -135,13 +136,13 @@ def _troubled(scan: Scan, troubles: set[str], rng: np.random.Generator) -> Scan:
     """The acquisition with what went wrong in it."""
     u = rng.uniform
     if "noise" in troubles:
-        scan = replace(scan, noise=u(0.1, 0.22), resolution=(u(0.5, 0.7), 0.8))
+        scan = replace(scan, noise=u(0.08, 0.17), resolution=(u(0.5, 0.7), 0.8))
     if "ghosts" in troubles:
-        scan = replace(scan, ghost=u(0.07, 0.16))
+        scan = replace(scan, ghost=u(0.06, 0.14))
     if "motion" in troubles:
-        scan = replace(scan, motion=u(2, 5), resolution=(u(0.45, 0.6), 0.7))
+        scan = replace(scan, motion=u(1.5, 3.5), resolution=(u(0.45, 0.6), 0.7))
     if "dark" in troubles:
-        scan = replace(scan, coil_depth=u(35, 55), shading=1.1, banding=u(2.5, 5))
+        scan = replace(scan, coil_depth=u(42, 62), shading=1.0, banding=u(2.5, 5))
     return scan
 
 

@@ -66,7 +66,7 @@ def save_overlay(
     _draw_points(axes[-1], prediction)
     scale = CANVAS_SPACING / np.array([spacing_x, spacing_y])
     for axis, landmark, (votes, corner) in zip(
-        axes[:-1], prediction.landmarks, maps, strict=True
+        axes[:-1], prediction.landmarks, maps, strict=False
     ):
         _draw_votes(axis, votes, corner, scale)
         axis.set_title(f"votes: {_words(landmark.name)}", color="white", fontsize=9)

@@ -114,9 +114,10 @@ def train(
         training: Examples to train on, as `pipeline.normalised` takes them.
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
-        time_limit: Most seconds to spend on training steps, earlier parts of a resumed
-            run included. No epoch is begun that would not end by then, but the first
-            may be cut short.
+        time_limit: Most seconds to spend, earlier parts of a resumed run included. The
+            paper's learning rate is constant; under a time limit it falls to zero with
+            the time that is left, along half a cosine, so that a short training ends
+            settled. No epoch is begun that would not end by then; the first may be cut.
         on_progress: Called after every step and every epoch.
 
     Returns:
@@ -275,6 +276,13 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._step = 0
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if self._time_limit is not None:
+            spent = min(self._now() / self._time_limit, 1)
+            self.model.optimizer.learning_rate.assign(
+                self._settings.learning_rate * (1 + math.cos(math.pi * spent)) / 2
+            )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._step += 1

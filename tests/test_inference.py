@@ -87,8 +87,8 @@ def test_folders_are_searched_for_dicom_and_files_are_taken_as_they_are(
     found = [(p.name, str(n)) for p, n in find_images([tmp_path / "study", other])]
 
     assert found == [
-        ("a.dcm", "series/a.dcm"),
-        ("b", "series/b"),
+        ("a.dcm", "study/series/a.dcm"),
+        ("b", "study/series/b"),
         ("report.txt", "report.txt"),
     ]
 

@@ -1,0 +1,47 @@
+# `make demo` and `make test` do all set-up; they need Python 3.11 or later and make.
+PYTHON ?= python3.11
+VENV ?= .venv
+DEMO_MINUTES ?= 4
+
+READY = $(VENV)/ready
+PHDNET = $(VENV)/bin/phdnet-tf
+
+.PHONY: demo test lint benchmark constraints clean
+
+$(READY): constraints.txt pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+# Trains on drawn four-chamber images, then meets images it has not seen.
+demo: $(READY)
+	rm -rf demo
+	$(PHDNET) phantom demo/unseen --view 4ch --subjects 40 --seed 1
+	$(PHDNET) train --view 4ch --time-limit $(DEMO_MINUTES) --models demo/models --runs demo/runs
+	$(PHDNET) predict demo/unseen/DICOM/phantom_000? --models demo/models --maps --output demo/predictions
+	$(PHDNET) evaluate --data demo/unseen --models demo/models --output demo/evaluation
+	@echo
+	@echo "Look at demo/predictions/*/*.png and demo/evaluation/error_curve.png"
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/codespell
+
+benchmark: $(READY)
+	$(VENV)/bin/python benchmarks/speed.py
+
+# The newest versions that go together, written down.
+constraints:
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	sed -i '/^#/!d' constraints.txt
+	$(VENV)/bin/pip freeze --exclude-editable >> constraints.txt
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info
