@@ -34,8 +34,8 @@ def report_table(report: dict[str, Any]) -> str:
     images = report["high_confidence_images"]
     return (
         f"{align(rows)}\n"
-        f"{report['images']} images of {report['subjects']} subjects; in {images:.1%} of "
-        "the images every landmark is high confidence. Point errors in mm."
+        f"{report['images']} images of {report['subjects']} subjects; every landmark "
+        f"is high confidence in {images:.1%} of them. Point errors in mm."
     )
 
 

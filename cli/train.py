@@ -96,9 +96,7 @@ def train(
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.progress import training_display
     from phdnet_tf.run import load_settings, save_settings, train_and_publish
-    from phdnet_tf.training import use_gpu_sparingly
 
-    use_gpu_sparingly()
     with options.plain_errors():
         run = _find_run(runs / view, name, resume)
         if resume:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 WORST_SHARE = 0.1
-"""Share of the validation predictions that the threshold is learnt from (section 2.2)."""
+"""Share of the validation predictions that teach the threshold (section 2.2)."""
 
 
 def confidence_threshold(errors: np.ndarray, confidence: np.ndarray) -> float:

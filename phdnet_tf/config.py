@@ -1,7 +1,7 @@
 """Everything that can be set, as frozen dataclasses that validate themselves.
 
-A `Config` is built in one place (the command line, or a program), passed whole, and saved
-as JSON beside the weights it made. Functions deep inside take plain arguments.
+A `Config` is built in one place (the command line, or a program), passed whole, and
+saved as JSON beside the weights it made. Functions deep inside take plain arguments.
 """
 
 import dataclasses
@@ -36,12 +36,13 @@ class ModelConfig:
     """What is located, and how.
 
     Attributes:
-        landmarks: Names of the L landmarks; one network locates them all. One name is the
-            paper's setting, a network for each landmark.
-        mapping: Heatmap label. "gaussian" is the paper's (section 2.1), "binary" that of
-            its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
+        landmarks: Names of the L landmarks; one network locates them all. One name is
+            the paper's setting, a network for each landmark.
+        mapping: Heatmap label. "gaussian" is the paper's (section 2.1), "binary" that
+            of its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
         strategy: How the heads become a coordinate. "smoothing" is candidate smoothing
-            (section 2.2), "simple" the best patch's own displacement, as in the baseline.
+            (section 2.2), "simple" the best patch's own displacement, as in the
+            baseline.
         heatmap_std: Standard deviation of the Gaussian around the landmark, in patches.
 
     Raises:
@@ -79,8 +80,8 @@ class CropConfig:
 
     Attributes:
         size: Side of the square crop, in canvas pixels (section 3).
-        near_landmark: Share of crops whose centre lies within half a crop of a landmark;
-            the others lie anywhere in the image.
+        near_landmark: Share of crops whose centre lies within half a crop of a
+            landmark; the others lie anywhere in the image.
         rotation: Largest rotation either way, in degrees.
         scale: Largest relative change of size either way.
         gain: Largest relative change of brightness either way.
@@ -119,8 +120,8 @@ class TrainingConfig:
         batch_size: Crops in a step.
         learning_rate: Of the Adam optimiser.
         epochs: Most epochs. An epoch gives each training image one crop, and takes 100
-            steps where that would be fewer: the crops are random, so a pass over a small
-            data set is too short to be worth a validation.
+            steps where that would be fewer: the crops are random, so a pass over a
+            small data set is too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.
         seed: Of the weights, the order of the images and the crops.
 

@@ -21,8 +21,8 @@ class Predictions:
     Attributes:
         images: What each image is called.
         subjects: The subject of each.
-        errors: float64[N, L], point errors of the model's own strategy, mm; NaN where not
-            annotated.
+        errors: float64[N, L], point errors of the model's own strategy, mm; NaN where
+            not annotated.
         errors_by: The same for each strategy, "smoothing" and "simple".
         points: float32[N, L, 2], predicted (x, y), pixels of the image.
         truth: float32[N, L, 2], annotated (x, y), pixels of the image.
@@ -119,19 +119,19 @@ def report(predictions: Predictions, landmarks: tuple[str, ...]) -> dict[str, An
     Returns:
         "images" and "subjects", their numbers; "landmarks", for each name and for
         "overall" what `metrics.summarise` says of "all" points and of those with
-        "high_confidence", the latter with their "share" of the points; "strategies", the
-        summary of all points for each strategy; "high_confidence_images", the share of
-        images in which every landmark is high confidence.
+        "high_confidence", the latter with their "share" of the points; "strategies",
+        the summary of all points for each strategy; "high_confidence_images", the share
+        of images in which every landmark is high confidence.
     """
     errors, high = predictions.errors, predictions.high_confidence
-    groups = {name: np.s_[:, index] for index, name in enumerate(landmarks)}
+    groups = {
+        name: (errors[:, index], high[:, index]) for index, name in enumerate(landmarks)
+    }
+    groups["overall"] = errors, high
     return {
         "images": len(predictions.images),
         "subjects": len(set(predictions.subjects)),
-        "landmarks": {
-            name: _compare(errors[which], high[which])
-            for name, which in {**groups, "overall": np.s_[:]}.items()
-        },
+        "landmarks": {name: _compare(*group) for name, group in groups.items()},
         "strategies": {
             strategy: summarise(errors)
             for strategy, errors in predictions.errors_by.items()

@@ -1,9 +1,9 @@
 """Where things are: image pixels, canvas pixels, patches, displacements, millimetres.
 
-Axis letters, used in every docstring: B batch; L landmarks; H, W image rows and columns;
-h, w patch rows and columns. A position is (x, y) in pixels, and (0, 0) is the centre of
-the top-left pixel. A pixel spacing is DICOM's PixelSpacing: (between rows, between
-columns), which is (y, x), in millimetres.
+Axis letters, used in every docstring: B batch; L landmarks; H, W image rows and
+columns; h, w patch rows and columns. A position is (x, y) in pixels, and (0, 0) is the
+centre of the top-left pixel. A pixel spacing is DICOM's PixelSpacing: (between rows,
+between columns), which is (y, x), in millimetres.
 
 The canvas is what the network sees: a square of 0.9375 mm pixels (the paper's, section
 3.1) whose centre is the image's centre. Image and canvas are related by one scale per
@@ -116,7 +116,7 @@ def sample(images: tf.Tensor, matrices: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32[B, size, size, 1].
     """
-    # The op wants the eight free numbers of a projective map; an affine one ends in 0, 0.
+    # The op wants the eight free numbers of a projective map; two are 0 in affine ones.
     rows = tf.reshape(matrices, [-1, 6])
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images[..., None],
@@ -162,8 +162,8 @@ def patch_centres(rows: tf.Tensor | int, columns: tf.Tensor | int) -> tf.Tensor:
 def encode_displacement(displacement: tf.Tensor) -> tf.Tensor:
     """The displacement head's label: sign(d) log2(1 + |d|), per axis.
 
-    The paper takes the logarithm of the displacement (section 2.1). log2|d| alone has no
-    value at 0 and loses the sign below one pixel; adding 1 mends both.
+    The paper takes the logarithm of the displacement (section 2.1). log2|d| alone has
+    no value at 0 and loses the sign below one pixel; adding 1 mends both.
 
     Args:
         displacement: float32[...], canvas pixels.

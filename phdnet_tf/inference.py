@@ -132,7 +132,7 @@ class Predictor:
     def _run(self, signature: str, image: MRImage) -> dict[str, np.ndarray]:
         outputs = self._signatures[signature](
             image=image.pixels[None].astype(np.float32),
-            pixel_spacing=np.float32([image.pixel_spacing]),
+            pixel_spacing=np.array([image.pixel_spacing], np.float32),
         )
         return {name: value.numpy()[0] for name, value in outputs.items()}
 

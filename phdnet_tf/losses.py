@@ -1,8 +1,9 @@
 """The paper's loss, L_A = L_d + L_h (equation 1), as one Keras loss for each head.
 
-Which patches and landmarks count is not known here; it comes as `sample_weight`, float32
-[B, h, w, L], from `labels.patch_labels`. Both losses are means over all patches, weighted
-or not, so that a landmark that is not annotated adds nothing and changes nothing.
+Which patches and landmarks count is not known here; it comes as `sample_weight`,
+float32 [B, h, w, L], from `labels.patch_labels`. Both losses are means over all
+patches, weighted or not, so that a landmark that is not annotated adds nothing and
+changes nothing.
 """
 
 import keras
@@ -16,6 +17,7 @@ class HeatmapLoss(keras.losses.Loss):
     def __init__(
         self, reduction: str = "sum_over_batch_size", name: str = "heatmap_loss"
     ) -> None:
+        """The arguments are Keras's."""
         super().__init__(name=name, reduction=reduction)
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> object:
@@ -25,13 +27,14 @@ class HeatmapLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="phdnet_tf")
 class DisplacementLoss(keras.losses.Loss):
-    """L_d: squared error of the coded displacement, one value a patch and landmark."""
+    """L_d: mean squared error of the coded (x, y), one value a patch and landmark."""
 
     def __init__(
         self, reduction: str = "sum_over_batch_size", name: str = "displacement_loss"
     ) -> None:
+        """The arguments are Keras's."""
         super().__init__(name=name, reduction=reduction)
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> object:
-        """Squared length of each error: float32[B, h, w, L, 2] twice -> [B, h, w, L]."""
-        return ops.sum(ops.square(y_true - y_pred), axis=-1)
+        """Mean squared errors: float32[B, h, w, L, 2] twice -> float32[B, h, w, L]."""
+        return ops.mean(ops.square(y_true - y_pred), axis=-1)

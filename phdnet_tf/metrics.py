@@ -34,28 +34,21 @@ def summarise(errors: np.ndarray) -> dict[str, float | int | None]:
         errors: float[...], mm. NaN, not annotated, is left out.
 
     Returns:
-        "points" (their number), "mean", "std" (of the population), "median" and "p90", in
-        mm; "sdr_2", "sdr_4", "sdr_6" and "sdr_10", the shares of points with at most that
-        many mm of error, and "beyond_20", the share with more than 20. All but "points"
-        are None where there is no point.
+        "points" (their number), "mean", "std" (of the population), "median" and "p90",
+        in mm; "sdr_2", "sdr_4", "sdr_6" and "sdr_10", the shares of points with at most
+        that many mm of error, and "beyond_20", the share with more than 20. All but
+        "points" are None where there is no point.
     """
     errors = np.asarray(errors, np.float64)
     errors = errors[np.isfinite(errors)]
-    summary: dict[str, float | int | None] = {"points": int(errors.size)}
-    statistics = {
-        "mean": np.mean,
-        "std": np.std,
-        "median": np.median,
-        "p90": lambda e: np.percentile(e, 90),
-        **{
-            f"sdr_{radius}": lambda e, radius=radius: np.mean(e <= radius)
-            for radius in SDR_RADII
-        },
-        f"beyond_{GROSS}": lambda e: np.mean(e > GROSS),
-    }
-    for name, statistic in statistics.items():
-        summary[name] = float(statistic(errors)) if errors.size else None
-    return summary
+    names = ["mean", "std", "median", "p90"]
+    names += [*(f"sdr_{radius}" for radius in SDR_RADII), f"beyond_{GROSS}"]
+    if errors.size == 0:
+        return {"points": 0, **dict.fromkeys(names)}
+    values = [errors.mean(), errors.std(), np.median(errors), np.percentile(errors, 90)]
+    values += [(errors <= radius).mean() for radius in SDR_RADII]
+    values += [(errors > GROSS).mean()]
+    return {"points": errors.size, **dict(zip(names, map(float, values), strict=True))}
 
 
 def cumulative_errors(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,8 +58,8 @@ def cumulative_errors(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         errors: float[...], mm. NaN, not annotated, is left out.
 
     Returns:
-        float64[N], the errors in rising order, in mm, and float64[N], the share of points
-        with at most that error.
+        float64[N], the errors in rising order, in mm, and float64[N], the share of
+        points with at most that error.
     """
     errors = np.sort(np.asarray(errors, np.float64)[np.isfinite(errors)])
     return errors, np.arange(1, errors.size + 1) / max(errors.size, 1)

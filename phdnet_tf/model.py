@@ -1,4 +1,4 @@
-"""The network: a shared encoder and two heads (section 2, after Noothout et al., 2018)."""
+"""The network: an encoder and two heads (section 2, after Noothout et al., 2018)."""
 
 import keras
 from keras import layers, ops
@@ -11,9 +11,9 @@ def build_phdnet(landmarks: int) -> keras.Model:
     """The paper's network, with about 0.06 million parameters.
 
     Three times convolution and pooling make patches of 8x8 pixels; three more
-    convolutions let a patch see 70 pixels; two branches of 1x1 convolutions, the paper's
-    fully connected layers, end in the heads. Every convolution but the heads is followed
-    by batch normalisation, as in the author's code.
+    convolutions let a patch see 70 pixels; two branches of 1x1 convolutions, the
+    paper's fully connected layers, end in the heads. Every convolution but the heads is
+    followed by batch normalisation, as in the author's code.
 
     Args:
         landmarks: Number of landmarks, L.

@@ -92,8 +92,9 @@ def random_crop(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A square crop at canvas resolution, sampled straight from the image.
 
-    Spacing, place, rotation and scale are one affine map, so that every pixel of the crop
-    is interpolated once. There are no flips: they would swap the meaning of landmarks.
+    Spacing, place, rotation and scale are one affine map, so that every pixel of the
+    crop is interpolated once. There are no flips: they would swap the meaning of
+    landmarks.
 
     Args:
         example: A normalised example with one image.
@@ -108,7 +109,7 @@ def random_crop(
     extent = tf.cast(tf.reverse(tf.shape(image), [0]), tf.float32)  # (x, y)
     image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
 
-    # All of a crop's numbers, between 0 and 1, in one draw: ten draws cost ten times more.
+    # All of a crop's numbers, between 0 and 1, in one draw: it costs as much as each.
     draw = tf.random.stateless_uniform([10], seed)
     angle = (2 * draw[0] - 1) * math.radians(crops.rotation)
     scale = tf.exp((2 * draw[1] - 1) * math.log1p(crops.scale))

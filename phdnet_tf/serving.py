@@ -1,7 +1,7 @@
 """The SavedModel: raw image and spacing in, landmarks in the image's own pixels out.
 
-TF Serving loads the folder as it is, and `inference.Predictor` runs the very same graph,
-so that the command line and a server agree by construction.
+TF Serving loads the folder as it is, and `inference.Predictor` runs the very same
+graph, so that the command line and a server agree by construction.
 """
 
 import json
@@ -35,8 +35,8 @@ class Served(tf.Module):
     ) -> None:
         """Traces nothing yet: that happens on the first call, or on saving."""
         super().__init__()
-        # Only the raw variables are attributes. With the Keras model as an attribute, the
-        # SavedModel loads in Python and fails in TF Serving's C++ runtime.
+        # Only the raw variables are attributes. With the Keras model as an attribute,
+        # the SavedModel loads in Python and fails in TF Serving's C++ runtime.
         self._variables = [variable.value for variable in model.variables]
         image = tf.TensorSpec([None, None, None], tf.float32, name="image")
         spacing = tf.TensorSpec([None, 2], tf.float32, name="pixel_spacing")

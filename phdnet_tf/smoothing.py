@@ -1,7 +1,7 @@
 """From the two heads to a coordinate and a confidence (section 2.2).
 
-`smooth` is the paper's candidate smoothing; `simple` is the strategy of its baseline, kept
-for comparison.
+`smooth` is the paper's candidate smoothing; `simple` is the strategy of its baseline,
+kept for comparison.
 """
 
 from typing import NamedTuple
@@ -114,7 +114,7 @@ def smooth(heatmap: tf.Tensor, displacement: tf.Tensor) -> Smoothed:
 
 @tf.function(reduce_retracing=True)
 def simple(heatmap: tf.Tensor, displacement: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Takes the hottest patch at its word, as the baseline does (Noothout et al., 2018).
+    """Takes the hottest patch at its word, as the baseline (Noothout et al., 2018).
 
     Args:
         heatmap: float32[B, h, w, L].

@@ -19,6 +19,9 @@ from phdnet_tf.model import build_phdnet
 SHORTEST_EPOCH = 100
 """Steps that an epoch has at the least: see `config.TrainingConfig`."""
 
+SETTLING_SHARE = 1 / 3
+"""Share of a time limit in which the learning rate falls."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -66,18 +69,6 @@ class Outcome:
     ended_by: str
 
 
-def use_gpu_sparingly() -> None:
-    """Lets TensorFlow take GPU memory as it needs it, not all there is at once.
-
-    Does nothing where there is no GPU, or where TensorFlow has already started to use it.
-    """
-    for gpu in tf.config.list_physical_devices("GPU"):
-        try:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # A program that uses TensorFlow already has its own way.
-            return
-
-
 def compile_model(config: Config) -> keras.Model:
     """The network with the paper's loss and optimiser, weights drawn from the seed.
 
@@ -115,9 +106,9 @@ def train(
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
-            paper's learning rate is constant; under a time limit it falls to zero with
-            the time that is left, along half a cosine, so that a short training ends
-            settled. No epoch is begun that would not end by then; the first may be cut.
+            paper's learning rate is constant; under a time limit it falls evenly to
+            zero in the last third of it, so that a short training ends settled. No
+            epoch is begun that would not end by then; the first may be cut.
         on_progress: Called after every step and every epoch.
 
     Returns:
@@ -192,8 +183,8 @@ def _count(examples: tf.data.Dataset, purpose: str) -> int:
     count = int(examples.reduce(0, lambda number, example: number + 1))
     if count == 0:
         raise ValueError(
-            f"{purpose}: expected at least one image. Received none: a data set of fewer "
-            "than eight subjects leaves folds empty; choose other folds."
+            f"{purpose}: expected at least one image. Received none: fewer than eight "
+            "subjects leave folds empty; choose other folds."
         )
     return count
 
@@ -211,9 +202,9 @@ def _forget_epochs_after(log: Path, epoch: int) -> None:
 class _Keeper(keras.callbacks.Callback):
     """Keeps the best model and the state of the run, and says when to stop.
 
-    Keras's own EarlyStopping, ModelCheckpoint and BackupAndRestore forget, when a run is
-    resumed, which model was best and how long ago, and a kill in the wrong moment leaves
-    a file half-written. Here all of it is one TensorFlow checkpoint.
+    Keras's own EarlyStopping, ModelCheckpoint and BackupAndRestore forget, when a run
+    is resumed, which model was best and how long ago, and a kill in the wrong moment
+    leaves a file half-written. Here all of it is one TensorFlow checkpoint.
     """
 
     def __init__(
@@ -279,9 +270,9 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self._time_limit is not None:
-            spent = min(self._now() / self._time_limit, 1)
+            left = max(1 - self._now() / self._time_limit, 0)
             self.model.optimizer.learning_rate.assign(
-                self._settings.learning_rate * (1 + math.cos(math.pi * spent)) / 2
+                self._settings.learning_rate * min(left / SETTLING_SHARE, 1)
             )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

@@ -42,7 +42,7 @@ def test_nothing_to_learn_from_is_refused_with_a_remedy():
 
 
 def test_the_authors_predictions_give_the_published_split(real_data):
-    """Of 909 points 82.1 % and of 303 images 58.4 % (paper: 56 %) are high confidence."""
+    """82.1 % of 909 points and 58.4 % of 303 images (paper: 56 %) are high."""
     errors, high = [], []
     for landmark in range(3):
         tables = []

@@ -18,14 +18,14 @@ def test_the_heatmap_loss_is_the_weighted_mean_squared_error():
     )
 
 
-def test_the_displacement_loss_is_the_weighted_mean_squared_length():
+def test_the_displacement_loss_is_the_weighted_mean_squared_error_of_x_and_y():
     rng = np.random.default_rng(0)
     true, predicted = rng.normal(size=(2, 2, 4, 5, 3, 2)).astype("f4")
     weight = rng.random((2, 4, 5, 3)).astype("f4")
 
     loss = DisplacementLoss()(true, predicted, sample_weight=weight)
 
-    squared = ((true - predicted) ** 2).sum(axis=-1)
+    squared = ((true - predicted) ** 2).mean(axis=-1)
     np.testing.assert_allclose(loss, np.mean(weight * squared), rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ MODEL = ModelConfig(("a", "b"))
 
 
 def spot_images(count=6, seed=0):
-    """Images with a soft bright spot at each landmark, at their own size and spacing."""
+    """Images of any size and spacing with a soft bright spot at each landmark."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         height, width = rng.integers(150, 300, 2)

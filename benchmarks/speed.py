@@ -1,0 +1,161 @@
+"""How fast it is, as ratios of one run: `make benchmark`.
+
+Absolute times depend on the machine and on what else it does; what is compared takes
+turns within one process. Run it on an otherwise idle machine.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from phdnet_tf.cli.tensorflow import load_tensorflow
+
+load_tensorflow()
+
+import tensorflow as tf  # noqa: E402
+
+from phdnet_tf import pipeline  # noqa: E402
+from phdnet_tf.cli.data import open_source  # noqa: E402
+from phdnet_tf.config import VIEWS, Config, ModelConfig  # noqa: E402
+from phdnet_tf.phantom import write_folder  # noqa: E402
+from phdnet_tf.serving import Served, export, load_signatures  # noqa: E402
+from phdnet_tf.training import compile_model  # noqa: E402
+
+VIEW = "4ch"
+CONFIG = Config(VIEW, ModelConfig(VIEWS[VIEW]))
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time that a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def in_turns(
+    one: Callable[[], object], two: Callable[[], object], rounds: int
+) -> tuple[float, float]:
+    """Median times of two calls that take turns, after one call of each."""
+    one(), two()
+    times = [(seconds(one), seconds(two)) for _ in range(rounds)]
+    return tuple(statistics.median(column) for column in zip(*times, strict=True))
+
+
+def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
+    """Training steps on the real pipeline and on one cached batch."""
+    source = open_source(data, VIEW)
+    folds = list(range(2, 8))
+    batches = pipeline.training_batches(
+        pipeline.normalised(source.examples(folds, CONFIG.model.landmarks)),
+        source.count(folds),
+        CONFIG.model,
+        CONFIG.crops,
+        CONFIG.training.batch_size,
+        seed=0,
+    )
+    tf.config.experimental.enable_op_determinism()  # as in training
+    model = compile_model(CONFIG)
+    model.make_train_function()
+    real = iter(batches)
+    cached = iter(tf.data.Dataset.from_tensors(next(real)).cache().repeat())
+
+    def steps(iterator: object) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(20):
+                logs = model.train_function(iterator)
+            float(logs["loss"])  # waits for the last step
+
+        return run
+
+    slow, fast = in_turns(steps(real), steps(cached), rounds)
+    return {"real_s": slow / 20, "cached_s": fast / 20, "speed_ratio": fast / slow}
+
+
+def exported_graph(folder: Path, rounds: int) -> dict[str, float]:
+    """The exported graph against the bare network, 512 x 512, three landmarks."""
+    model = compile_model(CONFIG)
+    version = export(Served(model, CONFIG, [0.0] * 3), {}, folder / "phdnet_4ch")
+    locate = load_signatures(version)["serving_default"]
+    image = tf.random.uniform([1, 512, 512], seed=0)
+    spacing = tf.constant([[0.9375, 0.9375]])
+    bare = tf.function(lambda x: model(x, training=False))
+
+    slow, fast = in_turns(
+        lambda: locate(image=image, pixel_spacing=spacing)["landmarks"].numpy(),
+        lambda: bare(image[..., None])["heatmap"].numpy(),
+        rounds,
+    )
+    return {"exported_s": slow, "network_s": fast, "latency_ratio": slow / fast}
+
+
+def help_text(rounds: int) -> dict[str, float]:
+    """`phdnet-tf --help`, from start to end of the process."""
+    command = [Path(sys.executable).with_name("phdnet-tf"), "--help"]
+    times = [
+        seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+        for _ in range(rounds)
+    ]
+    return {"help_s": statistics.median(times)}
+
+
+def prediction_memory(folder: Path) -> dict[str, float]:
+    """Peak memory of predicting 30 and 300 files, pictures included."""
+    write_folder(folder / "images", VIEW, 300, seed=5)
+    description = {"view": VIEW, "landmarks": list(VIEWS[VIEW])}
+    model = compile_model(CONFIG)
+    version = export(Served(model, CONFIG, [0.0] * 3), description, folder / "m")
+    files = sorted((folder / "images").rglob("*.dcm"))
+    peaks = {}
+    for number in (30, 300):
+        code = (
+            "import resource, sys\n"
+            "from phdnet_tf.cli import main\n"
+            "try: main(sys.argv[1:])\n"
+            "except SystemExit: print(resource.getrusage(resource.RUSAGE_SELF)"
+            ".ru_maxrss, file=sys.stderr)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "predict", *files[:number]]
+            + ["--model", version, "--output", folder / f"out{number}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks[number] = int(done.stderr.splitlines()[-1]) / 1024
+    return {
+        "peak_30_mb": peaks[30],
+        "peak_300_mb": peaks[300],
+        "memory_ratio": peaks[300] / peaks[30],
+    }
+
+
+def main() -> None:
+    """Prints every figure, and as JSON at the end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, help="ASPIRE-style folder; default: phantom"
+    )
+    parser.add_argument("--rounds", type=int, default=9)
+    arguments = parser.parse_args()
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, result in (
+            ("training", training_steps(arguments.data, arguments.rounds)),
+            ("exported graph", exported_graph(Path(folder), 5 * arguments.rounds)),
+            ("help", help_text(arguments.rounds)),
+            ("memory", prediction_memory(Path(folder))),
+        ):
+            print(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in result.items()))
+            figures |= result
+    print(json.dumps({"cores": len(os.sched_getaffinity(0)), **figures}))
+
+
+if __name__ == "__main__":
+    main()
