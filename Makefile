@@ -1,7 +1,7 @@
 # `make demo` and `make test` do all set-up; they need Python 3.11 or later and make.
 PYTHON ?= python3.11
 VENV ?= .venv
-DEMO_MINUTES ?= 4
+DEMO_MINUTES ?= 3.5
 
 READY = $(VENV)/ready
 PHDNET = $(VENV)/bin/phdnet-tf

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.cli.tensorflow import load_tensorflow
+from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.cli.tensorflow import load_tensorflow
+from phdnet_tf.cli.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from phdnet_tf.dicom import MRImage

@@ -107,8 +107,8 @@ def train(
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
             paper's learning rate is constant; under a time limit it falls evenly to
-            zero in the last third of it, so that a short training ends settled. No
-            epoch is begun that would not end by then; the first may be cut.
+            zero in the last third of it, so that a short training ends settled. The
+            last epoch is cut short where it would not end by then.
         on_progress: Called after every step and every epoch.
 
     Returns:
@@ -241,6 +241,7 @@ class _Keeper(keras.callbacks.Callback):
         self._earlier = self.seconds
         self._first_epoch = self.epoch
         self._started = time.monotonic()
+        self._validation_seconds = 0.0
 
     epoch = property(lambda self: int(self._progress["epoch"]))
     best_epoch = property(lambda self: int(self._progress["best_epoch"]))
@@ -254,13 +255,15 @@ class _Keeper(keras.callbacks.Callback):
             return "epochs"
         if self.epoch - self.best_epoch >= self._settings.patience:
             return "patience"
-        if self._time_limit is not None and self.epoch > 0:
-            if self.seconds + self._seconds_an_epoch() > self._time_limit:
-                return "time limit"
+        if self.epoch > 0 and self._out_of_time(self.seconds):
+            return "time limit"
         return ""
 
-    def _seconds_an_epoch(self) -> float:
-        return self.seconds / max(self.epoch, 1)
+    def _out_of_time(self, seconds: float) -> bool:
+        """Whether no step can follow, if the epoch's validation is to end in time."""
+        if self._time_limit is None:
+            return False
+        return seconds + self._validation_seconds >= self._time_limit
 
     def _now(self) -> float:
         return self._earlier + time.monotonic() - self._started
@@ -278,8 +281,14 @@ class _Keeper(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._step += 1
         self._report(None)
-        if self._time_limit is not None and self._now() > self._time_limit:
+        if self._out_of_time(self._now()):
             self.model.stop_training = True
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._validation_started = self._now()
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self._validation_seconds = self._now() - self._validation_started
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         losses = {name: float(value) for name, value in (logs or {}).items()}

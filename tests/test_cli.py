@@ -143,7 +143,7 @@ def test_a_finished_run_is_resumed_only_for_longer(trained, data):
 
 
 def test_ctrl_c_before_the_first_model_says_how_to_go_on(data, tmp_path, monkeypatch):
-    def interrupt(*arguments):
+    def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training._Keeper, "on_train_batch_end", interrupt)
