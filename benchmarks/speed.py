@@ -114,12 +114,13 @@ def prediction_memory(folder: Path) -> dict[str, float]:
     files = sorted((folder / "images").rglob("*.dcm"))
     peaks = {}
     for number in (30, 300):
+        # Not getrusage, whose peak starts at that of the process that started this one.
         code = (
-            "import resource, sys\n"
+            "import sys\n"
             "from phdnet_tf.cli import main\n"
             "try: main(sys.argv[1:])\n"
-            "except SystemExit: print(resource.getrusage(resource.RUSAGE_SELF)"
-            ".ru_maxrss, file=sys.stderr)\n"
+            "except SystemExit: print(*(line.split()[1] for line in "
+            "open('/proc/self/status') if line.startswith('VmHWM')), file=sys.stderr)\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, "predict", *files[:number]]
