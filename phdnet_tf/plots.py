@@ -86,7 +86,7 @@ def save_overlay(
         fontsize=9,
     )
     figure.savefig(path, dpi=120)
-    # A figure is full of reference cycles, and hundreds can pile up before Python looks.
+    # A figure is full of reference cycles; hundreds pile up before Python looks.
     del figure, axes, axis
     gc.collect(1)
 
