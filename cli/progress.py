@@ -73,12 +73,14 @@ def training_display() -> Iterator[Callable[[training.Progress], None]]:
             line += "" if left is None else f"at most {_clock(left)} left"
             bar.update(task, description=line, completed=spent, total=whole)
             if now.losses:
-                losses = (
-                    f"loss {now.losses['loss']:.4f} (heatmap "
-                    f"{now.losses['heatmap_loss']:.4f} + displacement "
-                    f"{now.losses['displacement_loss']:.4f})  validation "
-                    f"{now.losses['val_loss']:.4f}"
-                )
+                losses = f"loss {now.losses['loss']:.4f}"
+                # A network without displacements has one loss, and Keras no parts.
+                if "displacement_loss" in now.losses:
+                    losses += (
+                        f" (heatmap {now.losses['heatmap_loss']:.4f} + displacement "
+                        f"{now.losses['displacement_loss']:.4f})"
+                    )
+                losses += f"  validation {now.losses['val_loss']:.4f}"
             better = now.losses is not None and now.best_epoch == now.epoch
             due = now.losses and time.monotonic() - told > QUIET_SECONDS
             if better or (due and not console.is_terminal):

@@ -10,7 +10,7 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, MAPPINGS, STRATEGIES, VIEWS
+from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS, VIEWS
 
 if TYPE_CHECKING:
     from phdnet_tf.cli.data import Source
@@ -50,18 +50,22 @@ if TYPE_CHECKING:
     help="Train for this one only; repeat for more. Default: all of the data.",
 )
 @click.option(
+    "--network",
+    type=click.Choice(list(NETWORKS)),
+    default="phdnet",
+    show_default=True,
+    help="PHD-Net, or one of the networks it is compared with.",
+)
+@click.option(
     "--mapping",
     type=click.Choice(MAPPINGS),
-    default=MAPPINGS[0],
-    show_default=True,
-    help="Heatmap label: the paper's, or its baseline's.",
+    help="Heatmap label of PHD-Net: the paper's (default), or its baseline's.",
 )
 @click.option(
     "--strategy",
-    type=click.Choice(STRATEGIES),
-    default=STRATEGIES[0],
-    show_default=True,
-    help="How the heads become a coordinate: the paper's way, or its baseline's.",
+    type=click.Choice(NETWORKS["phdnet"].strategies),
+    help="How PHD-Net's heads become a coordinate: the paper's way (default), or its "
+    "baseline's.",
 )
 @options.seed
 @click.option(
@@ -80,7 +84,7 @@ def train(
     time_limit: float | None,
     **choices: Any,
 ) -> None:
-    """Train a network and publish it as models/phdnet_<view>/<version>.
+    """Train a network and publish it as models/<network>_<view>/<version>.
 
     Without --data it trains on drawn phantoms. Ctrl-C ends training early and publishes
     the best model so far; a run that was killed goes on with --resume.
@@ -89,6 +93,11 @@ def train(
         raise click.UsageError(
             f"--test-fold and --validation-fold are both {choices['test_fold']}. "
             "Choose two different folds."
+        )
+    if choices["network"] != "phdnet" and (choices["mapping"] or choices["strategy"]):
+        raise click.UsageError(
+            f"--mapping and --strategy are PHD-Net's. Drop them, or --network "
+            f"{choices['network']}."
         )
     if resume:
         _refuse_other_choices(context, set(choices))
@@ -178,15 +187,16 @@ def _train(
     run: Path,
     models: Path,
 ) -> Published:
-    from phdnet_tf.config import Config, ModelConfig, TrainingConfig
+    from phdnet_tf.config import Config
 
     landmarks = tuple(settings["landmarks"])
-    config = Config(
-        view=view,
-        model=ModelConfig(
-            landmarks, mapping=settings["mapping"], strategy=settings["strategy"]
-        ),
-        training=TrainingConfig(seed=settings["seed"]),
+    config = Config.of_paper(
+        view,
+        landmarks,
+        settings["network"],
+        settings["mapping"] or MAPPINGS[0],
+        settings["strategy"],
+        settings["seed"],
     )
     validation = [settings["validation_fold"]]
     test = [] if settings["test_fold"] is None else [settings["test_fold"]]

@@ -23,7 +23,44 @@ FOLDS = 8
 """Folds of the cross-validation (section 3)."""
 
 MAPPINGS = ("gaussian", "binary")
-STRATEGIES = ("smoothing", "simple")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a network sees and gives, and how the paper trains it (section 3).
+
+    Attributes:
+        step: Canvas pixels a side of an input pixel.
+        stride: Input pixels a side of a value of the heatmap.
+        whole: Whether it learns from whole images, rather than from crops.
+        strategies: How its outputs can become a coordinate; the first is its own.
+        heatmap_std: Standard deviation of the heatmap's label, in its values.
+        batch_size: Images or crops in a step.
+        epochs: Most epochs.
+    """
+
+    step: int
+    stride: int
+    whole: bool
+    strategies: tuple[str, ...]
+    heatmap_std: float
+    batch_size: int
+    epochs: int
+
+    @property
+    def cell(self) -> int:
+        """Canvas pixels a side of a value of the heatmap."""
+        return self.step * self.stride
+
+
+NETWORKS: dict[str, Network] = {
+    "phdnet": Network(1, 8, False, ("smoothing", "simple"), 2.0, 32, 500),
+    "hourglass": Network(2, 4, True, ("peak",), 1.0, 3, 1000),
+    "unet": Network(2, 1, True, ("peak",), 8.0, 2, 1000),
+}
+"""The paper's network and the two it is compared with (section 3.3)."""
+
+STRATEGIES = ("smoothing", "simple", "peak")
 
 
 def _require(condition: bool, name: str, expected: str, received: object) -> None:
@@ -38,18 +75,22 @@ class ModelConfig:
     Attributes:
         landmarks: Names of the L landmarks; one network locates them all. One name is
             the paper's setting, a network for each landmark.
+        network: One of `NETWORKS`.
         mapping: Heatmap label. "gaussian" is the paper's (section 2.1), "binary" that
             of its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
-        strategy: How the heads become a coordinate. "smoothing" is candidate smoothing
-            (section 2.2), "simple" the best patch's own displacement, as in the
-            baseline.
-        heatmap_std: Standard deviation of the Gaussian around the landmark, in patches.
+        strategy: How the outputs become a coordinate. "smoothing" is candidate
+            smoothing (section 2.2), "simple" the best patch's own displacement, as in
+            the baseline; "peak", of the networks without displacements, the peak of
+            the heatmap.
+        heatmap_std: Standard deviation of the Gaussian around the landmark, in values
+            of the heatmap: patches, for PHD-Net.
 
     Raises:
         ValueError: If a value makes no sense.
     """
 
     landmarks: tuple[str, ...]
+    network: str = "phdnet"
     mapping: str = "gaussian"
     strategy: str = "smoothing"
     heatmap_std: float = 2.0
@@ -62,13 +103,19 @@ class ModelConfig:
             "one or more different names",
             self.landmarks,
         )
+        networks = tuple(NETWORKS)
         _require(
-            self.mapping in MAPPINGS, "mapping", f"one of {MAPPINGS}", self.mapping
+            self.network in NETWORKS, "network", f"one of {networks}", self.network
         )
+        mappings = MAPPINGS if self.network == "phdnet" else MAPPINGS[:1]
         _require(
-            self.strategy in STRATEGIES,
+            self.mapping in mappings, "mapping", f"one of {mappings}", self.mapping
+        )
+        strategies = NETWORKS[self.network].strategies
+        _require(
+            self.strategy in strategies,
             "strategy",
-            f"one of {STRATEGIES}",
+            f"one of {strategies}",
             self.strategy,
         )
         _require(self.heatmap_std > 0, "heatmap_std", "above 0", self.heatmap_std)
@@ -79,9 +126,11 @@ class CropConfig:
     """How training crops are drawn from an image.
 
     Attributes:
-        size: Side of the square crop, in canvas pixels (section 3).
+        size: Side of the square crop, in canvas pixels (section 3). The networks that
+            learn from whole images see the canvas instead, moved by up to `shift`.
         near_landmark: Share of crops whose centre lies within half a crop of a
             landmark; the others lie anywhere in the image.
+        shift: Largest shift of a whole image either way, in canvas pixels.
         rotation: Largest rotation either way, in degrees.
         scale: Largest relative change of size either way.
         gain: Largest relative change of brightness either way.
@@ -93,6 +142,7 @@ class CropConfig:
 
     size: int = 128
     near_landmark: float = 2 / 3
+    shift: float = 32.0
     rotation: float = 20.0
     scale: float = 0.15
     gain: float = 0.15
@@ -109,12 +159,13 @@ class CropConfig:
         for name in ("near_landmark", "scale", "gain", "gamma"):
             value = getattr(self, name)
             _require(0 <= value <= 1, name, "between 0 and 1", value)
+        _require(self.shift >= 0, "shift", "0 or more", self.shift)
         _require(0 <= self.rotation <= 180, "rotation", "0 to 180", self.rotation)
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long and how fast to train. The defaults are the paper's (section 3).
+    """How long and how fast to train. The defaults are the paper's for PHD-Net.
 
     Attributes:
         batch_size: Crops in a step.
@@ -155,6 +206,45 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse an unknown view."""
         _require(self.view in VIEWS, "view", f"one of {tuple(VIEWS)}", self.view)
+
+    @classmethod
+    def of_paper(
+        cls,
+        view: str,
+        landmarks: tuple[str, ...],
+        network: str = "phdnet",
+        mapping: str = "gaussian",
+        strategy: str | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """The paper's settings for one of its networks (sections 3 and 3.3).
+
+        Args:
+            view: One of `VIEWS`.
+            landmarks: What to locate.
+            network: One of `NETWORKS`.
+            mapping: See `ModelConfig`.
+            strategy: See `ModelConfig`; by default the network's own.
+            seed: See `TrainingConfig`.
+
+        Raises:
+            ValueError: If a value makes no sense.
+        """
+        _require(network in NETWORKS, "network", f"one of {tuple(NETWORKS)}", network)
+        facts = NETWORKS[network]
+        return cls(
+            view=view,
+            model=ModelConfig(
+                landmarks,
+                network,
+                mapping,
+                strategy or facts.strategies[0],
+                facts.heatmap_std,
+            ),
+            training=TrainingConfig(
+                batch_size=facts.batch_size, epochs=facts.epochs, seed=seed
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""

@@ -23,7 +23,7 @@ class Predictions:
         subjects: The subject of each.
         errors: float64[N, L], point errors of the model's own strategy, mm; NaN where
             not annotated.
-        errors_by: The same for each strategy, "smoothing" and "simple".
+        errors_by: The same for each strategy that the network allows.
         points: float32[N, L, 2], predicted (x, y), pixels of the image.
         truth: float32[N, L, 2], annotated (x, y), pixels of the image.
         confidence: float32[N, L].
@@ -67,7 +67,7 @@ def predict_examples(
             "pixel_spacing": tf.convert_to_tensor(example["pixel_spacing"])[None],
         }
         for outputs in (locate(**inputs), explain(**inputs)):
-            for name in outputs.keys() - {"candidate_map", "candidate_corner"}:
+            for name in outputs.keys() - {"candidate_map", "candidate_corners"}:
                 add(name, outputs[name].numpy()[0])
         add("truth", np.asarray(example["landmarks"]))
         add("spacing", np.asarray(example["pixel_spacing"]))
@@ -87,6 +87,7 @@ def predict_examples(
         errors_by={
             strategy: point_errors(np.stack(rows[strategy]), truth, spacing)
             for strategy in STRATEGIES
+            if strategy in rows
         },
         points=points,
         truth=truth,

@@ -80,19 +80,23 @@ def canvas_to_image(
     return (points - (CANVAS_SIZE - 1) / 2) * scale + _centre(height, width)
 
 
-def canvas_from_image(images: tf.Tensor, pixel_spacing: tf.Tensor) -> tf.Tensor:
+def canvas_from_image(
+    images: tf.Tensor, pixel_spacing: tf.Tensor, step: int = 1
+) -> tf.Tensor:
     """Draws images on the canvas; what the image does not cover is 0.
 
     Args:
         images: float32[B, H, W].
         pixel_spacing: float32[B, 2], (y, x), mm.
+        step: Canvas pixels a side of a pixel of the drawing, a divisor of 512.
 
     Returns:
-        float32[B, 512, 512, 1].
+        float32[B, 512 / step, 512 / step, 1].
     """
-    scale = canvas_scale(pixel_spacing)
+    size = CANVAS_SIZE // step
+    scale = canvas_scale(pixel_spacing) * step
     shape = tf.shape(images)
-    corner = _centre(shape[1], shape[2]) - scale * (CANVAS_SIZE - 1) / 2
+    corner = _centre(shape[1], shape[2]) - scale * (size - 1) / 2
     zero = tf.zeros_like(scale[:, 0])
     matrices = tf.stack(
         [
@@ -101,7 +105,7 @@ def canvas_from_image(images: tf.Tensor, pixel_spacing: tf.Tensor) -> tf.Tensor:
         ],
         axis=1,
     )
-    return sample(images, matrices, CANVAS_SIZE)
+    return sample(images, matrices, size)
 
 
 def sample(images: tf.Tensor, matrices: tf.Tensor, size: int) -> tf.Tensor:

@@ -117,17 +117,18 @@ class Predictor:
         )
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
-        """The smoothed candidate map of each landmark (equation 3).
+        """Where the network sees each landmark.
 
         Args:
             image: The image, as `dicom.read_image` returns it.
 
         Returns:
-            float32[L, 128, 128], whose pixels are 0.9375 mm, and float32[L, 2], the
-            (x, y) of each map's top-left pixel, in pixels of the image.
+            float32[L, h, w], the smoothed candidate maps (equation 3), 128 x 128, or
+            the heatmaps of a network without candidates, and float32[L, 2, 2], the
+            (x, y) of each map's first and last pixel, in pixels of the image.
         """
         found = self._run("explain", image)
-        return found["candidate_map"], found["candidate_corner"]
+        return found["candidate_map"], found["candidate_corners"]
 
     def _run(self, signature: str, image: MRImage) -> dict[str, np.ndarray]:
         outputs = self._signatures[signature](

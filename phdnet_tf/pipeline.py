@@ -9,8 +9,8 @@ import math
 import tensorflow as tf
 
 from phdnet_tf import geometry
-from phdnet_tf.config import CropConfig, ModelConfig
-from phdnet_tf.labels import patch_labels
+from phdnet_tf.config import NETWORKS, CropConfig, ModelConfig
+from phdnet_tf.labels import labels_of
 
 VALIDATION_BATCH = 4
 """Whole canvases in a batch: more take more memory and are no faster on a CPU."""
@@ -62,17 +62,18 @@ def training_batches(
 
     Returns:
         A data set of (images, labels, weights): float32[B, size, size, 1] and what
-        `labels.patch_labels` returns.
+        `labels.labels_of` returns.
     """
-    patches = crops.size // geometry.PATCH_SIZE
+    network = NETWORKS[model.network]
 
     def crop(number: tf.Tensor, example: Example) -> tuple[tf.Tensor, tf.Tensor]:
-        return random_crop(example, crops, seed=tf.stack([seed, number]))
+        own = tf.stack([seed, number])
+        if network.whole:
+            return random_whole(example, crops, network.step, own)
+        return random_crop(example, crops, own)
 
     def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
-        return images, *patch_labels(
-            landmarks, patches, patches, model.mapping, model.heatmap_std
-        )
+        return images, *labels_of(landmarks, images.shape[1], model)
 
     return (
         examples.shuffle(count, seed=seed, reshuffle_each_iteration=True)
@@ -107,15 +108,8 @@ def random_crop(
     """
     image, landmarks = example["image"], example["landmarks"]
     extent = tf.cast(tf.reverse(tf.shape(image), [0]), tf.float32)  # (x, y)
-    image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
-
     # All of a crop's numbers, between 0 and 1, in one draw: it costs as much as each.
     draw = tf.random.stateless_uniform([10], seed)
-    angle = (2 * draw[0] - 1) * math.radians(crops.rotation)
-    scale = tf.exp((2 * draw[1] - 1) * math.log1p(crops.scale))
-    gain = 1 + (2 * draw[2] - 1) * crops.gain
-    gamma = tf.exp((2 * draw[3] - 1) * math.log1p(crops.gamma))
-
     annotated = tf.boolean_mask(
         landmarks, tf.reduce_all(tf.math.is_finite(landmarks), axis=-1)
     )
@@ -124,22 +118,76 @@ def random_crop(
         chosen = tf.cast(
             draw[7] * tf.cast(tf.shape(annotated)[0], tf.float32), tf.int32
         )
+        image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
         shift = (draw[8:10] - 0.5) * crops.size * image_per_canvas
         centre = annotated[chosen] + shift
     else:
         centre = anywhere
+    return _augmented(example, crops, draw[:4], centre, crops.size, step=1)
 
+
+def random_whole(
+    example: Example, crops: CropConfig, step: int, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The whole canvas at a lower resolution, augmented as crops are, and moved.
+
+    Args:
+        example: A normalised example with one image.
+        crops: How images are changed.
+        step: Canvas pixels a side of a pixel of the view.
+        seed: int64[2], of this image.
+
+    Returns:
+        float32[512 / step, 512 / step, 1], and float32[L, 2], the landmarks' (x, y) in
+        its pixels, which may lie outside; NaN where not annotated.
+    """
+    extent = tf.cast(tf.reverse(tf.shape(example["image"]), [0]), tf.float32)
+    draw = tf.random.stateless_uniform([6], seed)
+    image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
+    shift = (2 * draw[4:6] - 1) * crops.shift * image_per_canvas
+    centre = (extent - 1) / 2 + shift
+    size = geometry.CANVAS_SIZE // step
+    return _augmented(example, crops, draw[:4], centre, size, step)
+
+
+def _augmented(
+    example: Example,
+    crops: CropConfig,
+    draw: tf.Tensor,
+    centre: tf.Tensor,
+    size: int,
+    step: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A square view of an image, turned and scaled around its centre, and recoloured.
+
+    Args:
+        example: A normalised example with one image.
+        crops: How much is changed.
+        draw: float32[4], between 0 and 1: where rotation, scale, gain and gamma lie.
+        centre: float32[2], the view's centre, (x, y), in pixels of the image.
+        size: Side of the view, in its pixels.
+        step: Canvas pixels a side of a pixel of the view.
+
+    Returns:
+        float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in its pixels.
+    """
+    angle = (2 * draw[0] - 1) * math.radians(crops.rotation)
+    scale = tf.exp((2 * draw[1] - 1) * math.log1p(crops.scale))
+    gain = 1 + (2 * draw[2] - 1) * crops.gain
+    gamma = tf.exp((2 * draw[3] - 1) * math.log1p(crops.gamma))
+
+    image_per_view = geometry.canvas_scale(example["pixel_spacing"]) * step
     cosine, sine = tf.cos(angle), tf.sin(angle)
     rotation = tf.stack([tf.stack([cosine, -sine]), tf.stack([sine, cosine])])
-    linear = image_per_canvas[:, None] * scale * rotation
-    middle = tf.fill([2], (crops.size - 1) / 2)
+    linear = image_per_view[:, None] * scale * rotation
+    middle = tf.fill([2], (size - 1) / 2)
     corner = centre - tf.linalg.matvec(linear, middle)
     matrix = tf.concat([linear, corner[:, None]], axis=1)
 
-    pixels = geometry.sample(image[None], matrix[None], crops.size)[0]
+    pixels = geometry.sample(example["image"][None], matrix[None], size)[0]
     pixels = gain * pixels**gamma
-    inverse = tf.transpose(rotation) / (image_per_canvas * scale)
-    return pixels, tf.linalg.matvec(inverse, landmarks - corner)
+    inverse = tf.transpose(rotation) / (image_per_view * scale)
+    return pixels, tf.linalg.matvec(inverse, example["landmarks"] - corner)
 
 
 def validation_batches(
@@ -153,23 +201,23 @@ def validation_batches(
         model: What is located, and how it is labelled.
 
     Returns:
-        A data set of (images, labels, weights): float32[B, 512, 512, 1] and what
-        `labels.patch_labels` returns.
+        A data set of (images, labels, weights): float32[B, size, size, 1], where size
+        is 512, or 256 for networks that see half the resolution, and what
+        `labels.labels_of` returns.
     """
-    patches = geometry.CANVAS_SIZE // geometry.PATCH_SIZE
+    step = NETWORKS[model.network].step
 
     def draw(example: Example) -> tuple[tf.Tensor, tf.Tensor]:
         image, spacing = example["image"], example["pixel_spacing"][None]
-        canvas = geometry.canvas_from_image(image[None], spacing)
+        canvas = geometry.canvas_from_image(image[None], spacing, step)
         landmarks = geometry.image_to_canvas(
             example["landmarks"][None], tf.shape(image)[0], tf.shape(image)[1], spacing
         )
-        return canvas[0], landmarks[0]
+        # Pixel i of a coarser drawing covers the canvas from i * step - 0.5 on.
+        return canvas[0], (landmarks[0] - (step - 1) / 2) / step
 
     def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
-        return images, *patch_labels(
-            landmarks, patches, patches, model.mapping, model.heatmap_std
-        )
+        return images, *labels_of(landmarks, images.shape[1], model)
 
     return (
         examples.map(draw, num_parallel_calls=tf.data.AUTOTUNE)

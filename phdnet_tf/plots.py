@@ -9,7 +9,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from phdnet_tf.geometry import CANVAS_SPACING
 from phdnet_tf.inference import Prediction
 from phdnet_tf.metrics import cumulative_errors
 
@@ -65,11 +64,10 @@ def save_overlay(
         _show(axis, pixels, spacing_y / spacing_x)
     # The labels stand right of the last panel, so its picture is the one with points.
     _draw_points(axes[-1], prediction)
-    scale = CANVAS_SPACING / np.array([spacing_x, spacing_y])
-    for axis, landmark, (votes, corner) in zip(
+    for axis, landmark, (votes, corners) in zip(
         axes[:-1], prediction.landmarks, maps, strict=False
     ):
-        _draw_votes(axis, votes, corner, scale)
+        _draw_votes(axis, votes, corners)
         axis.set_title(f"votes: {_words(landmark.name)}", color="white", fontsize=9)
     axes[-1].set_title(
         f"{Path(prediction.image).name}   {prediction.model}", color="white", fontsize=9
@@ -119,12 +117,13 @@ def _show(axis: Axes, pixels: np.ndarray, aspect: float) -> None:
     axis.set_axis_off()
 
 
-def _draw_votes(
-    axis: Axes, votes: np.ndarray, corner: np.ndarray, scale: np.ndarray
-) -> None:
-    left, top = corner - scale / 2
-    right, bottom = corner + (np.array(votes.shape[::-1]) - 0.5) * scale
-    limits = axis.get_xlim(), axis.get_ylim()
+def _draw_votes(axis: Axes, votes: np.ndarray, corners: np.ndarray) -> None:
+    first, last = corners
+    votes = np.maximum(votes, 0)
+    half = (last - first) / (np.array(votes.shape[::-1]) - 1) / 2
+    left, top = first - half
+    right, bottom = last + half
+    limits, aspect = (axis.get_xlim(), axis.get_ylim()), axis.get_aspect()
     axis.imshow(
         votes,
         cmap="inferno",
@@ -140,7 +139,7 @@ def _draw_votes(
         linewidth=0.6,
         linestyle=":",
     )
-    axis.set(xlim=limits[0], ylim=limits[1], aspect=scale[0] / scale[1])
+    axis.set(xlim=limits[0], ylim=limits[1], aspect=aspect)
 
 
 def _draw_points(axis: Axes, prediction: Prediction) -> None:

@@ -55,7 +55,7 @@ def train_and_publish(
         validation: Examples to validate on, and to learn the thresholds from.
         run: Folder of the run; it must exist. See `training.train`.
         models: Folder of the models; the new one is
-            `models/phdnet_<view>/<next number>`.
+            `models/<network>_<view>/<next number>`.
         data: What `phdnet.json` says of the data.
         time_limit: Most seconds to train.
         on_progress: Called after every step and every epoch.
@@ -103,7 +103,9 @@ def train_and_publish(
         "validation": validated,
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
-    version = export(served, description, models / f"phdnet_{config.view}")
+    version = export(
+        served, description, models / f"{config.model.network}_{config.view}"
+    )
     return Published(version, outcome, validated)
 
 

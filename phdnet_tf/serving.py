@@ -15,8 +15,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from phdnet_tf import geometry, smoothing
-from phdnet_tf.config import Config
+from phdnet_tf import geometry, heatmaps, smoothing
+from phdnet_tf.config import NETWORKS, Config
 
 DESCRIPTION = "phdnet.json"
 
@@ -41,9 +41,11 @@ class Served(tf.Module):
         image = tf.TensorSpec([None, None, None], tf.float32, name="image")
         spacing = tf.TensorSpec([None, 2], tf.float32, name="pixel_spacing")
 
+        network = NETWORKS[config.model.network]
+
         def heads(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
             canvas = geometry.canvas_from_image(
-                geometry.normalise(image), pixel_spacing
+                geometry.normalise(image), pixel_spacing, network.step
             )
             return model(canvas, training=False)
 
@@ -52,6 +54,22 @@ class Served(tf.Module):
         ) -> tf.Tensor:
             shape = tf.shape(image)
             return geometry.canvas_to_image(points, shape[1], shape[2], pixel_spacing)
+
+        def whole_heatmap(
+            heatmap: tf.Tensor, image: tf.Tensor, pixel_spacing: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            points, _ = heatmaps.peak(heatmap, network.cell)
+            edge = (network.cell - 1) / 2
+            ends = tf.constant([[edge] * 2, [geometry.CANVAS_SIZE - 1 - edge] * 2])
+            shape = tf.shape(points)
+            corners = to_image(
+                tf.tile(ends[None], [shape[0], 1, 1]), image, pixel_spacing
+            )
+            return {
+                "peak": to_image(points, image, pixel_spacing),
+                "candidate_map": tf.transpose(heatmap, [0, 3, 1, 2]),
+                "candidate_corners": tf.tile(corners[:, None], [1, shape[1], 1, 1]),
+            }
 
         @tf.function(input_signature=[image, spacing])
         def locate(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -69,8 +87,10 @@ class Served(tf.Module):
             outputs = heads(image, pixel_spacing)
             if config.model.strategy == "smoothing":
                 points, confidence, *_ = smoothing.smooth(**outputs)
-            else:
+            elif config.model.strategy == "simple":
                 points, confidence = smoothing.simple(**outputs)
+            else:
+                points, confidence = heatmaps.peak(outputs["heatmap"], network.cell)
             return {
                 "landmarks": to_image(points, image, pixel_spacing),
                 "confidence": confidence,
@@ -79,26 +99,36 @@ class Served(tf.Module):
 
         @tf.function(input_signature=[image, spacing])
         def explain(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
-            """What both strategies see, for evaluation and for pictures.
+            """What each strategy finds and sees, for evaluation and for pictures.
 
             Args:
                 image: As for `locate`.
                 pixel_spacing: As for `locate`.
 
             Returns:
-                "smoothing" and "simple", float32[B, L, 2], each strategy's landmarks,
-                (x, y), pixels of the image; "candidate_map" float32[B, L, 128, 128] and
-                "candidate_corner" float32[B, L, 2], the image position, (x, y), of the
-                map's top-left pixel. A pixel of the map is 0.9375 mm.
+                For each strategy that the network allows, its landmarks, float32[B, L,
+                2], (x, y), pixels of the image, under its name; "candidate_map",
+                float32[B, L, h, w], the smoothed candidate map, 128 x 128, or the whole
+                heatmap; "candidate_corners", float32[B, L, 2, 2], the image positions,
+                (x, y), of the map's first and last pixel.
             """
             outputs = heads(image, pixel_spacing)
+            if network.whole:
+                return whole_heatmap(outputs["heatmap"], image, pixel_spacing)
             smoothed = smoothing.smooth(**outputs)
             simple, _ = smoothing.simple(**outputs)
+            last = smoothed.corner + smoothing.SIDE - 1
             return {
                 "smoothing": to_image(smoothed.landmarks, image, pixel_spacing),
                 "simple": to_image(simple, image, pixel_spacing),
                 "candidate_map": smoothed.candidate_map,
-                "candidate_corner": to_image(smoothed.corner, image, pixel_spacing),
+                "candidate_corners": tf.stack(
+                    [
+                        to_image(smoothed.corner, image, pixel_spacing),
+                        to_image(last, image, pixel_spacing),
+                    ],
+                    axis=2,
+                ),
             }
 
         self.locate = locate

@@ -13,14 +13,23 @@ import tensorflow as tf
 
 from phdnet_tf import pipeline
 from phdnet_tf.config import Config
+from phdnet_tf.hourglass import build_hourglass
 from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.model import build_phdnet
+from phdnet_tf.unet import build_unet
 
 SHORTEST_EPOCH = 100
 """Steps that an epoch has at the least: see `config.TrainingConfig`."""
 
 SETTLING_SHARE = 1 / 3
 """Share of a time limit in which the learning rate falls."""
+
+
+BUILDERS = {
+    "phdnet": build_phdnet,
+    "hourglass": build_hourglass,
+    "unet": build_unet,
+}
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,12 @@ def compile_model(config: Config) -> keras.Model:
     Sets the seeds of Python, NumPy and TensorFlow.
     """
     keras.utils.set_random_seed(config.training.seed)
-    model = build_phdnet(len(config.model.landmarks))
+    model = BUILDERS[config.model.network](len(config.model.landmarks))
+    losses = {"heatmap": HeatmapLoss(), "displacement": DisplacementLoss()}
     model.compile(
         optimizer=keras.optimizers.Adam(config.training.learning_rate),
         # L_A = L_d + L_h: the sum is Keras's own.
-        loss={"heatmap": HeatmapLoss(), "displacement": DisplacementLoss()},
+        loss={name: losses[name] for name in model.output},
     )
     return model
 

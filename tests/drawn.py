@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.config import Config, ModelConfig
-from phdnet_tf.model import build_phdnet
+from phdnet_tf.config import Config
 from phdnet_tf.serving import Served, export
+from phdnet_tf.training import BUILDERS
 
 LANDMARKS = ("bright", "grey")
 
@@ -43,7 +43,7 @@ def examples(count: int = 8, seed: int = 0) -> tf.data.Dataset:
 def random_model(config: Config, seed: int = 0):
     """A network with random weights, and statistics as training would leave them."""
     tf.keras.utils.set_random_seed(seed)
-    model = build_phdnet(len(config.model.landmarks))
+    model = BUILDERS[config.model.network](len(config.model.landmarks))
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         if "moving" in variable.path or "bias" in variable.path:
@@ -52,11 +52,15 @@ def random_model(config: Config, seed: int = 0):
 
 
 def exported(
-    folder, view: str = "sa", strategy: str = "smoothing", thresholds=(0, 9e9)
+    folder,
+    view: str = "sa",
+    strategy: str | None = None,
+    thresholds=(0, 9e9),
+    network: str = "phdnet",
 ):
     """A model folder with one version, of random weights; the second landmark is never
     high confidence."""
-    config = Config(view, ModelConfig(LANDMARKS, strategy=strategy))
+    config = Config.of_paper(view, LANDMARKS, network, strategy=strategy)
     served = Served(random_model(config), config, list(thresholds))
     description = {
         "view": view,
@@ -68,4 +72,4 @@ def exported(
             "test_folds": [],
         },
     }
-    return export(served, description, folder / f"phdnet_{view}")
+    return export(served, description, folder / f"{network}_{view}")

@@ -12,10 +12,11 @@ LAYERS = [
     {"config"},
     {"geometry", "metrics", "confidence", "dicom"},
     {"labels", "phantom"},
-    {"losses", "model", "smoothing", "pipeline"},
+    {"losses", "model", "hourglass", "unet", "smoothing", "heatmaps", "pipeline"},
     {"serving", "training"},
     {"evaluation", "inference"},
     {"plots", "run"},
+    {"benchmark"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -54,14 +54,16 @@ def test_a_prediction_says_where_and_how_sure(predictor, image):
 def test_the_candidate_map_peaks_at_the_prediction(predictor, image):
     read = read_image(image)
 
-    votes, corner = predictor.candidate_maps(read)
+    votes, corners = predictor.candidate_maps(read)
 
-    for landmark, vote, (left, top) in zip(
-        predictor.predict(read).landmarks, votes, corner, strict=True
+    for landmark, vote, ((left, top), (right, bottom)) in zip(
+        predictor.predict(read).landmarks, votes, corners, strict=True
     ):
         y, x = np.unravel_index(vote.argmax(), vote.shape)
         assert landmark.x == pytest.approx(left + x * 0.9375 / 1.25, abs=1e-3)
         assert landmark.y == pytest.approx(top + y * 0.9375 / 1.5, abs=1e-3)
+        assert right == pytest.approx(left + 127 * 0.9375 / 1.25, abs=1e-3)
+        assert bottom == pytest.approx(top + 127 * 0.9375 / 1.5, abs=1e-3)
 
 
 def test_a_file_that_cannot_be_read_is_an_answer_not_an_exception(predictor, tmp_path):

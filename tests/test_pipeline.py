@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from phdnet_tf import pipeline
-from phdnet_tf.config import CropConfig, ModelConfig
+from phdnet_tf import geometry, heatmaps, pipeline
+from phdnet_tf.config import Config, CropConfig, ModelConfig
 
 STILL = CropConfig(rotation=0, scale=0, gain=0, gamma=0)
 MODEL = ModelConfig(("a", "b"))
@@ -137,6 +137,44 @@ def test_batches_have_crops_labels_and_weights(examples):
     assert weights["displacement"].shape == (4, 16, 16, 2)
 
 
+@pytest.mark.parametrize("network", ["hourglass", "unet"])
+def test_a_landmark_stays_on_its_spot_in_whole_images(examples, network):
+    config = Config.of_paper("sa", ("a", "b"), network)
+    crops = CropConfig(shift=20)
+    checked = 0
+    stream = pipeline.training_batches(examples, 6, config.model, crops, 2, seed=1)
+    for images, labels, weights in stream.take(6).as_numpy_iterator():
+        assert images.shape == (2, 256, 256, 1)
+        heat, weight = labels["heatmap"], weights["heatmap"]
+        points, height = heatmaps.peak(heat, 256 // heat.shape[1])
+        known = (weight > 0).all(axis=(1, 2)) & (np.asarray(height) > 0.5)
+        for index, landmark in zip(*np.nonzero(known), strict=True):
+            px, py = np.asarray(points)[index, landmark]
+            y, x = np.mgrid[:256, :256]
+            near = np.hypot(x - px, y - py) < 5
+            rest = images[index, ..., 0]
+            spot = np.where(near, rest - rest[near].min(), 0)
+            centre = np.array([(spot * x).sum(), (spot * y).sum()]) / spot.sum()
+            others = np.asarray(points)[index, 1 - landmark] - [px, py]
+            if np.abs(others).max() > 20 and 8 < min(px, py) < max(px, py) < 248:
+                np.testing.assert_allclose(centre, [px, py], atol=0.4)
+                checked += 1
+    assert checked >= 6
+
+
+def test_whole_images_move_by_the_shift_at_most(examples):
+    example = next(iter(examples))
+    still = CropConfig(rotation=0, scale=0, shift=0)
+    moved = CropConfig(rotation=0, scale=0, shift=30)
+    seeds = [tf.constant([0, trial], tf.int64) for trial in range(20)]
+    _, middle = pipeline.random_whole(example, still, 2, seeds[0])
+    drawn = [pipeline.random_whole(example, moved, 2, seed)[1] for seed in seeds]
+
+    shifts = 2 * np.abs(np.stack(drawn) - middle.numpy())
+    assert shifts.max() <= 30 + 1e-3
+    assert shifts.max(axis=(0, 1)).min() > 15
+
+
 def test_an_image_without_any_landmark_is_cropped_anywhere():
     example = {
         "image": tf.random.uniform([50, 60]),
@@ -149,6 +187,23 @@ def test_an_image_without_any_landmark_is_cropped_anywhere():
     )
 
     assert np.isfinite(image).all() and np.isnan(points).all()
+
+
+def test_validation_of_whole_images_has_its_labels_on_the_same_canvas(examples):
+    for network in ("hourglass", "unet"):
+        model = Config.of_paper("sa", ("a", "b"), network).model
+        images, labels, _ = next(iter(pipeline.validation_batches(examples, 6, model)))
+        heat = labels["heatmap"]
+
+        found, _ = heatmaps.peak(heat, 512 // heat.shape[1])
+
+        example = next(iter(examples))
+        height, width = example["image"].shape
+        expected = geometry.image_to_canvas(
+            example["landmarks"][None], height, width, example["pixel_spacing"][None]
+        )
+        assert images.shape == (4, 256, 256, 1)
+        np.testing.assert_allclose(found[0], expected[0], atol=0.05)
 
 
 def test_validation_covers_every_image_once_on_whole_canvases(examples):

@@ -46,9 +46,8 @@ def test_the_candidate_maps_are_drawn_beside_the_picture(tmp_path):
 
     save_overlay(path, PIXELS, prediction(True, False))
     narrow = matplotlib.image.imread(path).shape[1]
-    save_overlay(
-        path, PIXELS, prediction(True, False), (votes, np.array([[-40, -30]] * 2))
-    )
+    corners = np.array([[[-40, -30], [87, 97]]] * 2)
+    save_overlay(path, PIXELS, prediction(True, False), (votes, corners))
 
     assert matplotlib.image.imread(path).shape[1] > 2 * narrow
 

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -68,6 +69,20 @@ def test_a_run_leaves_the_best_model_and_both_learning_curves(finished):
     for one, two in zip(weights(kept), weights(outcome.model), strict=True):
         np.testing.assert_array_equal(one, two)
     assert list((run / "tensorboard").rglob("events.*"))
+
+
+@pytest.mark.parametrize("network", ["hourglass", "unet"])
+def test_a_compared_network_trains_in_the_same_way(tmp_path, network):
+    config = dataclasses.replace(
+        Config.of_paper("sa", LANDMARKS, network),
+        training=TrainingConfig(batch_size=1, epochs=2),
+    )
+
+    outcome = train(config, examples(2), examples(2, 1), tmp_path)
+
+    losses = [float(row["loss"]) for row in rows(tmp_path)]
+    assert losses[1] < losses[0]
+    assert outcome.model.name == network
 
 
 def test_progress_counts_every_step_and_says_how_long_it_will_take(finished):
