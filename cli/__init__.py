@@ -7,6 +7,7 @@ library inside their body, and `phdnet-tf --help` answers at once.
 import click
 
 from phdnet_tf import __version__
+from phdnet_tf.cli.benchmark import benchmark
 from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
 from phdnet_tf.cli.phantom import phantom
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, phantom, dataset):
+for command in (train, evaluate, predict, benchmark, phantom, dataset):
     main.add_command(command)

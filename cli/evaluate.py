@@ -114,11 +114,12 @@ def _write(
     save_error_curves(
         output / "error_curve.png",
         {
-            "all": predictions.errors,
-            "high confidence": predictions.errors[high],
-            "low confidence": predictions.errors[~high],
+            f"{result['model']} on {result['data']}": {
+                "all": predictions.errors,
+                "high confidence": predictions.errors[high],
+                "low confidence": predictions.errors[~high],
+            }
         },
-        f"{result['model']} on {result['data']}",
     )
     columns = "subject image landmark x y true_x true_y error_mm confidence".split()
     with (output / "predictions.csv").open("w", newline="") as file:

@@ -17,6 +17,8 @@ def load_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TFDS warns through this logger of what is between it and TensorFlow.
     logging.getLogger("absl").setLevel(logging.ERROR)
+    # It takes the tracing of several models in one process for repeated tracing.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _without_standard_error():
         import tensorflow
 

@@ -60,6 +60,40 @@ NETWORKS: dict[str, Network] = {
 }
 """The paper's network and the two it is compared with (section 3.3)."""
 
+
+@dataclass(frozen=True)
+class System:
+    """One of the systems that the paper compares (tables 1 and 2).
+
+    Attributes:
+        label: What tables call it.
+        network: One of `NETWORKS`.
+        mapping: See `ModelConfig`.
+        strategy: See `ModelConfig`.
+        one_each: Whether each landmark has a network of its own.
+    """
+
+    label: str
+    network: str
+    mapping: str = "gaussian"
+    strategy: str = "peak"
+    one_each: bool = False
+
+
+SYSTEMS = {
+    "baseline": System("Baseline [9]", "phdnet", "binary", "simple"),
+    "hourglass": System("Hourglass [5]", "hourglass"),
+    "unet": System("U-Net [4]", "unet"),
+    "phdnet": System("PHD-Net, all landmarks in one", "phdnet", strategy="smoothing"),
+    "phdnet_one_each": System(
+        "PHD-Net, one network a landmark",
+        "phdnet",
+        strategy="smoothing",
+        one_each=True,
+    ),
+}
+"""The systems of table 2; [4], [5] and [9] are the paper's references."""
+
 STRATEGIES = ("smoothing", "simple", "peak")
 
 
@@ -170,7 +204,7 @@ class TrainingConfig:
     Attributes:
         batch_size: Crops in a step.
         learning_rate: Of the Adam optimiser.
-        epochs: Most epochs. An epoch gives each training image one crop, and takes 100
+        epochs: Most epochs. An epoch gives each training image one crop, and takes 200
             steps where that would be fewer: the crops are random, so a pass over a
             small data set is too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.

@@ -179,36 +179,36 @@ def _draw_points(axis: Axes, prediction: Prediction) -> None:
         )
 
 
-def save_error_curves(path: Path, curves: dict[str, np.ndarray], title: str) -> None:
+def save_error_curves(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> None:
     """Draws cumulative error curves, as in the paper's figure 2, as a PNG.
 
     Args:
         path: File to write.
-        curves: Point errors in mm, float[...], NaN left out, by what the legend calls
-            them.
-        title: Of the picture.
+        panels: For each panel's title its curves: point errors in mm, float[...], NaN
+            left out, by what the legend calls them.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    figure = Figure((6.4, 4.4), layout="constrained")
+    figure = Figure((6.4 * len(panels), 4.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axis = figure.subplots()
-    for label, errors in curves.items():
-        distances, share = cumulative_errors(errors)
-        axis.step(
-            np.concatenate([[0], distances]),
-            np.concatenate([[0], share * 100]),
-            where="post",
-            label=f"{label} (n = {distances.size})",
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
+        for label, errors in curves.items():
+            distances, share = cumulative_errors(errors)
+            axis.step(
+                np.concatenate([[0], distances]),
+                np.concatenate([[0], share * 100]),
+                where="post",
+                label=f"{label} (n = {distances.size})",
+            )
+        axis.set(
+            xlim=(0, 30),
+            ylim=(0, 101),
+            xlabel="point error (mm)",
+            ylabel="points with at most this error (%)",
+            title=title,
         )
-    axis.set(
-        xlim=(0, 30),
-        ylim=(0, 101),
-        xlabel="point error (mm)",
-        ylabel="points with at most this error (%)",
-        title=title,
-    )
-    axis.grid(alpha=0.3)
-    axis.legend(loc="lower right")
+        axis.grid(alpha=0.3)
+        axis.legend(loc="lower right")
     figure.savefig(path, dpi=120)

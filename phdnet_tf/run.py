@@ -95,6 +95,10 @@ def train_and_publish(
         "training": {
             "run": run.name,
             "epochs": outcome.epochs,
+            "steps": outcome.steps,
+            "parameters": sum(
+                int(np.prod(weight.shape)) for weight in outcome.model.trainable_weights
+            ),
             "best_epoch": outcome.best_epoch,
             "validation_loss": outcome.validation_loss,
             "seconds": round(outcome.seconds, 1),

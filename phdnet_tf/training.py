@@ -18,11 +18,17 @@ from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.model import build_phdnet
 from phdnet_tf.unet import build_unet
 
-SHORTEST_EPOCH = 100
+SHORTEST_EPOCH = 200
 """Steps that an epoch has at the least: see `config.TrainingConfig`."""
 
-SETTLING_SHARE = 1 / 3
-"""Share of a time limit in which the learning rate falls."""
+HASTE = 3.0
+"""Under a time limit, how many times the learning rate is multiplied at its highest."""
+
+WARM_UP = 100
+"""Steps in which it rises to that."""
+
+SETTLING_SHARE = 0.8
+"""Share of the time limit in which it falls."""
 
 
 BUILDERS = {
@@ -64,6 +70,7 @@ class Outcome:
     Attributes:
         model: The Keras model with the lowest validation loss.
         epochs: Epochs that were trained.
+        steps: Steps that were trained.
         best_epoch: The epoch of the model, counted from 1.
         validation_loss: Its validation loss.
         seconds: Time spent on training.
@@ -72,6 +79,7 @@ class Outcome:
 
     model: keras.Model
     epochs: int
+    steps: int
     best_epoch: int
     validation_loss: float
     seconds: float
@@ -116,9 +124,10 @@ def train(
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
-            paper's learning rate is constant; under a time limit it falls evenly to
-            zero in the last third of it, so that a short training ends settled. The
-            last epoch is cut short where it would not end by then.
+            paper's learning rate is constant; under a time limit it rises to three
+            times as much and then falls evenly to zero, so that a short training comes
+            far and ends settled. The last epoch is cut short where it would not end by
+            then.
         on_progress: Called after every step and every epoch.
 
     Returns:
@@ -182,6 +191,7 @@ def train(
     return Outcome(
         model=keras.models.load_model(keeper.best_path, compile=False),
         epochs=keeper.epoch,
+        steps=int(model.optimizer.iterations),
         best_epoch=keeper.best_epoch,
         validation_loss=keeper.best_loss,
         seconds=keeper.seconds,
@@ -283,9 +293,14 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self._time_limit is not None:
+            optimizer = self.model.optimizer
             left = max(1 - self._now() / self._time_limit, 0)
-            self.model.optimizer.learning_rate.assign(
-                self._settings.learning_rate * min(left / SETTLING_SHARE, 1)
+            warm = min((int(optimizer.iterations) + 1) / WARM_UP, 1)
+            optimizer.learning_rate.assign(
+                HASTE
+                * self._settings.learning_rate
+                * warm
+                * min(left / SETTLING_SHARE, 1)
             )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

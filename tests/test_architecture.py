@@ -17,6 +17,7 @@ LAYERS = [
     {"evaluation", "inference"},
     {"plots", "run"},
     {"benchmark"},
+    {"comparison"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -55,8 +55,11 @@ def test_the_candidate_maps_are_drawn_beside_the_picture(tmp_path):
 def test_error_curves_are_drawn_even_where_a_group_is_empty(tmp_path):
     path = tmp_path / "curve.png"
 
-    save_error_curves(
-        path, {"all": np.array([1.0, 3.0, np.nan]), "low": np.array([])}, "title"
-    )
+    curves = {"all": np.array([1.0, 3.0, np.nan]), "low": np.array([])}
+    save_error_curves(path, {"title": curves})
+    narrow = matplotlib.image.imread(path).shape[1]
+    save_error_curves(path, {"one": curves, "two": curves})
+
+    assert matplotlib.image.imread(path).shape[1] == 2 * narrow
 
     assert matplotlib.image.imread(path).std() > 0

@@ -1,0 +1,303 @@
+"""The paper's tables 1 and 2 and figure 2, made of kept predictions."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phdnet_tf.benchmark import PREDICTIONS
+from phdnet_tf.config import SYSTEMS
+from phdnet_tf.metrics import SDR_RADII, summarise
+
+REFERENCE = "phdnet"
+"""The system whose confidence makes the subset, and to which others are compared."""
+
+RESAMPLES = 10_000
+"""Bootstrap resamples of the subjects."""
+
+TABLE_1 = (
+    ("baseline", "binary", "simple"),
+    ("baseline", "binary", "smoothing"),
+    ("phdnet", "gaussian", "simple"),
+    ("phdnet", "gaussian", "smoothing"),
+)
+"""System, and the mapping and strategy that it stands for in table 1."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """The P annotated points of the compared folds, in one order for all systems.
+
+    Attributes:
+        subjects: The subject of each point, [P].
+        landmarks: The landmark of each point, [P].
+        errors: For each system and strategy, float64[P], mm.
+        high_confidence: bool[P], whether the reference calls every landmark of the
+            point's image high confidence; None where the reference was not run.
+        systems: The compared systems, in the order of `SYSTEMS`.
+    """
+
+    subjects: np.ndarray
+    landmarks: np.ndarray
+    errors: dict[tuple[str, str], np.ndarray]
+    high_confidence: np.ndarray | None
+    systems: list[str]
+
+
+def read_points(folders: dict[tuple[str, int], Path]) -> Points:
+    """Reads what `benchmark.run` kept.
+
+    Args:
+        folders: The folder of each system and fold; every system has the same folds.
+
+    Returns:
+        The points. Those that are not annotated are left out.
+
+    Raises:
+        ValueError: If the systems did not predict the same points.
+    """
+    found: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    subject_of: dict[tuple[str, str], str] = {}
+    doubted = set()
+    for folder in folders.values():
+        with (folder / PREDICTIONS).open(newline="") as file:
+            for row in csv.DictReader(file):
+                error = float(row["error_mm"])
+                key = row["image"], row["landmark"]
+                if row["system"] == REFERENCE and row["high_confidence"] == "0":
+                    doubted.add(row["image"])
+                if np.isfinite(error):
+                    group = found.setdefault((row["system"], row["strategy"]), {})
+                    group[key] = error
+                    subject_of[key] = row["subject"]
+    keys = sorted(subject_of)
+    for (system, _), errors in found.items():
+        if len(errors) != len(keys):
+            raise ValueError(
+                f"{system}: expected predictions of the same {len(keys)} points as the "
+                f"other systems. Received {len(errors)}: run its folds again."
+            )
+    systems = [name for name in SYSTEMS if name in {system for system, _ in found}]
+    return Points(
+        subjects=np.array([subject_of[key] for key in keys]),
+        landmarks=np.array([landmark for _, landmark in keys]),
+        errors={
+            group: np.array([errors[key] for key in keys])
+            for group, errors in found.items()
+        },
+        high_confidence=np.array([image not in doubted for image, _ in keys])
+        if REFERENCE in systems
+        else None,
+        systems=systems,
+    )
+
+
+def mean_interval(
+    errors: np.ndarray, subjects: np.ndarray, seed: int = 0
+) -> tuple[float, float] | None:
+    """A bootstrap 95 % interval of the mean, by subject.
+
+    Images of one subject are alike, so whole subjects are drawn, with replacement.
+
+    Args:
+        errors: float[P], in any unit; differences of errors for a paired comparison.
+        subjects: The subject of each, [P].
+        seed: Of the resampling.
+
+    Returns:
+        The 2.5th and 97.5th percentiles, or None for fewer than two subjects.
+    """
+    names, index = np.unique(subjects, return_inverse=True)
+    if len(names) < 2:
+        return None
+    sums = np.bincount(index, weights=errors)
+    counts = np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(
+        len(names), size=(RESAMPLES, len(names))
+    )
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def compare(points: Points) -> dict[str, Any]:
+    """Tables 1 and 2 as numbers, for JSON.
+
+    Returns:
+        "table_1" and "table_2", lists of rows. A row has what `metrics.summarise` says
+        under "all" and, in table 2, under "high_confidence", with the "interval" of the
+        mean and the "difference" of the mean from the reference's with its interval.
+        "high_confidence_share", the share of points in the subset; "images" and so on
+        are the caller's.
+    """
+    table_1 = [
+        {"mapping": mapping, "strategy": strategy, "all": _cell(points, group, None)}
+        for system, mapping, strategy in TABLE_1
+        if (group := (system, strategy)) in points.errors
+    ]
+    table_2 = []
+    for system in points.systems:
+        group = system, SYSTEMS[system].strategy
+        row = {"system": system, "all": _cell(points, group, None)}
+        if points.high_confidence is not None:
+            row["high_confidence"] = _cell(points, group, points.high_confidence)
+        table_2.append(row)
+    high = points.high_confidence
+    return {
+        "points": len(points.subjects),
+        "subjects": len(set(points.subjects)),
+        "high_confidence_share": None if high is None else float(high.mean()),
+        "table_1": table_1,
+        "table_2": table_2,
+    }
+
+
+def _cell(
+    points: Points, group: tuple[str, str], subset: np.ndarray | None
+) -> dict[str, Any]:
+    chosen = np.ones(len(points.subjects), bool) if subset is None else subset
+    errors, subjects = points.errors[group][chosen], points.subjects[chosen]
+    cell: dict[str, Any] = summarise(errors)
+    cell["interval"] = mean_interval(errors, subjects)
+    reference = REFERENCE, SYSTEMS[REFERENCE].strategy
+    if reference in points.errors and group != reference:
+        difference = errors - points.errors[reference][chosen]
+        cell["difference"] = float(difference.mean()) if difference.size else None
+        cell["difference_interval"] = mean_interval(difference, subjects)
+    return cell
+
+
+def curves(points: Points) -> dict[str, dict[str, np.ndarray]]:
+    """What figure 2 shows: the errors of each system, for each of its panels."""
+    groups = {name: (name, SYSTEMS[name].strategy) for name in points.systems}
+    panels = {
+        "all": {
+            SYSTEMS[name].label: points.errors[group] for name, group in groups.items()
+        }
+    }
+    high = points.high_confidence
+    if high is not None:
+        panels["high confidence, by PHD-Net"] = {
+            SYSTEMS[name].label: points.errors[group][high]
+            for name, group in groups.items()
+        }
+    return panels
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The report of a benchmark, for reading.
+
+    Args:
+        report: What `compare` returns, with "costs", the results of `benchmark.run`,
+            "protocol", sentences that say how it was measured, "command" and
+            "versions".
+    """
+    share = report["high_confidence_share"]
+    subset = "high confidence" if share is None else f"high confidence ({share:.0%})"
+    lines = [
+        f"# {report['title']}",
+        "",
+        *report["protocol"],
+        "",
+        "Point errors in mm: mean ± standard deviation [bootstrap 95 % interval of the "
+        "mean, by subject]. *Difference* is that of the mean from PHD-Net's, all "
+        "landmarks in one network, on the same points.",
+        "",
+        "## Table 1: map and strategy",
+        "",
+        *_table(
+            ["map", "coordinate", *_COLUMNS],
+            [
+                [row["mapping"], row["strategy"], *_row(row["all"])]
+                for row in report["table_1"]
+            ],
+        ),
+        "",
+        "## Table 2: systems",
+        "",
+        "*High confidence* are the images in which PHD-Net is confident of every "
+        "landmark; the number is their share of the points.",
+        "",
+    ]
+    rows = []
+    for row in report["table_2"]:
+        label = SYSTEMS[row["system"]].label
+        rows.append([label, "all", *_row(row["all"])])
+        if "high_confidence" in row:
+            rows.append(["", subset, *_row(row["high_confidence"])])
+    lines += [
+        *_table(["system", "images", *_COLUMNS], rows),
+        "",
+        "![Cumulative error curves](error_curves.png)",
+        "",
+        "## Costs",
+        "",
+        *_table(
+            ["system", "fold", "parameters", "training, min", "steps", "ended by"]
+            + ["model, MB", "latency, ms"],
+            [
+                [
+                    SYSTEMS[cost["system"]].label,
+                    str(cost["fold"]),
+                    f"{cost['parameters']:,}",
+                    f"{cost['training_seconds'] / 60:.1f}",
+                    " + ".join(map(str, cost["steps"])),
+                    ", ".join(sorted(set(cost["ended_by"]))),
+                    f"{cost['model_bytes'] / 1e6:.1f}",
+                    f"{cost['latency_ms']:.0f}",
+                ]
+                for cost in report["costs"]
+            ],
+        ),
+        "",
+        "Parameters, size and latency (one 512 x 512 image, exported graph) are of all "
+        "networks of a system together.",
+        "",
+        "## How this was made",
+        "",
+        "```sh",
+        report["command"],
+        "```",
+        "",
+        ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+        + f"; {report['machine']}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_COLUMNS = (
+    ["n", "mean ± sd [95 %]", "difference [95 %]", "median", "p90"]
+    + [f"≤ {radius} mm" for radius in SDR_RADII]
+    + ["> 20 mm"]
+)
+
+
+def _row(cell: dict[str, Any]) -> list[str]:
+    if not cell["points"]:
+        return ["0"] + [""] * (len(_COLUMNS) - 1)
+    difference = cell.get("difference")
+    return [
+        str(cell["points"]),
+        f"{cell['mean']:.2f} ± {cell['std']:.2f}{_interval(cell['interval'])}",
+        ""
+        if difference is None
+        else f"{difference:+.2f}{_interval(cell['difference_interval'], '+')}",
+        f"{cell['median']:.2f}",
+        f"{cell['p90']:.2f}",
+        *(f"{cell[f'sdr_{radius}']:.1%}" for radius in SDR_RADII),
+        f"{cell['beyond_20']:.1%}",
+    ]
+
+
+def _interval(interval: tuple[float, float] | None, sign: str = "") -> str:
+    if interval is None:
+        return ""
+    return " [{:{sign}.2f}, {:{sign}.2f}]".format(*interval, sign=sign)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
