@@ -1,0 +1,140 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from drawn import LANDMARKS, examples
+
+from phdnet_tf import benchmark, training
+from phdnet_tf.benchmark import is_finished, partition
+from phdnet_tf.config import SYSTEMS
+
+
+class Drawn:
+    """Eight drawn images, one a fold."""
+
+    name = "drawn"
+    fingerprint = "0"
+
+    def examples(self, folds, landmarks):
+        def choose(example):
+            index = [LANDMARKS.index(name) for name in landmarks]
+            points = [example["landmarks"][i] for i in index]
+            return {**example, "landmarks": points}
+
+        data = examples().enumerate()
+        kept = data.filter(lambda k, _: any_of(k, folds)).map(lambda _, e: choose(e))
+        return kept
+
+    def count(self, folds):
+        return len(folds)
+
+
+def any_of(number, folds):
+    import tensorflow as tf
+
+    return tf.reduce_any(tf.constant(folds, tf.int64) == number)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(training, "SHORTEST_EPOCH", 1)
+    monkeypatch.setattr(benchmark, "LATENCY_RUNS", 1)
+
+
+def run(folder, system="phdnet", **options):
+    benchmark.run(
+        system, 1, "sa", LANDMARKS, Drawn(), folder, seed=0, time_limit=0.5, **options
+    )
+
+
+def rows(folder):
+    with (folder / benchmark.PREDICTIONS).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_fold_is_tested_by_a_network_that_never_saw_it():
+    for test in range(8):
+        train, validation = partition(test)
+
+        assert len(train) == 6 and len(validation) == 1
+        assert sorted([*train, *validation, test]) == list(range(8))
+    # As 'phdnet-tf train --test-fold 1' has it.
+    assert partition(1)[1] == [0]
+
+
+def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
+    run(tmp_path)
+
+    kept = rows(tmp_path)
+    assert is_finished(tmp_path)
+    assert [(row["strategy"], row["landmark"]) for row in kept] == [
+        (strategy, name) for strategy in ("smoothing", "simple") for name in LANDMARKS
+    ]
+    assert {row["image"] for row in kept} == {"DICOM/s1.dcm"}
+    assert [bool(row["confidence"]) for row in kept] == [True, True, False, False]
+    result = json.loads((tmp_path / benchmark.RESULT).read_text())
+    assert result["steps"] >= [1] and result["ended_by"] == ["time limit"]
+    assert result["latency_ms"] > 0 and result["model_bytes"] > 4 * 60_000
+    # Two landmarks: two more heat values and four more displacements than none.
+    assert result["parameters"] == 64_649 - 97 - 2 * 97
+
+
+def test_one_network_a_landmark_shares_the_time(tmp_path):
+    run(tmp_path, "phdnet_one_each")
+
+    result = json.loads((tmp_path / benchmark.RESULT).read_text())
+    assert result["networks"] == 2 and len(result["steps"]) == 2
+    assert [row["landmark"] for row in rows(tmp_path)] == [
+        LANDMARKS[0],
+        LANDMARKS[0],
+        LANDMARKS[1],
+        LANDMARKS[1],
+    ]
+
+
+def test_an_interrupted_run_is_no_result_and_goes_on(tmp_path):
+    def interrupt(progress):
+        if progress.losses:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, on_progress=interrupt)
+    assert not is_finished(tmp_path)
+
+    run(tmp_path)
+
+    assert is_finished(tmp_path)
+    log = (tmp_path / "all" / "run" / "log.csv").read_text().splitlines()
+    assert len(log) >= 2
+
+
+def test_a_run_that_was_killed_after_its_training_does_not_train_again(
+    tmp_path, monkeypatch
+):
+    def fail(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark, "_keep", fail)
+        with pytest.raises(OSError, match="No space"):
+            run(tmp_path)
+    monkeypatch.setattr(benchmark, "train_and_publish", fail)
+
+    run(tmp_path)
+
+    assert is_finished(tmp_path)
+
+
+def test_all_systems_of_the_paper_are_there():
+    networks = {
+        (system.network, system.mapping, system.strategy) for system in SYSTEMS.values()
+    }
+
+    assert networks == {
+        ("phdnet", "binary", "simple"),
+        ("phdnet", "gaussian", "smoothing"),
+        ("hourglass", "gaussian", "peak"),
+        ("unet", "gaussian", "peak"),
+    }
+    assert np.sum([system.one_each for system in SYSTEMS.values()]) == 1
