@@ -326,3 +326,42 @@ def test_a_real_image_is_predicted_in_its_own_pixels(models, real_data):
     for landmark in prediction["landmarks"]:
         # The canvas is 480 mm wide and centred on the image of 216 x 256.
         assert abs(landmark["x"] - 107.5) < 154 and abs(landmark["y"] - 127.5) < 154
+
+
+def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
+    data, tmp_path
+):
+    arguments = ["benchmark", "--view", "4ch", "--data", data, "--system", "phdnet"]
+    arguments += ["--time-limit", "0.02", "--output", tmp_path / "b"]
+
+    printed = run(*arguments, "--fold", "1").output
+    again = run(*arguments, "--fold", "1", "--fold", "2")
+
+    assert "PHD-Net, all landmarks in one" in printed and "test folds 1 of 8" in printed
+    assert "fold_1: finished before" in again.output
+    assert "test folds 1, 2 of 8" in again.output
+    report = json.loads((tmp_path / "b" / "report.json").read_text())
+    assert report["folds"] == [1, 2] and report["points"] == 6
+    assert (tmp_path / "b" / "error_curves.png").stat().st_size > 0
+    with (tmp_path / "b" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Two folds of one image, three landmarks and two strategies.
+    assert len(rows) == 12 and {row["fold"] for row in rows} == {"1", "2"}
+
+
+def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
+    (tmp_path / "benchmark.json").write_text('{"view": "sa"}')
+
+    refused = run(
+        "benchmark", "--view", "4ch", "--data", data, "--output", tmp_path, code=1
+    )
+
+    assert "another view" in refused.output and "--output" in refused.output
+
+
+def test_the_options_of_phdnet_are_refused_for_other_networks(data):
+    arguments = ["train", "--view", "4ch", "--data", data, "--network", "unet"]
+
+    refused = run(*arguments, "--mapping", "binary", code=2)
+
+    assert "--mapping and --strategy are PHD-Net's" in refused.output
