@@ -25,7 +25,9 @@ from phdnet_tf.dicom import SPACING_LIMITS
 
 DESCRIPTION = "phdnet.json"
 CHECKSUMS = "SHA256SUMS"
-WARM_UP = "assets.extra/tf_serving_warmup_requests"  # the name that TF Serving looks for
+WARM_UP = (
+    "assets.extra/tf_serving_warmup_requests"  # the name that TF Serving looks for
+)
 
 MIN_SIDE = 16
 """Fewest rows and columns of an image: two patches, below which nothing can be seen."""
@@ -172,9 +174,7 @@ def _canvas_of_png(inputs: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.T
     return _canvas(image[None], pixel_spacing[None])[0], tf.shape(image)
 
 
-def _checked(
-    image: tf.Tensor, pixel_spacing: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _checked(image: tf.Tensor, pixel_spacing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The inputs of `Served.locate`, or an INVALID_ARGUMENT that says what is wrong."""
     # The C++ runtime does not hold inputs to the shapes of the signature.
     image = tf.ensure_shape(image, [None, None, None])
@@ -255,11 +255,12 @@ def _assert(condition: tf.Tensor, message: str, received: tf.Tensor) -> tf.Opera
 def what_is_wrong(error: tf.errors.OpError | str) -> str:
     """The sentence of an INVALID_ARGUMENT, without the names of graph nodes."""
     message = str(getattr(error, "message", error))
-    found = re.search(r"assertion failed: \[(.*?)\] (\[.*\])", message, re.DOTALL)
+    # What the runtime adds comes after the reason, and Python's traceback before it.
+    reason = re.split(r"\s*\[\[\{\{node|\s*\[Op:", message)[0].strip()
+    found = re.search(r"assertion failed: \[(.*?)\] (\[.*\])", reason, re.DOTALL)
     if found:
         return f"{found[1]} {' '.join(found[2].split())}."
-    first = message.strip().splitlines()[0] if message.strip() else "no reason given"
-    return re.sub(r"\{\{.*?\}\}\s*", "", first)
+    return re.sub(r"\{\{.*?\}\}\s*", "", reason.splitlines()[-1] if reason else "")
 
 
 def _describe(description: dict[str, Any]) -> tf.types.experimental.PolymorphicFunction:
@@ -357,7 +358,8 @@ def _write_warm_up(path: Path) -> None:
 def _checksums(version: Path) -> str:
     """What `sha256sum` prints for the files of a version."""
     return "".join(
-        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(version)}\n"
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  "
+        f"{file.relative_to(version)}\n"
         for file in sorted(version.rglob("*"))
         if file.is_file() and file.name != CHECKSUMS
     )

@@ -15,7 +15,7 @@ LAYERS = [
     {"losses", "model", "smoothing", "pipeline"},
     {"serving", "training"},
     {"evaluation", "inference"},
-    {"plots", "run"},
+    {"plots", "run", "client", "server"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
