@@ -392,12 +392,11 @@ class _Rest:
     ) -> None:
         self._address = f"{'https' if secure else 'http'}://{address}"
         self._timeout = timeout
+        self._verify: str | bool = str(authority) if authority else True
         self._session = requests.Session()
-        if authority:
-            self._session.verify = str(authority)
         retry = Retry(
             total=ATTEMPTS - 1,
-            read=0,  # a server that takes too long would only be given more to do
+            read=False,  # a server that takes too long would only be given more to do
             backoff_factor=0.2,
             status_forcelist=[503],
             allowed_methods=None,
@@ -439,7 +438,11 @@ class _Rest:
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         try:
             response = self._session.request(
-                method, self._address + path, json=body, timeout=self._timeout
+                method,
+                self._address + path,
+                json=body,
+                timeout=self._timeout,
+                verify=self._verify,
             )
         except requests.Timeout as error:
             raise _failure(
@@ -493,9 +496,11 @@ def _failure(
             f"{address}: no answer within {timeout:g} s. Check that the server is "
             "well, or allow it more time."
         )
+    remedy = "Check the address, and that it runs."
+    if "CERTIFICATE_VERIFY_FAILED" in details:
+        remedy = "If you trust it, name the authority that signed it: --server-ca."
     return ServerDownError(
-        f"{address}: the server does not answer: {details.strip()}. Check the address, "
-        "and that it runs."
+        f"{address}: the server does not answer: {details.strip()}. {remedy}"
     )
 
 
