@@ -229,7 +229,7 @@ class Recorder(threading.Thread):
     def __init__(self, target):
         super().__init__(daemon=True)
         self.listening = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:{}".format(self.listening.getsockname()[1])
+        self.address = f"127.0.0.1:{self.listening.getsockname()[1]}"
         self.target, self.sent = target, bytearray()
         self.start()
 

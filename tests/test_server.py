@@ -1,4 +1,4 @@
-"""The local server, asked by clients that are not ours: curl and the generated stubs."""
+"""The local server, asked by clients that are not ours: curl and generated stubs."""
 
 import base64
 import json
