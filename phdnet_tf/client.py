@@ -3,48 +3,29 @@
 What is sent is the pixels and their spacing, and nothing else of the DICOM file.
 """
 
-import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-import grpc
 import numpy as np
-import requests
 import tensorflow as tf
-from requests.adapters import HTTPAdapter
-from tensorflow_serving.apis import (
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
-from urllib3.util import Retry
 
+from phdnet_tf.client_grpc import GrpcTransport
+from phdnet_tf.client_rest import RestTransport
+from phdnet_tf.client_transport import Inputs, NotServedError, Outputs, Transport
 from phdnet_tf.config import VIEWS
 from phdnet_tf.dicom import MRImage
-from phdnet_tf.inference import (
-    Prediction,
-    RefusedImageError,
-    ServerDownError,
-    make_prediction,
-)
-from phdnet_tf.serving import what_is_wrong
+from phdnet_tf.inference import Prediction, RefusedImageError, make_prediction
 
-Inputs = Mapping[str, np.ndarray]
-Outputs = dict[str, np.ndarray]
-
-ATTEMPTS = 5
-"""How often a server that is not available is asked, with rising pauses: 3 s in all."""
-
-AVAILABLE = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-
-
-class NotServedError(ValueError):
-    """A model, a version or a label that the server does not have."""
+TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = {
+    "http": (RestTransport, False),
+    "https": (RestTransport, True),
+    "grpc": (GrpcTransport, False),
+    "grpcs": (GrpcTransport, True),
+}
 
 
 class Client:
@@ -94,9 +75,7 @@ class Client:
             )
         self._server = f"{parts.scheme}://{parts.netloc}"
         transport, secure = TRANSPORTS[parts.scheme]
-        self._transport: _Transport = transport(
-            parts.netloc, secure, timeout, authority
-        )
+        self._transport: Transport = transport(parts.netloc, secure, timeout, authority)
         self._wanted = path[1] if len(path) > 1 else ""
         self._model = path[0] or self._find_model(view)
         self._resolve()
@@ -281,235 +260,6 @@ class Client:
         )
 
 
-class _Transport(Protocol):
-    """How requests reach the server.
-
-    Each method raises NotServedError, RefusedImageError or ServerDownError.
-    """
-
-    prefers_png: bool
-
-    def versions(self, model: str, version: str) -> list[int]:
-        """Numbers of the versions in service: all, one by number or one by label."""
-
-    def predict(
-        self, model: str, version: int, signature: str, inputs: Inputs
-    ) -> Outputs:
-        """The outputs of a signature."""
-
-    def close(self) -> None:
-        """Ends the connection."""
-
-
-class _Grpc:
-    # A float image is copied as it is, which costs less than coding and decoding PNG.
-    prefers_png = False
-
-    def __init__(
-        self, address: str, secure: bool, timeout: float, authority: Path | None
-    ) -> None:
-        self._address = f"{address}" if ":" in address else f"{address}:8500"
-        self._timeout = timeout
-        retries = {
-            "methodConfig": [
-                {
-                    "name": [{}],
-                    "retryPolicy": {
-                        "maxAttempts": ATTEMPTS,
-                        "initialBackoff": "0.4s",
-                        "maxBackoff": "2s",
-                        "backoffMultiplier": 2,
-                        "retryableStatusCodes": ["UNAVAILABLE"],
-                    },
-                }
-            ]
-        }
-        options = [
-            ("grpc.service_config", json.dumps(retries)),
-            # Candidate maps of a batch are larger than the 4 MB that gRPC allows.
-            ("grpc.max_receive_message_length", -1),
-            # A server that restarts is back sooner than gRPC would look by itself.
-            ("grpc.initial_reconnect_backoff_ms", 200),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ]
-        if secure:
-            roots = authority.read_bytes() if authority else None
-            credentials = grpc.ssl_channel_credentials(roots)
-            self._channel = grpc.secure_channel(self._address, credentials, options)
-        else:
-            self._channel = grpc.insecure_channel(self._address, options)
-        self._predict = prediction_service_pb2_grpc.PredictionServiceStub(
-            self._channel
-        ).Predict
-        self._status = model_service_pb2_grpc.ModelServiceStub(
-            self._channel
-        ).GetModelStatus
-
-    def close(self) -> None:
-        self._channel.close()
-
-    def versions(self, model: str, version: str) -> list[int]:
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = model
-        if version.isdecimal():
-            request.model_spec.version.value = int(version)
-        elif version:
-            request.model_spec.version_label = version
-        response = self._call(self._status, request)
-        return [
-            status.version
-            for status in response.model_version_status
-            if status.state == AVAILABLE
-        ]
-
-    def predict(
-        self, model: str, version: int, signature: str, inputs: Inputs
-    ) -> Outputs:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = model
-        request.model_spec.version.value = version
-        request.model_spec.signature_name = signature
-        for name, value in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-        response = self._call(self._predict, request)
-        return {name: tf.make_ndarray(v) for name, v in response.outputs.items()}
-
-    def _call(self, method: Any, request: Any) -> Any:
-        try:
-            return method(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise _failure(
-                self._address, error.code(), error.details() or "", self._timeout
-            ) from error
-
-
-class _Rest:
-    # A float of JSON takes up to 12 bytes, and much longer to read than base64.
-    prefers_png = True
-
-    def __init__(
-        self, address: str, secure: bool, timeout: float, authority: Path | None
-    ) -> None:
-        self._address = f"{'https' if secure else 'http'}://{address}"
-        self._timeout = timeout
-        self._verify: str | bool = str(authority) if authority else True
-        self._session = requests.Session()
-        retry = Retry(
-            total=ATTEMPTS - 1,
-            read=False,  # a server that takes too long would only be given more to do
-            backoff_factor=0.2,
-            status_forcelist=[503],
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
-
-    def close(self) -> None:
-        self._session.close()
-
-    def versions(self, model: str, version: str) -> list[int]:
-        kind = "versions" if version.isdecimal() else "labels"
-        path = f"/v1/models/{model}" + (f"/{kind}/{version}" if version else "")
-        return [
-            int(status["version"])
-            for status in self._call("GET", path)["model_version_status"]
-            if status["state"] == "AVAILABLE"
-        ]
-
-    def predict(
-        self, model: str, version: int, signature: str, inputs: Inputs
-    ) -> Outputs:
-        outputs = self._call(
-            "POST",
-            f"/v1/models/{model}/versions/{version}:predict",
-            {
-                "signature_name": signature,
-                "inputs": {name: _json(value) for name, value in inputs.items()},
-            },
-        )["outputs"]
-        if signature == "describe":  # TF Serving names an output only beside others
-            return {"value": np.array(outputs, object)}
-        return {
-            name: np.array(value, bool if name == "high_confidence" else np.float32)
-            for name, value in outputs.items()
-        }
-
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        try:
-            response = self._session.request(
-                method,
-                self._address + path,
-                json=body,
-                timeout=self._timeout,
-                verify=self._verify,
-            )
-        except requests.Timeout as error:
-            raise _failure(
-                self._address, grpc.StatusCode.DEADLINE_EXCEEDED, "", self._timeout
-            ) from error
-        except requests.RequestException as error:
-            raise _failure(
-                self._address, grpc.StatusCode.UNAVAILABLE, _cause(error), self._timeout
-            ) from error
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = {
-                "error": f"an answer that is not JSON, status {response.status_code}"
-            }
-        if response.ok and "error" not in answer:
-            return answer
-        code = CODES.get(response.status_code, grpc.StatusCode.UNAVAILABLE)
-        raise _failure(self._address, code, str(answer.get("error")), self._timeout)
-
-
-TRANSPORTS: dict[str, tuple[Any, bool]] = {
-    "http": (_Rest, False),
-    "https": (_Rest, True),
-    "grpc": (_Grpc, False),
-    "grpcs": (_Grpc, True),
-}
-
-CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    504: grpc.StatusCode.DEADLINE_EXCEEDED,
-}
-
-
-def _failure(
-    address: str, code: grpc.StatusCode, details: str, timeout: float
-) -> ValueError:
-    """The error that a status code means."""
-    if code == grpc.StatusCode.NOT_FOUND:
-        return NotServedError(f"{address}: {details}")
-    if code in (
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.FAILED_PRECONDITION,
-    ):
-        return RefusedImageError(what_is_wrong(details))
-    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return ServerDownError(
-            f"{address}: no answer within {timeout:g} s. Check that the server is "
-            "well, or allow it more time."
-        )
-    remedy = "Check the address, and that it runs."
-    if "CERTIFICATE_VERIFY_FAILED" in details:
-        remedy = "If you trust it, name the authority that signed it: --server-ca."
-    return ServerDownError(
-        f"{address}: the server does not answer: {details.strip()}. {remedy}"
-    )
-
-
-def _cause(error: BaseException) -> str:
-    """The last line of what urllib3 wraps several times."""
-    reason = getattr(error.args[0], "reason", error) if error.args else error
-    return str(reason).split(": ", 1)[-1]
-
-
 def _inputs(images: list[MRImage]) -> dict[str, np.ndarray]:
     return {
         "image": np.stack([image.pixels for image in images]).astype(np.float32),
@@ -541,12 +291,6 @@ def encode_png(pixels: np.ndarray) -> bytes:
     """
     # A little compression is soon done; more of it saves little and takes long.
     return tf.io.encode_png(pixels.astype(np.uint16)[..., None], compression=1).numpy()
-
-
-def _json(value: np.ndarray) -> Any:
-    if value.dtype == object:
-        return [{"b64": base64.b64encode(text).decode()} for text in value]
-    return value.tolist()
 
 
 def _pieces(values: list[int], size: int) -> Iterator[list[int]]:

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from drawn import exported
 
 from phdnet_tf.cli import main
-from phdnet_tf.client import Client, NotServedError, encode_png
+from phdnet_tf.client import Client, encode_png
+from phdnet_tf.client_transport import NotServedError
 from phdnet_tf.dicom import MRImage, read_image, write_image
 from phdnet_tf.inference import Predictor, RefusedImageError, ServerDownError
 from phdnet_tf.server import Server, ServerConfig
@@ -64,6 +65,7 @@ def test_many_images_share_requests_and_a_refused_one_does_not_spoil_the_others(
     images = [image(seed, (64 + 6 * (seed % 2), 80)) for seed in range(20)]
     images[7] = MRImage(images[7].pixels[:3, :3], (1.0, 1.0))
     images[9] = MRImage(images[9].pixels, (0.0, 1.0))
+    images[11] = MRImage(images[11].pixels * np.float32(np.nan), (1.0, 1.0))
     names = [f"image {number}" for number in range(20)]
     with connect(server, protocol) as client:
         requests = count_requests(client)
@@ -74,7 +76,7 @@ def test_many_images_share_requests_and_a_refused_one_does_not_spoil_the_others(
         zip(found, predictor.predict_many(images, names), strict=True)
     ):
         assert type(one) is type(wanted)
-        if number in (7, 9):
+        if number in (7, 9, 11):
             assert isinstance(one, RefusedImageError)
             assert "expected" in str(one) and "\n" not in str(one)
         else:
