@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import signal
-import threading
+import time
 from pathlib import Path
 
 import click
@@ -83,9 +83,6 @@ def serve(
             "%s can be reached from elsewhere, and nothing is encrypted: see --tls",
             host,
         )
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     config = ServerConfig(
         models=models,
         host=host,
@@ -97,8 +94,19 @@ def serve(
     )
     with options.plain_errors(), Server(config) as server:
         click.echo(f"REST: {server.rest}\ngRPC: {server.grpc}\nCtrl-C stops it.")
-        stop.wait()
+        _wait_for_a_signal()
         click.echo("Stopping.", err=True)
+
+
+def _wait_for_a_signal() -> None:
+    """Returns after Ctrl-C or SIGTERM."""
+    received: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: received.append(number))
+    # The system may hand the signal to one of TensorFlow's threads. A wait without end
+    # in this one, the only one in which Python runs handlers, would then go on.
+    while not received:
+        time.sleep(0.1)
 
 
 def _is_loopback(host: str) -> bool:

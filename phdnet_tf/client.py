@@ -190,7 +190,7 @@ class Client:
                 self._model, self._version, signature, inputs
             )
         except NotServedError:
-            if self._wanted:
+            if self._wanted.isdecimal():
                 raise
             # The server has replaced the version since it was looked up.
             self._resolve()

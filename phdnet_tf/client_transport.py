@@ -63,6 +63,8 @@ def failure(
     remedy = "Check the address, and that it runs."
     if "CERTIFICATE_VERIFY_FAILED" in details:
         remedy = "If you trust it, name the authority that signed it: --server-ca."
+    down = code == grpc.StatusCode.UNAVAILABLE
     return ServerDownError(
-        f"{address}: the server does not answer: {details.strip()}. {remedy}"
+        f"{address}: the server {'does not answer' if down else 'failed'}: "
+        f"{details.strip().rstrip('.')}. {remedy}"
     )

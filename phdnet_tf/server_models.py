@@ -309,7 +309,7 @@ def _files(version: Path) -> object:
         return {
             str(file): (stat.st_size, stat.st_mtime_ns)
             for file in version.rglob("*")
-            if (stat := file.stat())
+            for stat in [file.stat()]
         }
     except OSError:
         # A file that vanishes while it is looked at: the folder is changing now.

@@ -474,3 +474,16 @@ def test_the_command_refuses_a_folder_without_models_in_one_line(tmp_path):
     result = CliRunner().invoke(main, ["serve", "--models", str(tmp_path)])
 
     assert result.exit_code == 1 and "phdnet-tf train" in result.output
+
+
+def test_without_the_extra_the_command_says_what_to_install(monkeypatch, server):
+    from click.testing import CliRunner
+
+    from phdnet_tf.cli import main
+
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "phdnet_tf.server")
+
+    result = CliRunner().invoke(main, ["serve", "--models", str(server.folder)])
+
+    assert result.exit_code == 1 and "pip install 'phdnet-tf[serve]'" in result.output
