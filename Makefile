@@ -6,7 +6,7 @@ DEMO_MINUTES ?= 3.5
 READY = $(VENV)/ready
 PHDNET = $(VENV)/bin/phdnet-tf
 
-.PHONY: demo test lint benchmark constraints clean
+.PHONY: demo test lint benchmark benchmark-serving constraints clean
 
 $(READY): constraints.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ lint: $(READY)
 
 benchmark: $(READY)
 	$(VENV)/bin/python benchmarks/speed.py
+
+benchmark-serving: $(READY)
+	$(VENV)/bin/python benchmarks/serving.py
 
 # The newest versions that go together, written down.
 constraints:

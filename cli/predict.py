@@ -15,7 +15,7 @@ from phdnet_tf.cli.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from phdnet_tf.dicom import MRImage
-    from phdnet_tf.inference import Prediction, Predictor
+    from phdnet_tf.inference import Locator, Prediction
 
 FORMATS = ("table", "json", "csv", "png")
 
@@ -48,6 +48,17 @@ def _spacing(
 @options.model
 @options.models
 @click.option(
+    "--server",
+    metavar="URL",
+    help="Ask a server: http://HOST:8501 or grpc://HOST:8500, with TLS https or grpcs; "
+    "behind it /MODEL or /MODEL/VERSION if needed. Only pixels and spacing are sent.",
+)
+@click.option(
+    "--server-ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM file of the authority that signed the server's certificate.",
+)
+@click.option(
     "--format",
     "formats",
     type=click.Choice(FORMATS),
@@ -73,6 +84,8 @@ def predict(
     view: str | None,
     model: Path | None,
     models: Path,
+    server: str | None,
+    server_ca: Path | None,
     formats: tuple[str, ...],
     output: Path | None,
     maps: bool,
@@ -85,17 +98,23 @@ def predict(
     """
     printed = _printed(formats, output)
     written = (set(formats) or {"json", "csv", "png"}) if output else set()
-    path = options.find_model(model, models, view)
+    if server and model:
+        raise click.UsageError(
+            "--model is a folder here. Name the server's model behind its address: "
+            f"--server {server.rstrip('/')}/phdnet_sa/3."
+        )
+    path = None if server else options.find_model(model, models, view)
 
     load_tensorflow()
     from phdnet_tf.cli.progress import counting
-    from phdnet_tf.inference import Predictor, find_images, predict_file
+    from phdnet_tf.inference import find_images, predict_files
 
     with options.plain_errors():
-        predictor = Predictor(path)
+        predictor = _locator(path, server, view, server_ca)
         if view not in (None, predictor.view):
             raise click.UsageError(
-                f"{path} is a model of {predictor.view}, not of {view}."
+                f"{path or predictor.name} is a model of {predictor.view}, not of "
+                f"{view}."
             )
         files = list(find_images(list(images)))
         if not files:
@@ -109,8 +128,10 @@ def predict(
         stopped = False
         try:
             with counting("images", len(files)) as advance:
-                for (file, _), name in zip(files, names, strict=True):
-                    found = predict_file(predictor, file, pixel_spacing)
+                answers = predict_files(
+                    predictor, [file for file, _ in files], pixel_spacing
+                )
+                for (file, _), name, found in zip(files, names, answers, strict=True):
                     if isinstance(found, tuple):
                         results.append(found[0])
                         if output and "png" in written:
@@ -135,6 +156,19 @@ def predict(
         raise click.exceptions.Exit(130)
     if any(isinstance(result, dict) for result in results):
         raise click.exceptions.Exit(1)
+
+
+def _locator(
+    path: Path | None, server: str | None, view: str | None, authority: Path | None
+) -> Locator:
+    """The model on disk, or without a path the one on the server."""
+    if path:
+        from phdnet_tf.inference import Predictor
+
+        return Predictor(path)
+    from phdnet_tf.client import Client
+
+    return Client(server or "", view, authority=authority)
 
 
 def _printed(formats: tuple[str, ...], output: Path | None) -> str:
@@ -164,7 +198,7 @@ def _unique(names: list[Path]) -> list[Path]:
 
 
 def _draw(
-    path: Path, prediction: Prediction, image: MRImage, predictor: Predictor | None
+    path: Path, prediction: Prediction, image: MRImage, predictor: Locator | None
 ) -> None:
     from phdnet_tf.plots import save_overlay
 

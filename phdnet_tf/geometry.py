@@ -35,7 +35,7 @@ def canvas_scale(pixel_spacing: tf.Tensor) -> tf.Tensor:
 
 
 def _centre(height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
-    return (tf.cast(tf.stack([width, height]), tf.float32) - 1) / 2
+    return (tf.cast(tf.stack([width, height], axis=-1), tf.float32) - 1) / 2
 
 
 def image_to_canvas(
@@ -69,8 +69,8 @@ def canvas_to_image(
 
     Args:
         points: float32[B, L, 2], (x, y), canvas pixels.
-        height: Rows of the images, H.
-        width: Columns of the images, W.
+        height: Rows of the images, H; int32[B, 1] if they differ.
+        width: Columns of the images, W; int32[B, 1] if they differ.
         pixel_spacing: float32[B, 2], (y, x), mm.
 
     Returns:

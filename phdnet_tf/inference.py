@@ -1,14 +1,20 @@
 """Landmarks of DICOM files, by an exported model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from phdnet_tf.dicom import DicomError, MRImage, read_image
-from phdnet_tf.serving import load_description, load_signatures, resolve_version
+from phdnet_tf.serving import (
+    load_description,
+    load_signatures,
+    resolve_version,
+    what_is_wrong,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,75 @@ class Prediction:
         }
 
 
+class RefusedImageError(ValueError):
+    """An image that the model refuses: what is wrong with it."""
+
+
+class ServerDownError(ValueError):
+    """A server that does not answer: where, and what to do."""
+
+
+class Locator(Protocol):
+    """What locates landmarks: a model on disk (`Predictor`) or on a server (`Client`).
+
+    Attributes:
+        view: "sa" or "4ch".
+        landmarks: Names of the L landmarks, in the order of every output.
+        name: Name and version, for example "phdnet_4ch/3".
+        at_once: How many images `predict_many` should be given.
+    """
+
+    view: str
+    landmarks: tuple[str, ...]
+    name: str
+    at_once: int
+
+    def predict(self, image: MRImage, name: str = "") -> Prediction:
+        """Locates the landmarks of one image; see `Predictor.predict`."""
+
+    def predict_many(
+        self, images: Sequence[MRImage], names: Sequence[str]
+    ) -> list[Prediction | RefusedImageError]:
+        """Locates the landmarks of images; one that is refused is an answer, too."""
+
+    def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
+        """The smoothed candidate maps; see `Predictor.candidate_maps`."""
+
+
+def make_prediction(
+    locator: Locator, outputs: Mapping[str, np.ndarray], image: MRImage, name: str
+) -> Prediction:
+    """A prediction from what the model gives for one image.
+
+    Args:
+        locator: Whose view, name and landmarks are told.
+        outputs: "landmarks" float32[L, 2], "confidence" float32[L] and
+            "high_confidence" bool[L].
+        image: The image.
+        name: What the prediction calls it.
+
+    Returns:
+        The prediction.
+    """
+    points = zip(
+        locator.landmarks,
+        outputs["landmarks"],
+        outputs["confidence"],
+        outputs["high_confidence"],
+        strict=True,
+    )
+    return Prediction(
+        image=name,
+        view=locator.view,
+        model=locator.name,
+        pixel_spacing=image.pixel_spacing,
+        landmarks=tuple(
+            Landmark(landmark, float(x), float(y), float(confidence), bool(high))
+            for landmark, (x, y), confidence, high in points
+        ),
+    )
+
+
 class Predictor:
     """An exported model, ready to locate landmarks.
 
@@ -76,6 +151,8 @@ class Predictor:
     Raises:
         ValueError: If there is no usable model.
     """
+
+    at_once = 1  # More use more memory, and on a CPU take no less time.
 
     def __init__(self, path: Path) -> None:
         """Loads the model; see the class."""
@@ -96,25 +173,31 @@ class Predictor:
 
         Returns:
             The prediction.
+
+        Raises:
+            RefusedImageError: If the model refuses the image.
         """
-        found = self._run("serving_default", image)
-        points = zip(
-            self.landmarks,
-            found["landmarks"],
-            found["confidence"],
-            found["high_confidence"],
-            strict=True,
-        )
-        return Prediction(
-            image=name,
-            view=self.view,
-            model=self.name,
-            pixel_spacing=image.pixel_spacing,
-            landmarks=tuple(
-                Landmark(landmark, float(x), float(y), float(confidence), bool(high))
-                for landmark, (x, y), confidence, high in points
-            ),
-        )
+        return make_prediction(self, self._run("serving_default", image), image, name)
+
+    def predict_many(
+        self, images: Sequence[MRImage], names: Sequence[str]
+    ) -> list[Prediction | RefusedImageError]:
+        """Locates the landmarks of images, one after the other.
+
+        Args:
+            images: The images.
+            names: What the predictions call them.
+
+        Returns:
+            For each image its prediction, or why the model refuses it.
+        """
+        found: list[Prediction | RefusedImageError] = []
+        for image, name in zip(images, names, strict=True):
+            try:
+                found.append(self.predict(image, name))
+            except RefusedImageError as error:
+                found.append(error)
+        return found
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
         """Where the network sees each landmark.
@@ -131,10 +214,13 @@ class Predictor:
         return found["candidate_map"], found["candidate_corners"]
 
     def _run(self, signature: str, image: MRImage) -> dict[str, np.ndarray]:
-        outputs = self._signatures[signature](
-            image=image.pixels[None].astype(np.float32),
-            pixel_spacing=np.array([image.pixel_spacing], np.float32),
-        )
+        try:
+            outputs = self._signatures[signature](
+                image=image.pixels[None].astype(np.float32),
+                pixel_spacing=np.array([image.pixel_spacing], np.float32),
+            )
+        except tf.errors.InvalidArgumentError as error:
+            raise RefusedImageError(what_is_wrong(error)) from error
         return {name: value.numpy()[0] for name, value in outputs.items()}
 
 
@@ -165,22 +251,54 @@ def _is_dicom(path: Path) -> bool:
         return False
 
 
-def predict_file(
-    predictor: Predictor, path: Path, pixel_spacing: tuple[float, float] | None = None
-) -> tuple[Prediction, MRImage] | DicomError:
-    """Reads a file and locates its landmarks.
+def predict_files(
+    locator: Locator,
+    paths: Sequence[Path],
+    pixel_spacing: tuple[float, float] | None = None,
+) -> Iterator[tuple[Prediction, MRImage] | ValueError]:
+    """Reads files and locates their landmarks.
 
     Args:
-        predictor: The model.
-        path: A single-frame DICOM file.
-        pixel_spacing: (y, x), mm, for a file that has none.
+        locator: The model.
+        paths: Single-frame DICOM files.
+        pixel_spacing: (y, x), mm, for files that have none.
 
-    Returns:
-        The prediction and the image, or the error that kept the file from being read,
-        so that one bad file does not end a batch.
+    Yields:
+        For each file in turn the prediction and the image, or the error that kept it
+        from being predicted, so that one bad file does not end a batch.
     """
+    down: ServerDownError | None = None
+    for start in range(0, len(paths), locator.at_once):
+        read = [
+            (path, _read(path, pixel_spacing))
+            for path in paths[start : start + locator.at_once]
+        ]
+        images = [(p, image) for p, image in read if isinstance(image, MRImage)]
+        found: Iterator[Prediction | RefusedImageError] = iter(())
+        # A server that is down is not asked again for every file that is left.
+        if not down:
+            try:
+                names = [str(path) for path, _ in images]
+                found = iter(
+                    locator.predict_many([image for _, image in images], names)
+                )
+            except ServerDownError as error:
+                down = error
+        for path, image in read:
+            if not isinstance(image, MRImage):
+                yield image
+                continue
+            answer = down or next(found)
+            if isinstance(answer, Prediction):
+                yield answer, image
+            else:
+                yield ValueError(f"{path}: {answer}")
+
+
+def _read(
+    path: Path, pixel_spacing: tuple[float, float] | None
+) -> MRImage | DicomError:
     try:
-        image = read_image(path, pixel_spacing)
+        return read_image(path, pixel_spacing)
     except DicomError as error:
         return error
-    return predictor.predict(image, str(path)), image

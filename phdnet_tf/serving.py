@@ -1,11 +1,15 @@
 """The SavedModel: raw image and spacing in, landmarks in the image's own pixels out.
 
 TF Serving loads the folder as it is, and `inference.Predictor` runs the very same
-graph, so that the command line and a server agree by construction.
+graph, so that the command line and a server agree by construction. Input that makes no
+sense is refused by the graph itself, and so in the same words everywhere.
 """
 
+import functools
+import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -14,11 +18,29 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from phdnet_tf import geometry, heatmaps, smoothing
 from phdnet_tf.config import NETWORKS, Config
+from phdnet_tf.dicom import SPACING_LIMITS
 
 DESCRIPTION = "phdnet.json"
+CHECKSUMS = "SHA256SUMS"
+WARM_UP = (
+    "assets.extra/tf_serving_warmup_requests"  # the name that TF Serving looks for
+)
+
+MIN_SIDE = 16
+"""Fewest rows and columns of an image: two patches, below which nothing can be seen."""
+
+MAX_PNG_PIXELS = 16 * 1024 * 1024
+"""Most pixels of a PNG: a few kilobytes of it can unpack to gigabytes."""
+
+MAX_BATCH = 32
+"""Most images in a call. Each takes 34 MB in the network, whatever its own size."""
+
+# Beyond it the variance of the intensities overflows, and every image would look flat.
+MAX_INTENSITY = 1e15
 
 
 class Served(tf.Module):
@@ -39,15 +61,28 @@ class Served(tf.Module):
         # the SavedModel loads in Python and fails in TF Serving's C++ runtime.
         self._variables = [variable.value for variable in model.variables]
         image = tf.TensorSpec([None, None, None], tf.float32, name="image")
+        png = tf.TensorSpec([None], tf.string, name="image_bytes")
         spacing = tf.TensorSpec([None, 2], tf.float32, name="pixel_spacing")
 
         network = NETWORKS[config.model.network]
 
-        def heads(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
-            canvas = geometry.canvas_from_image(
-                geometry.normalise(image), pixel_spacing, network.step
-            )
-            return model(canvas, training=False)
+        def on_canvas(canvas: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """The network and the strategy of the settings: points and confidence."""
+            outputs = model(canvas, training=False)
+            if config.model.strategy == "smoothing":
+                points, confidence, *_ = smoothing.smooth(**outputs)
+            elif config.model.strategy == "simple":
+                points, confidence = smoothing.simple(**outputs)
+            else:
+                points, confidence = heatmaps.peak(outputs["heatmap"], network.cell)
+            return points, confidence
+
+        def answer(points: tf.Tensor, confidence: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {
+                "landmarks": points,
+                "confidence": confidence,
+                "high_confidence": confidence >= tf.constant(thresholds, tf.float32),
+            }
 
         def to_image(
             points: tf.Tensor, image: tf.Tensor, pixel_spacing: tf.Tensor
@@ -84,18 +119,40 @@ class Served(tf.Module):
                 "landmarks" float32[B, L, 2], (x, y), pixels of the image; "confidence"
                 float32[B, L]; "high_confidence" bool[B, L].
             """
-            outputs = heads(image, pixel_spacing)
-            if config.model.strategy == "smoothing":
-                points, confidence, *_ = smoothing.smooth(**outputs)
-            elif config.model.strategy == "simple":
-                points, confidence = smoothing.simple(**outputs)
-            else:
-                points, confidence = heatmaps.peak(outputs["heatmap"], network.cell)
-            return {
-                "landmarks": to_image(points, image, pixel_spacing),
-                "confidence": confidence,
-                "high_confidence": confidence >= tf.constant(thresholds, tf.float32),
-            }
+            image, pixel_spacing = _checked(image, pixel_spacing)
+            points, confidence = on_canvas(_canvas(image, pixel_spacing, network.step))
+            return answer(to_image(points, image, pixel_spacing), confidence)
+
+        @tf.function(input_signature=[png, spacing])
+        def locate_png(
+            image_bytes: tf.Tensor, pixel_spacing: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            """As `locate`, of encoded images, which may differ in size.
+
+            Args:
+                image_bytes: string[B], PNG files, greyscale, of 16 or 8 bits.
+                pixel_spacing: As for `locate`.
+
+            Returns:
+                As `locate`.
+            """
+            image_bytes = tf.ensure_shape(image_bytes, [None])
+            pixel_spacing = _checked_spacing(pixel_spacing, tf.size(image_bytes))
+            image_bytes = _checked_png(image_bytes)
+            side = geometry.CANVAS_SIZE // network.step
+            canvas, sizes = tf.map_fn(
+                functools.partial(_canvas_of_png, step=network.step),
+                (image_bytes, pixel_spacing),
+                fn_output_signature=(
+                    tf.TensorSpec([side, side, 1], tf.float32),
+                    tf.TensorSpec([2], tf.int32),
+                ),
+                parallel_iterations=1,  # one decoded image at a time in memory
+            )
+            points, confidence = on_canvas(canvas)
+            height, width = sizes[:, 0, None], sizes[:, 1, None]
+            points = geometry.canvas_to_image(points, height, width, pixel_spacing)
+            return answer(points, confidence)
 
         @tf.function(input_signature=[image, spacing])
         def explain(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -112,7 +169,9 @@ class Served(tf.Module):
                 heatmap; "candidate_corners", float32[B, L, 2, 2], the image positions,
                 (x, y), of the map's first and last pixel.
             """
-            outputs = heads(image, pixel_spacing)
+            image, pixel_spacing = _checked(image, pixel_spacing)
+            canvas = _canvas(image, pixel_spacing, network.step)
+            outputs = model(canvas, training=False)
             if network.whole:
                 return whole_heatmap(outputs["heatmap"], image, pixel_spacing)
             smoothed = smoothing.smooth(**outputs)
@@ -132,7 +191,141 @@ class Served(tf.Module):
             }
 
         self.locate = locate
+        self.locate_png = locate_png
         self.explain = explain
+
+
+def _canvas(image: tf.Tensor, pixel_spacing: tf.Tensor, step: int) -> tf.Tensor:
+    return geometry.canvas_from_image(geometry.normalise(image), pixel_spacing, step)
+
+
+def _canvas_of_png(
+    inputs: tuple[tf.Tensor, tf.Tensor], step: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A PNG's canvas, as `_canvas` has it, and its own rows and columns, int32[2]."""
+    image_bytes, pixel_spacing = inputs
+    decoded = tf.io.decode_png(image_bytes, channels=1, dtype=tf.uint16)[..., 0]
+    image = tf.cast(decoded, tf.float32)
+    return _canvas(image[None], pixel_spacing[None], step)[0], tf.shape(image)
+
+
+def _checked(image: tf.Tensor, pixel_spacing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The inputs of `Served.locate`, or an INVALID_ARGUMENT that says what is wrong."""
+    # The C++ runtime does not hold inputs to the shapes of the signature.
+    image = tf.ensure_shape(image, [None, None, None])
+    pixel_spacing = _checked_spacing(pixel_spacing, tf.shape(image)[0])
+    large_enough = _assert(
+        tf.shape(image)[1:] >= MIN_SIDE,
+        f"image: expected {MIN_SIDE} rows and columns or more. Received:",
+        tf.shape(image)[1:],
+    )
+    # NaN is not smaller than anything, so this finds it, too.
+    finite = _assert(
+        tf.abs(image) < MAX_INTENSITY,
+        f"image: expected finite intensities, below {MAX_INTENSITY:g}. Received an "
+        "image that has others, of rows and columns:",
+        tf.shape(image)[1:],
+    )
+    with tf.control_dependencies([large_enough, finite]):
+        return tf.identity(image), pixel_spacing
+
+
+def _checked_spacing(pixel_spacing: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """The spacings, if they make sense, are one an image, and are not too many."""
+    pixel_spacing = tf.ensure_shape(pixel_spacing, [None, 2])
+    lowest, highest = SPACING_LIMITS
+    counted = [
+        _assert(
+            (images >= 1) & (images <= MAX_BATCH),
+            f"image: expected 1 to {MAX_BATCH} images in a request. Received:",
+            images,
+        ),
+        _assert(
+            tf.shape(pixel_spacing)[0] == images,
+            "pixel_spacing: expected one pair for each image. Received images and "
+            "pairs:",
+            tf.stack([images, tf.shape(pixel_spacing)[0]]),
+        ),
+        _assert(
+            (pixel_spacing >= lowest) & (pixel_spacing <= highest),
+            f"pixel_spacing: expected (between rows, between columns) in mm, from "
+            f"{lowest:g} to {highest:g}. Received:",
+            pixel_spacing,
+        ),
+    ]
+    with tf.control_dependencies(counted):
+        return tf.identity(pixel_spacing)
+
+
+def _checked_png(image_bytes: tf.Tensor) -> tf.Tensor:
+    """The PNG files, if their headers say that they can and should be decoded."""
+    padded = tf.strings.join([image_bytes, 24 * "\0"])  # a header to read, if too short
+    size = tf.io.decode_raw(
+        tf.strings.substr(padded, 16, 8), tf.int32, little_endian=False
+    )
+    is_png = _assert(
+        tf.strings.substr(padded, 0, 8) == b"\x89PNG\r\n\x1a\n",
+        "image_bytes: expected PNG files. Received others, of these lengths in bytes:",
+        tf.strings.length(image_bytes),
+    )
+    with tf.control_dependencies([is_png]):
+        size = tf.cast(size, tf.int64)
+    sized = _assert(
+        tf.reduce_all(size >= MIN_SIDE, axis=1)
+        & (tf.reduce_prod(size, axis=1) <= MAX_PNG_PIXELS),
+        f"image_bytes: expected {MIN_SIDE} columns and rows or more, and "
+        f"{MAX_PNG_PIXELS} pixels at most. Received columns and rows:",
+        size,
+    )
+    with tf.control_dependencies([sized]):
+        return tf.identity(image_bytes)
+
+
+def _assert(condition: tf.Tensor, message: str, received: tf.Tensor) -> tf.Operation:
+    return tf.debugging.Assert(
+        tf.reduce_all(condition), [message, received], summarize=4
+    )
+
+
+def what_is_wrong(error: tf.errors.OpError | str) -> str:
+    """The sentence of an INVALID_ARGUMENT, without the names of graph nodes."""
+    message = str(getattr(error, "message", error))
+    # What the runtime adds comes after the reason, and Python's traceback before it.
+    reason = re.split(r"\s*\[\[\{\{node|\s*\[Op:", message)[0].strip()
+    found = re.search(r"assertion failed: \[(.*?)\] (\[.*\])", reason, re.DOTALL)
+    if found:
+        return f"{found[1]} {' '.join(found[2].split())}."
+    return re.sub(r"\{\{.*?\}\}\s*", "", reason.splitlines()[-1] if reason else "")
+
+
+def _describe(description: dict[str, Any]) -> tf.types.experimental.PolymorphicFunction:
+    """A signature that tells a client what `phdnet.json` says."""
+    texts = {key: json.dumps(value) for key, value in description.items()}
+    texts["description"] = json.dumps(description)
+    names = tf.constant(list(texts))
+
+    # It has an input, because TF Serving cannot batch a signature without one.
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="field")])
+    def describe(field: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A part of the model's description.
+
+        Args:
+            field: string[B], a key of `phdnet.json`, or "description" for all of it.
+
+        Returns:
+            "value" string[B], JSON.
+        """
+        matches = tf.ensure_shape(field, [None])[:, None] == names
+        known = _assert(
+            tf.reduce_any(matches, axis=1),
+            f"field: expected one of {', '.join(texts)}. Received:",
+            field,
+        )
+        with tf.control_dependencies([known]):
+            index = tf.argmax(tf.cast(matches, tf.int32), axis=1)
+        return {"value": tf.gather(tf.constant(list(texts.values())), index)}
+
+    return describe
 
 
 def export(served: Served, description: dict[str, Any], model_folder: Path) -> Path:
@@ -157,14 +350,78 @@ def export(served: Served, description: dict[str, Any], model_folder: Path) -> P
         tf.saved_model.save(
             served,
             str(unfinished),
-            signatures={"serving_default": served.locate, "explain": served.explain},
+            signatures={
+                "serving_default": served.locate,
+                "png": served.locate_png,
+                "explain": served.explain,
+                "describe": _describe(description),
+            },
         )
         (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+        _write_warm_up(unfinished / WARM_UP)
+        (unfinished / CHECKSUMS).write_text(_checksums(unfinished))
         version = max(versions(model_folder), default=0) + 1
         os.rename(unfinished, model_folder / str(version))
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return model_folder / str(version)
+
+
+def _write_warm_up(path: Path) -> None:
+    """Writes requests that TF Serving runs before a version takes its place.
+
+    The canvas has one size, so one small image reaches all that a large one does.
+    """
+    image = tf.random.stateless_uniform([1, 64, 64], seed=(0, 0)) * 1000
+    encoded = tf.io.encode_png(tf.cast(image[0, ..., None], tf.uint16))
+    spacing = tf.constant([[1.5, 1.5]])
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as records:
+        for signature, inputs in (
+            ("serving_default", {"image": image, "pixel_spacing": spacing}),
+            ("png", {"image_bytes": encoded[None], "pixel_spacing": spacing}),
+        ):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictLog(request=request)
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            records.write(record.SerializeToString())
+
+
+def _checksums(version: Path) -> str:
+    """What `sha256sum` prints for the files of a version."""
+    return "".join(
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  "
+        f"{file.relative_to(version)}\n"
+        for file in sorted(version.rglob("*"))
+        if file.is_file() and file.name != CHECKSUMS
+    )
+
+
+def require_complete(version: Path) -> None:
+    """Refuses a version that was copied in part, or changed.
+
+    Raises:
+        ValueError: If a file is missing or differs from what was exported; the message
+            names it.
+        OSError: If a file cannot be read.
+    """
+    listed = version / CHECKSUMS
+    if not listed.is_file():
+        raise ValueError(
+            f"{version}: expected {CHECKSUMS}, which is exported with every model. "
+            "Received none: wait until the copy is complete, or export the model again."
+        )
+    found = set(_checksums(version).splitlines())
+    for line in listed.read_text(errors="replace").splitlines():
+        if line not in found:
+            raise ValueError(
+                f"{version}: expected the files that {CHECKSUMS} lists. Received a "
+                f"missing or different {line[66:]!r}: wait until the copy is complete, "
+                "or copy it again."
+            )
 
 
 def versions(model_folder: Path) -> list[int]:

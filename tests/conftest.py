@@ -24,3 +24,17 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images: {folder} is missing")
     return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory):
+    """A local server with one model of random weights, version 1 of phdnet_sa."""
+    from drawn import exported
+
+    from phdnet_tf.server import Server, ServerConfig
+
+    models = tmp_path_factory.mktemp("served") / "models"
+    exported(models)
+    with Server(ServerConfig(models, rest_port=0, grpc_port=0)) as running:
+        running.folder = models
+        yield running

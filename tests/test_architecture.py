@@ -15,7 +15,7 @@ LAYERS = [
     {"losses", "model", "hourglass", "unet", "smoothing", "heatmaps", "pipeline"},
     {"serving", "training"},
     {"evaluation", "inference"},
-    {"plots", "run"},
+    {"plots", "run", "client", "server"},
     {"benchmark"},
     {"comparison"},
 ]
@@ -59,7 +59,14 @@ def test_library_imports_point_down(file):
 
 @pytest.mark.parametrize(
     ("library", "allowed"),
-    [("pydicom", {"dicom"}), ("matplotlib", {"plots"})],
+    [
+        ("pydicom", {"dicom"}),
+        ("matplotlib", {"plots"}),
+        ("requests", {"client_rest"}),
+        ("starlette", {"server_rest"}),
+        ("uvicorn", {"server"}),
+        ("prometheus_client", {"server_metrics"}),
+    ],
 )
 def test_a_library_has_one_module_that_imports_it(library, allowed):
     files = [
@@ -94,6 +101,7 @@ def test_the_numerics_touch_no_file(name):
 
 def test_commands_import_the_heavy_libraries_only_inside_their_bodies():
     heavy = {"tensorflow", "keras", "numpy", "tensorflow_datasets", "matplotlib"}
+    heavy |= {"grpc", "requests", "starlette", "uvicorn", "prometheus_client"}
     for file in (ROOT / "cli").glob("*.py"):
         tree = ast.parse(file.read_text())
         for node in tree.body:

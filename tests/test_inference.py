@@ -3,7 +3,7 @@ import pytest
 from drawn import LANDMARKS, exported
 
 from phdnet_tf.dicom import DicomError, read_image, write_image
-from phdnet_tf.inference import Predictor, find_images, predict_file
+from phdnet_tf.inference import Predictor, find_images, predict_files
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def image(tmp_path):
 
 
 def test_a_prediction_says_where_and_how_sure(predictor, image):
-    prediction, read = predict_file(predictor, image)
+    [(prediction, read)] = predict_files(predictor, [image])
 
     assert prediction.to_dict() == {
         "image": str(image),
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_read_is_an_answer_not_an_exception(predictor, tmp
     path = tmp_path / "notes.txt"
     path.write_text("hello")
 
-    error = predict_file(predictor, path)
+    [error] = predict_files(predictor, [path])
 
     assert isinstance(error, DicomError) and "notes.txt" in str(error)
 

@@ -1,5 +1,7 @@
 import json
+import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawn import LANDMARKS, exported, random_model
+from tensorflow_serving.apis import prediction_log_pb2
 
 from phdnet_tf import geometry, heatmaps, serving, smoothing
 from phdnet_tf.config import Config, ModelConfig
@@ -135,6 +138,165 @@ def test_each_weight_is_written_once(version):
     config = Config("sa", ModelConfig(LANDMARKS))
 
     assert data < 4 * random_model(config).count_params() + 20_000
+
+
+def encoded(image):
+    return tf.io.encode_png(image[..., None].astype("u2"))
+
+
+@pytest.mark.parametrize("strategy", ["smoothing", "simple"])
+def test_png_files_of_different_sizes_give_what_their_pixels_give(tmp_path, strategy):
+    signatures = serving.load_signatures(exported(tmp_path, strategy=strategy))
+    images = [
+        np.round(batch((1, 120, 90))["image"]),
+        np.round(batch((1, 50, 70))["image"]),
+    ]
+    spacing = np.float32([[1.5, 1.25], [0.8, 1.0]])
+
+    together = signatures["png"](
+        image_bytes=tf.stack([encoded(image[0]) for image in images]),
+        pixel_spacing=tf.constant(spacing),
+    )
+
+    for index, image in enumerate(images):
+        alone = signatures["serving_default"](
+            image=tf.constant(image), pixel_spacing=tf.constant(spacing[index, None])
+        )
+        for name, value in alone.items():
+            np.testing.assert_allclose(
+                together[name][index].numpy().astype("f4"),
+                value[0].numpy().astype("f4"),
+                rtol=1e-4,
+                err_msg=name,
+            )
+
+
+def test_a_png_of_8_bits_gives_what_16_bits_give(version):
+    png = serving.load_signatures(version)["png"]
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 1))
+    spacing = tf.constant([[1.5, 1.5]])
+
+    eight, sixteen = (
+        png(image_bytes=[tf.io.encode_png(image.astype(kind))], pixel_spacing=spacing)
+        for kind in ("u1", "u2")
+    )
+
+    np.testing.assert_allclose(eight["landmarks"], sixteen["landmarks"], atol=1e-3)
+
+
+GOOD = {"image": np.eye(40)[None], "pixel_spacing": [[1.0, 1.0]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"pixel_spacing": [[0, 1]]},
+            r"pixel_spacing: .* mm, from 0\.02 to 20\. .*0 1",
+        ),
+        ({"pixel_spacing": [[1, -1]]}, "pixel_spacing: .* mm"),
+        ({"pixel_spacing": [[np.inf, 1]]}, "pixel_spacing: .* mm"),
+        ({"pixel_spacing": [[1, np.nan]]}, "pixel_spacing: .* mm"),
+        ({"pixel_spacing": [[1, 1], [1, 1]]}, "one pair for each image"),
+        ({"image": np.full((1, 40, 40), np.nan)}, "finite"),
+        ({"image": np.eye(40)[None] * np.nan}, "finite"),
+        ({"image": np.eye(40)[None] * 1e30}, "finite"),
+        ({"image": np.ones((1, 3, 3))}, "16 rows and columns or more"),
+        ({"image": np.ones((0, 40, 40)), "pixel_spacing": np.ones((0, 2))}, "1 to 32"),
+        (
+            {"image": np.ones((33, 16, 16)), "pixel_spacing": np.ones((33, 2))},
+            "1 to 32",
+        ),
+    ],
+)
+@pytest.mark.parametrize("signature", ["serving_default", "explain"])
+def test_images_that_make_no_sense_are_refused_with_a_sentence(
+    version, signature, change, message
+):
+    inputs = {k: tf.constant(v, tf.float32) for k, v in {**GOOD, **change}.items()}
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        serving.load_signatures(version)[signature](**inputs)
+
+    sentence = serving.what_is_wrong(error.value)
+    assert re.search(message, sentence) and "node" not in sentence
+    assert "\n" not in sentence and sentence.endswith(".")
+
+
+def with_size(data, columns, rows):
+    return data[:16] + struct.pack(">ii", columns, rows) + data[24:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: b"", r"expected PNG files\. .*\[0\]"),
+        (lambda data: b"junk", "expected PNG files"),
+        (lambda data: data[:30], "Invalid PNG"),
+        (lambda data: data[:-40], "Invalid PNG"),
+        (lambda data: with_size(data, 3, 3), "16 columns and rows or more"),
+        (lambda data: with_size(data, 65535, 65535), "at most.*65535 65535"),
+        (lambda data: with_size(data, -1, -1), "16 columns and rows or more"),
+    ],
+)
+def test_bytes_that_are_no_usable_png_are_refused_with_a_sentence(
+    version, damage, message
+):
+    data = damage(encoded(np.eye(40) * 900).numpy())
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        serving.load_signatures(version)["png"](
+            image_bytes=tf.constant([data]), pixel_spacing=tf.constant([[1.0, 1.0]])
+        )
+
+    assert re.search(message, serving.what_is_wrong(error.value))
+
+
+def test_the_model_tells_what_it_is(version):
+    describe = serving.load_signatures(version)["describe"]
+    fields = tf.constant(["landmarks", "description", "view"])
+
+    values = [json.loads(value) for value in describe(field=fields)["value"].numpy()]
+
+    assert values == [list(LANDMARKS), serving.load_description(version), "sa"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected one of view, "):
+        describe(field=tf.constant(["nope"]))
+
+
+def test_the_warm_up_requests_are_those_of_tf_serving_and_run(version):
+    file = version / "assets.extra" / "tf_serving_warmup_requests"
+    signatures = serving.load_signatures(version)
+
+    names = []
+    for record in tf.data.TFRecordDataset(str(file)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        names.append(request.model_spec.signature_name)
+        outputs = signatures[names[-1]](
+            **{k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+        )
+        assert outputs["landmarks"].shape == (1, 2, 2)
+    assert names == ["serving_default", "png"]
+
+
+def test_a_version_tells_whether_it_is_complete(version, tmp_path):
+    copy = tmp_path / "1"
+    shutil.copytree(version, copy)
+    serving.require_complete(copy)
+    checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=copy)
+    assert checked.returncode == 0
+
+    weights = next(copy.glob("variables/*.data*"))
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-1])
+    with pytest.raises(ValueError, match=r"different 'variables/variables\.data"):
+        serving.require_complete(copy)
+    weights.unlink()
+    with pytest.raises(ValueError, match=r"missing .*'variables/variables\.data"):
+        serving.require_complete(copy)
+    (copy / "SHA256SUMS").unlink()
+    with pytest.raises(ValueError, match="expected SHA256SUMS"):
+        serving.require_complete(copy)
 
 
 def test_versions_count_up_and_nothing_unfinished_is_left(tmp_path):

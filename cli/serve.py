@@ -1,0 +1,116 @@
+"""`phdnet-tf serve`: the models over REST and gRPC."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from phdnet_tf.cli import options
+from phdnet_tf.cli.startup import load_tensorflow
+
+PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@options.models
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. There is no log-in: who reaches it can use it.",
+)
+@click.option(
+    "--rest-port", type=click.IntRange(0, 65535), default=8501, show_default=True
+)
+@click.option(
+    "--grpc-port", type=click.IntRange(0, 65535), default=8500, show_default=True
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two looks for new versions.",
+)
+@click.option(
+    "--max-request",
+    type=click.IntRange(1, 1024),
+    default=64,
+    show_default=True,
+    metavar="MB",
+    help="Largest request.",
+)
+@click.option(
+    "--tls",
+    type=(PEM, PEM),
+    metavar="CERTIFICATE KEY",
+    help="PEM files, for https and gRPC over TLS.",
+)
+def serve(
+    models: Path,
+    host: str,
+    rest_port: int,
+    grpc_port: int,
+    poll: float,
+    max_request: int,
+    tls: tuple[Path, Path] | None,
+) -> None:
+    """Serve all models in a folder, as TF Serving does: REST and gRPC.
+
+    New versions are taken into service as they appear. Ctrl-C or SIGTERM lets the
+    requests in progress end, and stops. For many users, use TF Serving itself.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    load_tensorflow()
+    try:
+        from phdnet_tf.server import Server, ServerConfig
+    except ImportError as error:
+        raise click.ClickException(
+            f"{error.name} is missing. Install what serving needs: pip install "
+            "'phdnet-tf[serve]'."
+        ) from error
+
+    if not tls and not _is_loopback(host):
+        logging.getLogger(__name__).warning(
+            "%s can be reached from elsewhere, and nothing is encrypted: see --tls",
+            host,
+        )
+    config = ServerConfig(
+        models=models,
+        host=host,
+        rest_port=rest_port,
+        grpc_port=grpc_port,
+        poll_seconds=poll,
+        max_bytes=max_request * 1024 * 1024,
+        certificate=tls,
+    )
+    with options.plain_errors(), Server(config) as server:
+        click.echo(f"REST: {server.rest}\ngRPC: {server.grpc}\nCtrl-C stops it.")
+        _wait_for_a_signal()
+        click.echo("Stopping.", err=True)
+
+
+def _wait_for_a_signal() -> None:
+    """Returns after Ctrl-C or SIGTERM."""
+    received: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: received.append(number))
+    # The system may hand the signal to one of TensorFlow's threads. A wait without end
+    # in this one, the only one in which Python runs handlers, would then go on.
+    while not received:
+        time.sleep(0.1)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,298 @@
+"""Landmarks from a server: TF Serving, or `phdnet-tf serve`, over REST or gRPC.
+
+What is sent is the pixels and their spacing, and nothing else of the DICOM file.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import numpy as np
+import tensorflow as tf
+
+from phdnet_tf.client_grpc import GrpcTransport
+from phdnet_tf.client_rest import RestTransport
+from phdnet_tf.client_transport import Inputs, NotServedError, Outputs, Transport
+from phdnet_tf.config import VIEWS
+from phdnet_tf.dicom import MRImage
+from phdnet_tf.inference import Prediction, RefusedImageError, make_prediction
+
+TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = {
+    "http": (RestTransport, False),
+    "https": (RestTransport, True),
+    "grpc": (GrpcTransport, False),
+    "grpcs": (GrpcTransport, True),
+}
+
+
+class Client:
+    """A model on a server, used as `inference.Predictor` is one on disk.
+
+    The version is looked up once, so that all answers are of one model; if the server
+    has replaced it, the client goes on with the one that took its place.
+
+    Args:
+        server: `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. A model
+            other than that of the view, one of its versions or a label of TF Serving is
+            named behind it: `grpc://HOST:PORT/phdnet_sa/3`, `…/phdnet_sa/canary`.
+        view: "sa" or "4ch"; None is the only one that is served.
+        timeout: Most seconds that a request may take.
+        authority: PEM file of the certificate authority, for https and grpcs, where the
+            system does not know it.
+
+    Attributes:
+        description: What the model's `phdnet.json` says.
+        view: "sa" or "4ch".
+        landmarks: Names of the L landmarks, in the order of every output.
+        name: Name and version, for example "phdnet_4ch/3".
+
+    Raises:
+        ValueError: If the address makes no sense.
+        NotServedError: If the server has no such model.
+        ServerDownError: If it does not answer.
+    """
+
+    at_once = 8
+    """Images in a request: enough to make little of its overhead, and 2 MB of PNG."""
+
+    def __init__(
+        self,
+        server: str,
+        view: str | None = None,
+        timeout: float = 30.0,
+        authority: Path | None = None,
+    ) -> None:
+        """Connects, and asks what is served; see the class."""
+        parts = urlsplit(server)
+        path = parts.path.strip("/").split("/")
+        if parts.scheme not in TRANSPORTS or not parts.hostname or len(path) > 2:
+            raise ValueError(
+                f"{server}: expected http://HOST:PORT or grpc://HOST:PORT (https and "
+                "grpcs with TLS), and behind it /MODEL or /MODEL/VERSION if needed."
+            )
+        self._server = f"{parts.scheme}://{parts.netloc}"
+        transport, secure = TRANSPORTS[parts.scheme]
+        self._transport: Transport = transport(parts.netloc, secure, timeout, authority)
+        self._wanted = path[1] if len(path) > 1 else ""
+        self._model = path[0] or self._find_model(view)
+        self._resolve()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        """The client; its connection ends with the block."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends the connection."""
+        self.close()
+
+    def predict(self, image: MRImage, name: str = "") -> Prediction:
+        """Locates the landmarks of one image.
+
+        Args:
+            image: The image, as `dicom.read_image` returns it.
+            name: What the prediction calls the image; it is not sent.
+
+        Returns:
+            The prediction, as `inference.Predictor` would give it.
+
+        Raises:
+            RefusedImageError: If the model refuses the image.
+            NotServedError: If the server no longer has the model.
+            ServerDownError: If it does not answer.
+        """
+        [outputs] = self._locate([image])
+        return make_prediction(self, outputs, image, name)
+
+    def predict_many(
+        self, images: Sequence[MRImage], names: Sequence[str]
+    ) -> list[Prediction | RefusedImageError]:
+        """Locates the landmarks of images, in as few requests as their sizes allow.
+
+        Args:
+            images: The images.
+            names: What the predictions call them; they are not sent.
+
+        Returns:
+            For each image its prediction, or why the model refuses it.
+
+        Raises:
+            NotServedError: If the server no longer has the model.
+            ServerDownError: If it does not answer.
+        """
+        found: dict[int, Prediction | RefusedImageError] = {}
+        order = sorted(range(len(images)), key=lambda i: images[i].pixels.shape)
+        for _, group in groupby(order, key=lambda i: images[i].pixels.shape):
+            for indices in _pieces(list(group), self.at_once):
+                try:
+                    answers = self._locate([images[i] for i in indices])
+                except RefusedImageError as error:
+                    if len(indices) == 1:
+                        found[indices[0]] = error
+                        continue
+                    # One of them is refused, and with it the request: ask one by one.
+                    for i in indices:
+                        found[i] = self._predict_or_refuse(images[i], names[i])
+                    continue
+                for i, outputs in zip(indices, answers, strict=True):
+                    found[i] = make_prediction(self, outputs, images[i], names[i])
+        return [found[i] for i in range(len(images))]
+
+    def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
+        """The smoothed candidate map of each landmark (equation 3).
+
+        Args:
+            image: The image, as `dicom.read_image` returns it.
+
+        Returns:
+            As `inference.Predictor.candidate_maps`.
+
+        Raises:
+            RefusedImageError: If the model refuses the image.
+            NotServedError: If the server no longer has the model.
+            ServerDownError: If it does not answer.
+        """
+        outputs = self._ask("explain", _inputs([image]))
+        return outputs["candidate_map"][0], outputs["candidate_corners"][0]
+
+    def _locate(self, images: list[MRImage]) -> list[Outputs]:
+        if self._transport.prefers_png and all(map(_is_png, images)):
+            inputs = _inputs(images)
+            inputs["image_bytes"] = np.array(
+                [encode_png(image.pixels) for image in images], object
+            )
+            del inputs["image"]
+            outputs = self._ask("png", inputs)
+        else:
+            outputs = self._ask("serving_default", _inputs(images))
+        return [
+            {name: value[index] for name, value in outputs.items()}
+            for index in range(len(images))
+        ]
+
+    def _predict_or_refuse(
+        self, image: MRImage, name: str
+    ) -> Prediction | RefusedImageError:
+        try:
+            return self.predict(image, name)
+        except RefusedImageError as error:
+            return error
+
+    def _ask(self, signature: str, inputs: Inputs) -> Outputs:
+        try:
+            return self._transport.predict(
+                self._model, self._version, signature, inputs
+            )
+        except NotServedError:
+            if self._wanted.isdecimal():
+                raise
+            # The server has replaced the version since it was looked up.
+            self._resolve()
+            return self._transport.predict(
+                self._model, self._version, signature, inputs
+            )
+
+    def _find_model(self, view: str | None) -> str:
+        served = []
+        for candidate in [view] if view else VIEWS:
+            try:
+                if self._transport.versions(f"phdnet_{candidate}", ""):
+                    served.append(f"phdnet_{candidate}")
+            except NotServedError:
+                continue
+        if len(served) > 1:
+            raise NotServedError(
+                f"{self._server} serves models of several views. Choose with --view "
+                "sa or --view 4ch."
+            )
+        if not served:
+            names = " or ".join(f"phdnet_{v}" for v in ([view] if view else VIEWS))
+            raise NotServedError(
+                f"{self._server}: expected a model {names} in service. Received none: "
+                "see what the server loads, or name another model behind the address: "
+                f"{self._server}/MODEL."
+            )
+        return served[0]
+
+    def _resolve(self) -> None:
+        """Looks up the version in service, and what it says of itself."""
+        model = self._model
+        try:
+            numbers = self._transport.versions(model, self._wanted)
+        except NotServedError:
+            numbers = []
+        if not numbers:
+            raise NotServedError(self._what_is_served())
+        self._version = max(numbers)
+        self.name = f"{model}/{self._version}"
+        asked = {"field": np.array([b"description"], object)}
+        try:
+            outputs = self._transport.predict(model, self._version, "describe", asked)
+        except RefusedImageError as error:
+            raise NotServedError(
+                f"{self._server}: expected {self.name} to be a model that this version "
+                f"of phdnet-tf exported. Received another: {error}"
+            ) from error
+        self.description: dict[str, Any] = json.loads(outputs["value"][0])
+        self.view: str = self.description["view"]
+        self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
+
+    def _what_is_served(self) -> str:
+        """Tells a wrong version from a wrong model."""
+        try:
+            numbers = self._transport.versions(self._model, "")
+        except NotServedError:
+            numbers = []
+        if numbers:
+            return (
+                f"{self._server}: no version {self._wanted!r} of {self._model} in "
+                f"service. It has {', '.join(map(str, sorted(numbers)))}."
+            )
+        return (
+            f"{self._server}: no model {self._model!r} in service. Check its name, and "
+            "the log of the server."
+        )
+
+
+def _inputs(images: list[MRImage]) -> dict[str, np.ndarray]:
+    return {
+        "image": np.stack([image.pixels for image in images]).astype(np.float32),
+        "pixel_spacing": np.array(
+            [image.pixel_spacing for image in images], np.float32
+        ),
+    }
+
+
+def _is_png(image: MRImage) -> bool:
+    """Whether 16 bits hold the pixels as they are, so that the answer is the same."""
+    pixels = image.pixels
+    return bool(
+        pixels.size
+        and pixels.min() >= 0
+        and pixels.max() <= 65535
+        and (pixels == np.floor(pixels)).all()
+    )
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """A 16-bit greyscale PNG.
+
+    Args:
+        pixels: [H, W], whole numbers from 0 to 65535.
+
+    Returns:
+        The file.
+    """
+    # A little compression is soon done; more of it saves little and takes long.
+    return tf.io.encode_png(pixels.astype(np.uint16)[..., None], compression=1).numpy()
+
+
+def _pieces(values: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -1,0 +1,379 @@
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from drawn import exported
+
+from phdnet_tf.cli import main
+from phdnet_tf.client import Client, encode_png
+from phdnet_tf.client_transport import NotServedError
+from phdnet_tf.dicom import MRImage, read_image, write_image
+from phdnet_tf.inference import Predictor, RefusedImageError, ServerDownError
+from phdnet_tf.server import Server, ServerConfig
+
+PATIENT = "ROENTGEN-W-C-18450327"
+PROTOCOLS = ("rest", "grpc")
+
+
+def image(seed=0, shape=(70, 90), scale=1.0):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 900, shape).astype("f4") * np.float32(scale)
+    return MRImage(pixels, (1.5, 1.25))
+
+
+@pytest.fixture(scope="module")
+def predictor(server):
+    return Predictor(server.folder / "phdnet_sa")
+
+
+def connect(server, protocol, path="", **options):
+    return Client(getattr(server, protocol) + path, **options)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        image(),
+        # Neither fits a 16-bit PNG, and both have to come out the same all the same.
+        image(scale=0.37),
+        MRImage(image().pixels - 500, (1.5, 1.25)),
+    ],
+    ids=["whole", "fractions", "negative"],
+)
+def test_a_server_and_a_model_on_disk_give_the_same(server, predictor, protocol, given):
+    with connect(server, protocol) as client:
+        assert client.predict(given, "a") == predictor.predict(given, "a")
+        for found, wanted in zip(
+            client.candidate_maps(given), predictor.candidate_maps(given), strict=True
+        ):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5)
+        assert client.description == predictor.description
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_many_images_share_requests_and_a_refused_one_does_not_spoil_the_others(
+    server, predictor, protocol
+):
+    images = [image(seed, (64 + 6 * (seed % 2), 80)) for seed in range(20)]
+    images[7] = MRImage(images[7].pixels[:3, :3], (1.0, 1.0))
+    images[9] = MRImage(images[9].pixels, (0.0, 1.0))
+    images[11] = MRImage(images[11].pixels * np.float32(np.nan), (1.0, 1.0))
+    names = [f"image {number}" for number in range(20)]
+    with connect(server, protocol) as client:
+        requests = count_requests(client)
+
+        found = client.predict_many(images, names)
+
+    for number, (one, wanted) in enumerate(
+        zip(found, predictor.predict_many(images, names), strict=True)
+    ):
+        assert type(one) is type(wanted)
+        if number in (7, 9, 11):
+            assert isinstance(one, RefusedImageError)
+            assert "expected" in str(one) and "\n" not in str(one)
+        else:
+            assert one.image == f"image {number}"
+            np.testing.assert_allclose(
+                [(m.x, m.y, m.confidence) for m in one.landmarks],
+                [(m.x, m.y, m.confidence) for m in wanted.landmarks],
+                rtol=1e-4,
+            )
+    # Two sizes and a tiny one: five requests, one of which had to be asked one by one.
+    assert len(requests) == 5 + client.at_once
+
+
+def count_requests(client):
+    transport, asked = client._transport, []
+    predict = transport.predict
+    transport.predict = lambda *request: asked.append(1) or predict(*request)
+    return asked
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_not_served_is_told_apart(server, protocol):
+    with pytest.raises(NotServedError, match=r"no model 'nope' in service"):
+        connect(server, protocol, "/nope")
+    with pytest.raises(NotServedError, match=r"no version '9' .* It has 1\."):
+        connect(server, protocol, "/phdnet_sa/9")
+    with pytest.raises(NotServedError, match=r"no version 'canary' .* It has 1\."):
+        connect(server, protocol, "/phdnet_sa/canary")
+    with pytest.raises(NotServedError, match="expected a model phdnet_4ch in service"):
+        connect(server, protocol, view="4ch")
+    assert connect(server, protocol, "/phdnet_sa/1").name == "phdnet_sa/1"
+    assert connect(server, protocol).view == "sa"
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:8500", "ftp://host", "grpc://", "http://h:1/a/b/c"]
+)
+def test_an_address_that_makes_no_sense_is_refused(address):
+    with pytest.raises(ValueError, match="http://HOST:PORT"):
+        Client(address)
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_server_that_is_down_is_named_after_a_few_tries(scheme):
+    started = time.monotonic()
+
+    with pytest.raises(ServerDownError, match=r"127\.0\.0\.1:9.*does not answer.*runs"):
+        Client(f"{scheme}://127.0.0.1:9", view="sa")
+
+    assert 0.5 < time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_server_that_comes_late_is_waited_for(server, protocol):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    other = {"rest": "grpc", "grpc": "rest"}[protocol]
+    config = ServerConfig(
+        server.folder, poll_seconds=60, **{f"{protocol}_port": port, f"{other}_port": 0}
+    )
+    ended = threading.Event()
+
+    def late():
+        time.sleep(0.5)
+        with Server(config):
+            ended.wait(60)
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    scheme = {"rest": "http", "grpc": "grpc"}[protocol]
+    try:
+        client = Client(f"{scheme}://127.0.0.1:{port}", view="sa")
+        assert client.predict(image()).landmarks
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_server_that_takes_too_long_is_named(scheme):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(ServerDownError, match=r"no answer within 0\.5 s"):
+            Client(f"{scheme}://127.0.0.1:{port}", view="sa", timeout=0.5)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_client_goes_on_with_the_version_that_took_its_place(
+    server, tmp_path, protocol
+):
+    models = tmp_path / "models"
+    shutil.copytree(server.folder, models)
+    config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
+    with Server(config) as running, connect(running, protocol) as client:
+        assert client.predict(image()).model == "phdnet_sa/1"
+        pinned = connect(running, protocol, "/phdnet_sa/1")
+        exported(models)
+        running.models.poll()
+
+        assert client.predict(image()).model == "phdnet_sa/2"
+        with pytest.raises(NotServedError, match=r"Specific\(phdnet_sa, 1\)"):
+            pinned.predict(image())
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    if not shutil.which("openssl"):
+        pytest.skip("no certificate can be made: openssl is not installed")
+    files = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=localhost", "-out", files[0], "-keyout", files[1]]
+        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )
+    return files
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_tls_is_spoken_with_those_who_trust_the_authority(
+    server, certificate, protocol
+):
+    config = ServerConfig(
+        *(server.folder, "127.0.0.1", 0, 0), poll_seconds=60, certificate=certificate
+    )
+    with Server(config) as secure:
+        assert getattr(secure, protocol).split(":")[0] in ("https", "grpcs")
+        with connect(secure, protocol, authority=certificate[0]) as client:
+            assert client.predict(image()).landmarks
+        with pytest.raises(ServerDownError, match="--server-ca"):
+            connect(secure, protocol, view="sa")  # signed by nobody it knows
+
+
+def test_png_holds_the_pixels_and_nothing_else():
+    pixels = image(shape=(20, 30)).pixels
+    data = encode_png(pixels)
+
+    chunks, at = [], 8
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        chunks.append(kind)
+        at += 12 + length
+    assert set(chunks) == {b"IHDR", b"IDAT", b"IEND"}
+    assert struct.unpack(">IIBB", data[16:26]) == (30, 20, 16, 0)  # grey, 16 bits
+
+
+class Recorder(threading.Thread):
+    """Passes a connection on to a server, and keeps what the client sends."""
+
+    def __init__(self, target):
+        super().__init__(daemon=True)
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listening.getsockname()[1]}"
+        self.target, self.sent = target, bytearray()
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listening.accept()
+            except OSError:
+                return
+            host, port = self.target.split("//")[1].split(":")
+            server = socket.create_connection((host, int(port)))
+            for ends in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self.copy, args=ends, daemon=True).start()
+
+    def copy(self, source, target, keep):
+        try:
+            while data := source.recv(65536):
+                if keep:
+                    self.sent += data
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def dicom(tmp_path):
+    path = tmp_path / "roentgen_at_home.dcm"
+    pixels = np.random.default_rng(0).integers(0, 900, (80, 100)).astype("uint16")
+    write_image(
+        path,
+        pixels,
+        (1.5, 1.25),
+        uid_seed="t",
+        series_description="Private series",
+        patient_id=PATIENT,
+    )
+    return path
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_nothing_of_the_header_is_sent(server, dicom, protocol):
+    assert PATIENT.encode() in dicom.read_bytes()
+    recorder = Recorder(getattr(server, protocol))
+    scheme = {"rest": "http", "grpc": "grpc"}[protocol]
+
+    with Client(f"{scheme}://{recorder.address}") as client:
+        client.predict(read_image(dicom), str(dicom))
+    recorder.listening.close()
+
+    sent = bytes(recorder.sent)
+    assert b"pixel_spacing" in sent and len(sent) > 5000
+    for secret in (PATIENT.encode(), b"ROENTGEN", b"Private", b"roentgen_at_home"):
+        assert secret not in sent
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_predict_prints_the_same_with_a_server(server, dicom, tmp_path, protocol):
+    copy = shutil.copy(dicom, tmp_path / "b.dcm")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("hello")
+    arguments = ("predict", dicom, notes, copy, "--format", "json")
+
+    local = run(*arguments, "--models", server.folder, code=1)
+    remote = run(*arguments, "--server", getattr(server, protocol), code=1)
+
+    there, here = json.loads(remote.stdout), json.loads(local.stdout)
+    assert [set(a) for a in there] == [set(a) for a in here]
+    for a, b in zip(there, here, strict=True):
+        for one, two in zip(
+            a.pop("landmarks", []), b.pop("landmarks", []), strict=True
+        ):
+            assert one.pop("name") == two.pop("name")
+            assert one == pytest.approx(two, rel=1e-5)
+        assert a == b
+    assert "notes.txt" in remote.stderr
+
+
+def test_predict_draws_with_a_server_too(server, dicom, tmp_path):
+    out = tmp_path / "out"
+
+    run("predict", dicom, "--server", server.rest, "--maps", "--output", out)
+
+    assert sorted(file.name for file in out.iterdir()) == [
+        "predictions.csv",
+        "predictions.json",
+        "roentgen_at_home.png",
+    ]
+
+
+def test_predict_names_a_server_that_is_down_and_options_that_do_not_fit(
+    server, dicom, tmp_path
+):
+    down = run("predict", dicom, "--server", "http://127.0.0.1:9", code=1)
+    both = run(
+        *("predict", dicom, "--server", server.rest, "--model", server.folder), code=2
+    )
+    wrong = run("predict", dicom, "--server", server.rest, "--view", "4ch", code=1)
+
+    assert "does not answer" in down.output and "Traceback" not in down.output
+    assert "/phdnet_sa/3" in both.output
+    assert "phdnet_4ch" in wrong.output
+
+
+def test_what_was_predicted_before_a_server_went_down_is_kept(
+    server, dicom, tmp_path, monkeypatch
+):
+    files = [shutil.copy(dicom, tmp_path / f"{n:02}.dcm") for n in range(20)]
+    answered = iter([True, False])
+    predict_many = Client.predict_many
+
+    def once(client, images, names):
+        if next(answered):
+            return predict_many(client, images, names)
+        raise ServerDownError("it went down")
+
+    monkeypatch.setattr(Client, "predict_many", once)
+
+    found = run("predict", *files, "--server", server.rest, "--format", "json", code=1)
+
+    answers = json.loads(found.stdout)
+    assert ["landmarks" in a for a in answers] == [True] * 8 + [False] * 12
+    assert answers[-1] == {
+        "image": str(files[-1]),
+        "error": f"{files[-1]}: it went down",
+    }
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_real_images_give_the_same_on_a_server(server, predictor, real_data, protocol):
+    files = [
+        real_data / "acdc_sa" / "DICOM" / "patient001" / "ED_slice03.dcm",
+        next((real_data / "bivme_4ch").rglob("*.dcm")),
+    ]
+    with connect(server, protocol) as client:
+        for file in files:
+            assert client.predict(read_image(file)) == predictor.predict(
+                read_image(file)
+            )
