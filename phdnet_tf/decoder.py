@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import json
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -88,13 +86,14 @@ class Decoder:
         """Of the process that runs now, for those who watch it."""
         return self._process.pid if self._process else None
 
-    def members(self, archive: Path) -> list[str]:
-        """Names of the files in a zip archive, in order.
+    def members(self, archive: Path) -> list[tuple[str, bytes]]:
+        """Name and first 132 bytes of each file in a zip archive, in order.
 
         Raises:
             DicomError: If it cannot be read.
         """
-        return self._ask("members", Source(archive))["members"]
+        found = self._ask("members", Source(archive))["members"]
+        return [(name, bytes.fromhex(start)) for name, start in found]
 
     def file_set(self, dicomdir: Path) -> list[str]:
         """Paths of the files that a DICOMDIR lists, relative to its folder.
@@ -192,10 +191,7 @@ class Decoder:
 
     def _ask(self, what: str, source: Source, **details: Any) -> dict[str, Any]:
         request = {"what": what, "path": str(source.path), "member": source.member}
-        try:
-            line = json.dumps(request | details).encode()
-        except UnicodeEncodeError:  # a file name that is no text
-            line = json.dumps(request | details, ensure_ascii=True).encode()
+        line = json.dumps(request | details).encode()
         with self._turn:
             if self._process is None:
                 self._start()
@@ -216,7 +212,8 @@ class Decoder:
                 self._end()
                 raise DicomError(
                     f"{source}: decoding it crashes the decoder, or needs more than "
-                    f"{self._memory >> 20} MiB of memory. Export or copy the file again."
+                    f"{self._memory >> 20} MiB of memory. Export or copy the file "
+                    "again."
                 ) from None
         if "error" in values:
             raise DicomError(values["error"])
@@ -229,11 +226,14 @@ class Decoder:
 
     def _start(self) -> None:
         self._pipe, other = Pipe()
-        command = [sys.executable, "-m", "phdnet_tf.worker"]
+        command = [sys.executable, "-P", "-m", "phdnet_tf.worker"]
         command += [str(other.fileno()), str(self._memory), self._folder.name]
         # A program, not a fork: a copy of this process would have its threads' locks,
         # and all of its memory to count.
-        self._process = subprocess.Popen(command, pass_fds=[other.fileno()])
+        # In a session of its own, Ctrl-C leaves it to this process when it ends.
+        self._process = subprocess.Popen(
+            command, pass_fds=[other.fileno()], start_new_session=True
+        )
         other.close()
 
     def _end(self) -> None:

@@ -79,20 +79,40 @@ class MRImage:
     position: tuple[float, ...] | None = None
     orientation: tuple[float, ...] | None = None
 
+    def patient_positions(self, points: np.ndarray) -> np.ndarray | None:
+        """Where points of the image lie in the patient (PS3.3, C.7.6.2.1.1).
+
+        Args:
+            points: float[..., 2], (x, y), pixels of the image.
+
+        Returns:
+            float64[..., 3] in patient space (LPS), in mm: x to the patient's left, y
+            to the back, z to the head. None where the file does not tell the place, or
+            tells directions that are not at right angles.
+        """
+        if self.position is None or self.orientation is None:
+            return None
+        axes = np.reshape(self.orientation, (2, 3))
+        if not np.allclose(axes @ axes.T, np.eye(2), atol=0.01):
+            return None
+        # (y, x), as DICOM has it; the points are (x, y).
+        step = np.array(self.pixel_spacing[::-1])
+        return np.array(self.position) + np.asarray(points, float) * step @ axes
+
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What tells a file's series, place and time, without its pixels; no identity
-    except for the UIDs, which are there to find what belongs together.
+    """What tells a file's series, place and time, without its pixels.
+
+    Of the identity it has the UIDs only, to find what belongs together.
 
     Attributes:
         modality: "MR", or another, or "".
         kind: Name of its SOP class, for example "MR Image Storage".
         image_type: For example ("ORIGINAL", "PRIMARY").
         descriptions: Of the series, the protocol and the sequence, where there are any.
-        study_uid: Study Instance UID, or "".
         series_uid: Series Instance UID, or "".
-        series_number: Series Number, or None.
+        instance_uid: SOP Instance UID, or "".
         instance_number: Instance Number, or None.
         rows: Of a frame.
         columns: Of a frame.
@@ -105,9 +125,8 @@ class FileHeader:
     kind: str
     image_type: tuple[str, ...]
     descriptions: tuple[str, ...]
-    study_uid: str
     series_uid: str
-    series_number: int | None
+    instance_uid: str
     instance_number: int | None
     rows: int
     columns: int
@@ -177,9 +196,8 @@ class DicomFile:
                 descriptions=tuple(
                     shown(ds.get(keyword)) for keyword in described if ds.get(keyword)
                 ),
-                study_uid=str(ds.get("StudyInstanceUID") or ""),
                 series_uid=str(ds.get("SeriesInstanceUID") or ""),
-                series_number=dicom_frames.whole(ds.get("SeriesNumber")),
+                instance_uid=str(ds.get("SOPInstanceUID") or ""),
                 instance_number=dicom_frames.whole(ds.get("InstanceNumber")),
                 rows=int(ds.get("Rows") or 0),
                 columns=int(ds.get("Columns") or 0),
@@ -247,11 +265,9 @@ def file_set(path: Path) -> list[str]:
 
 
 def _is_component(part: str) -> bool:
-    return (
-        part.isprintable()
-        and not {"/", "\\"} & set(part)
-        and part not in ("", ".", "..")
-    )
+    """Whether it is the name of a file or folder, and nothing else."""
+    plain = part.isprintable() and not {"/", "\\"} & set(part)
+    return plain and part not in ("", ".", "..")
 
 
 @contextmanager
@@ -330,7 +346,11 @@ def _read_dataset(path: Path) -> Dataset:
 
     # `force` reads a file without preamble, and would read a photograph just as well.
     ds = pydicom.dcmread(path, force=True, defer_size=DEFER_BYTES)
-    if "SOPClassUID" not in ds and not ("Rows" in ds and "PixelData" in ds):
+    if (
+        "SOPClassUID" not in ds
+        and "DirectoryRecordSequence" not in ds
+        and not ("Rows" in ds and "PixelData" in ds)
+    ):
         raise DicomError(
             f"{path}: not a DICOM file. Expected a DICOM MR image; convert other "
             "formats to DICOM first."

@@ -58,6 +58,11 @@ _JPEG_2000 = {
 }
 
 
+# SOF0 to SOF15 of JPEG, without the three numbers that mean something else, and SOF55
+# of JPEG-LS.
+_FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+
+
 class DicomError(ValueError):
     """A DICOM file that cannot be used: which file, what is wrong, the remedy."""
 

@@ -1,13 +1,12 @@
-"""Landmarks of DICOM files, by an exported model."""
+"""Landmarks of images, by an exported model."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from phdnet_tf.dicom import DicomError, MRImage, read_image
+from phdnet_tf.dicom import MRImage
 from phdnet_tf.serving import load_description, load_signatures, resolve_version
 
 
@@ -21,6 +20,11 @@ class Landmark:
         y: Row, in pixels of the image; 0 is the centre of the first.
         confidence: Height of the smoothed map's peak; 0 or more, no unit.
         high_confidence: Whether it reaches the model's threshold for this landmark.
+        position_lps: (x, y, z) in patient space, in mm; None if the file tells no
+            place.
+        jump_mm: In a cine, the distance to where the phases before and after make it
+            expected, in mm; None elsewhere.
+        frame_confidence: In a cine, the confidence before a jump lowered it.
     """
 
     name: str
@@ -28,6 +32,17 @@ class Landmark:
     y: float
     confidence: float
     high_confidence: bool
+    position_lps: tuple[float, ...] | None = None
+    jump_mm: float | None = None
+    frame_confidence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The landmark as JSON has it: what belongs to cines only where it has some."""
+        values = dict(vars(self))
+        for name in ("jump_mm", "frame_confidence"):
+            if values[name] is None:
+                del values[name]
+        return values
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,9 @@ class Prediction:
         model: Name and version, for example "phdnet_4ch/3".
         pixel_spacing: (between rows, between columns), which is (y, x), in mm.
         landmarks: One for each that the model knows, in its order.
+        origin: What is known of where the image comes from: "frame", its number in a
+            multi-frame file; "cine", "phase" and "time_ms", its place in a cine; "uids"
+            only if asked for.
     """
 
     image: str
@@ -47,15 +65,17 @@ class Prediction:
     model: str
     pixel_spacing: tuple[float, float]
     landmarks: tuple[Landmark, ...]
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as `phdnet-tf predict --format json` prints it."""
         return {
             "image": self.image,
+            **self.origin,
             "view": self.view,
             "model": self.model,
             "pixel_spacing_mm": list(self.pixel_spacing),
-            "landmarks": [vars(landmark) for landmark in self.landmarks],
+            "landmarks": [landmark.to_dict() for landmark in self.landmarks],
         }
 
 
@@ -98,11 +118,13 @@ class Predictor:
             The prediction.
         """
         found = self._run("serving_default", image)
+        places = image.patient_positions(found["landmarks"])
         points = zip(
             self.landmarks,
             found["landmarks"],
             found["confidence"],
             found["high_confidence"],
+            [None] * len(self.landmarks) if places is None else places.tolist(),
             strict=True,
         )
         return Prediction(
@@ -111,8 +133,15 @@ class Predictor:
             model=self.name,
             pixel_spacing=image.pixel_spacing,
             landmarks=tuple(
-                Landmark(landmark, float(x), float(y), float(confidence), bool(high))
-                for landmark, (x, y), confidence, high in points
+                Landmark(
+                    name=landmark,
+                    x=float(x),
+                    y=float(y),
+                    confidence=float(confidence),
+                    high_confidence=bool(high),
+                    position_lps=None if place is None else tuple(place),
+                )
+                for landmark, (x, y), confidence, high, place in points
             ),
         )
 
@@ -135,51 +164,3 @@ class Predictor:
             pixel_spacing=np.array([image.pixel_spacing], np.float32),
         )
         return {name: value.numpy()[0] for name, value in outputs.items()}
-
-
-def find_images(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """The files to predict: files as they are, and the DICOM files below folders.
-
-    Args:
-        paths: Files and folders.
-
-    Yields:
-        Each file, and a relative name for it: its file name, below a folder with the
-        path from there that begins with the folder's own name. In a folder, in order.
-    """
-    for path in paths:
-        if not path.is_dir():
-            yield path, Path(path.name)
-            continue
-        for file in sorted(path.rglob("*")):
-            if file.is_file() and _is_dicom(file):
-                yield file, Path(path.resolve().name) / file.relative_to(path)
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def predict_file(
-    predictor: Predictor, path: Path, pixel_spacing: tuple[float, float] | None = None
-) -> tuple[Prediction, MRImage] | DicomError:
-    """Reads a file and locates its landmarks.
-
-    Args:
-        predictor: The model.
-        path: A single-frame DICOM file.
-        pixel_spacing: (y, x), mm, for a file that has none.
-
-    Returns:
-        The prediction and the image, or the error that kept the file from being read,
-        so that one bad file does not end a batch.
-    """
-    try:
-        image = read_image(path, pixel_spacing)
-    except DicomError as error:
-        return error
-    return predictor.predict(image, str(path)), image

@@ -17,16 +17,15 @@ import os
 import shutil
 import sys
 import zipfile
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from phdnet_tf.dicom import DicomError, DicomFile, FileHeader, MRImage, file_set
+from phdnet_tf.dicom import DicomError, DicomFile, file_set
 from phdnet_tf.dicom_guards import MAX_FILE_BYTES, shown
 
-MAX_MEMBERS = 100_000
+MAX_MEMBERS = 20_000
 """Most files in an archive."""
 
 
@@ -44,10 +43,8 @@ class Worker:
         self._key: tuple[str, str | None] | None = None
         self._file: DicomFile | None = None
 
-    def answer(
-        self, request: dict[str, Any]
-    ) -> tuple[dict[str, Any], np.ndarray | None]:
-        """What was asked for, as values for JSON and the pixels if it has any.
+    def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """What was asked for, as values for JSON, and float32 pixels or None.
 
         An error that the user can mend is an answer, too: {"error": one line}.
         """
@@ -71,10 +68,10 @@ class Worker:
             }
             return values, image.pixels
         except DicomError as error:
+            # Of a file in an archive the error names the copy that was read.
             name = path if member is None else f"{path}/{shown(member)}"
-            return {
-                "error": name + str(error).removeprefix(str(self._path(path, member)))
-            }, None
+            reason = str(error).removeprefix(str(self._path(path, member)))
+            return {"error": name + reason}, None
 
     def _path(self, path: str, member: str | None) -> Path:
         return Path(path) if member is None else self._copy
@@ -100,20 +97,24 @@ class Worker:
                 # zipfile stops at the size that the archive tells, which was checked.
                 shutil.copyfileobj(source, target)
 
-    def _members(self, path: Path) -> list[str]:
-        """Names of the files in an archive, in order."""
+    def _members(self, path: Path) -> list[tuple[str, str]]:
+        """Name and first bytes, in hexadecimal, of each file in an archive."""
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-        if len(names) > MAX_MEMBERS:
-            raise DicomError(
-                f"{path}: expected an archive of at most {MAX_MEMBERS} files. Received: "
-                f"{len(names)}. Unpack it, and name the folder."
-            )
-        return sorted(names)
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            if len(files) > MAX_MEMBERS:
+                raise DicomError(
+                    f"{path}: expected an archive of at most {MAX_MEMBERS} files. "
+                    f"Received: {len(files)}. Unpack it, and name the folder."
+                )
+            found = []
+            for info in sorted(files, key=lambda info: info.filename):
+                with archive.open(info) as file:
+                    found.append((info.filename, file.read(132).hex()))
+            return found
 
 
 @contextlib.contextmanager
-def _zip_errors(path: Path) -> Any:
+def _zip_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except DicomError:
