@@ -161,9 +161,7 @@ def main() -> None:
             values, pixels = worker.answer(json.loads(connection.recv_bytes()))
             connection.send_bytes(json.dumps(values).encode())
             if pixels is not None:
-                connection.send_bytes(
-                    memoryview(np.ascontiguousarray(pixels)).cast("B")
-                )
+                connection.send_bytes(pixels.tobytes())
 
 
 def _load_decoders() -> None:
