@@ -113,11 +113,13 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
     turned = functional_group(ds, number, "PlaneOrientationSequence")
     content = functional_group(ds, number, "FrameContentSequence")
     cardiac = functional_group(ds, number, "CardiacSynchronizationSequence")
+    # Where classic files were converted, what Enhanced MR has no place for is here.
+    old = functional_group(ds, number, "UnassignedPerFrameConvertedAttributesSequence")
     return FrameHeader(
         number,
         numbers(plane.get("ImagePositionPatient"), 3),
         numbers(turned.get("ImageOrientationPatient"), 6),
-        _number(cardiac.get("NominalCardiacTriggerDelayTime")),
+        _number(cardiac.get("NominalCardiacTriggerDelayTime", old.get("TriggerTime"))),
         whole(content.get("TemporalPositionIndex")),
     )
 
@@ -125,9 +127,13 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
 def heart_beat(ds: Dataset) -> float | None:
     """Duration of the heart beat that the phases divide, in ms; None if not told."""
     cardiac = functional_group(ds, 1, "CardiacSynchronizationSequence")
-    return _number(ds.get("NominalInterval")) or _number(
-        cardiac.get("RRIntervalTimeNominal")
+    old = functional_group(ds, 1, "UnassignedSharedConvertedAttributesSequence")
+    told = (
+        ds.get("NominalInterval"),
+        cardiac.get("RRIntervalTimeNominal"),
+        old.get("NominalInterval"),
     )
+    return next(filter(None, map(_number, told)), None)
 
 
 def numbers(value: Any, length: int) -> tuple[float, ...] | None:

@@ -40,7 +40,7 @@ class Worker:
         """Opens nothing yet."""
         self._copy = folder / "member"
         # The last file is kept open: the frames of one are asked for one by one.
-        self._key: tuple[str, str | None] | None = None
+        self._key: tuple[str, str | None, tuple[int, ...]] | None = None
         self._file: DicomFile | None = None
 
     def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -77,12 +77,13 @@ class Worker:
         return Path(path) if member is None else self._copy
 
     def _open(self, path: str, member: str | None) -> DicomFile:
-        if self._file is None or self._key != (path, member):
+        key = (path, member, _state(path))
+        if self._file is None or self._key != key:
             self._file = self._key = None
             if member is not None:
                 self._extract(path, member)
             self._file = DicomFile(self._path(path, member))
-            self._key = path, member
+            self._key = key
         return self._file
 
     def _extract(self, path: str, member: str) -> None:
@@ -111,6 +112,15 @@ class Worker:
                 with archive.open(info) as file:
                     found.append((info.filename, file.read(132).hex()))
             return found
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """Changes when the file does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @contextlib.contextmanager
