@@ -26,6 +26,9 @@ MEMORY_BYTES = 512 * 1024 * 1024
 SECONDS = 15.0
 """Longest that one answer may take. The slowest real file takes a tenth of a second."""
 
+START_SECONDS = 60.0
+"""Longest that the process may take to start: half a second where nothing else runs."""
+
 AHEAD = 4
 """Images that are decoded before they are asked for."""
 
@@ -197,10 +200,13 @@ class Decoder:
                 self._start()
             try:
                 self._pipe.send_bytes(line)
-                values = json.loads(self._receive())
+                if not self._ready:
+                    self._receive(START_SECONDS)
+                    self._ready = True
+                values = json.loads(self._receive(self._seconds))
                 if "shape" in values:
                     values["pixels"] = np.frombuffer(
-                        bytearray(self._receive()), np.float32
+                        bytearray(self._receive(self._seconds)), np.float32
                     ).reshape(values.pop("shape"))
             except TimeoutError:
                 self._end()
@@ -219,13 +225,14 @@ class Decoder:
             raise DicomError(values["error"])
         return values
 
-    def _receive(self) -> bytes:
-        if not self._pipe.poll(self._seconds):
+    def _receive(self, seconds: float) -> bytes:
+        if not self._pipe.poll(seconds):
             raise TimeoutError
         return self._pipe.recv_bytes()
 
     def _start(self) -> None:
         self._pipe, other = Pipe()
+        self._ready = False
         command = [sys.executable, "-P", "-m", "phdnet_tf.worker"]
         command += [str(other.fileno()), str(self._memory), self._folder.name]
         # A program, not a fork: a copy of this process would have its threads' locks,

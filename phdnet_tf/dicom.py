@@ -273,7 +273,7 @@ def _is_component(part: str) -> bool:
 @contextmanager
 def _plain_errors(path: Path) -> Iterator[None]:
     """Silence, and a DicomError for whatever a damaged file makes pydicom raise."""
-    with _quiet():
+    with quiet():
         try:
             yield
         except DicomError:
@@ -292,8 +292,14 @@ def _plain_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps back what pydicom warns of and logs, mostly oddities without harm."""
+def quiet() -> Iterator[None]:
+    """Keeps back what pydicom warns of and logs, mostly oddities without harm.
+
+    They quote what stands in the file, which may name a person.
+
+    Yields:
+        Nothing; wrap the calls of pydicom.
+    """
     logger = logging.getLogger("pydicom")
     # Two threads that each restore what they found could leave the other's silence.
     with _ONE_AT_A_TIME, warnings.catch_warnings():
@@ -310,6 +316,12 @@ def _first_line(error: Exception) -> str:
     """An exception as part of a sentence."""
     lines = str(error).strip().splitlines()
     return shown(lines[0].rstrip(" .:") if lines else type(error).__name__)
+
+
+def _last_line(error: Exception) -> str:
+    """The same, where the first line only says that all decoders failed."""
+    lines = str(error).strip().splitlines()
+    return shown(lines[-1].strip(" .:") if lines else type(error).__name__)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -466,7 +478,7 @@ def _pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
     except Exception as error:
         raise DicomError(
             f"{path}: the pixels cannot be decoded from transfer syntax {syntax.name}: "
-            f"{_first_line(error)}. Export or copy the file again, without compression."
+            f"{_last_line(error)}. Export or copy the file again, without compression."
         ) from error
 
     lut = dicom_frames.rescale(ds, number)

@@ -8,7 +8,7 @@ second, and so is imported only where a report is written.
 
 from __future__ import annotations
 
-import warnings
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from phdnet_tf import __version__
+from phdnet_tf.dicom import quiet
 from phdnet_tf.inference import Landmark, Prediction
 
 UNIQUE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
@@ -84,15 +85,12 @@ def save_report(path: Path, reported: Sequence[Reported]) -> None:
     """
     for each in reported:
         for keyword in UNIQUE:
-            value = uid.UID(each.identity[keyword])
-            if not value or not value.is_valid:
+            if not re.fullmatch(uid.RE_VALID_UID, each.identity[keyword]):
                 raise ValueError(
                     f"{each.prediction.image}: has no valid {keyword}, so no report "
                     "can refer to it. Use --format json."
                 )
-    with warnings.catch_warnings():
-        # Of names and codes that are odd in the images already.
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             report = _report(reported)
         except (AttributeError, TypeError, ValueError) as error:

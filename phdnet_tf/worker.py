@@ -167,6 +167,7 @@ def main() -> None:
     _load_decoders()
     _limit_memory(int(memory))
     with contextlib.suppress(EOFError, OSError):
+        connection.send_bytes(b"ready")
         while True:
             values, pixels = worker.answer(json.loads(connection.recv_bytes()))
             connection.send_bytes(json.dumps(values).encode())
