@@ -4,7 +4,7 @@ Each is looked at and predicted as `phdnet-tf predict FILE` does it, in one proc
 after the other, and has to give landmarks or one line that says why not.
 
     python benchmarks/hostile.py --model models/phdnet_sa [--mutants 2000]
-        [--real FILE ...] [--corpus docs/results/dicom_corpus.md]
+        [--real FILE ...] [--corpus docs/results/dicom_corpus.md] [--fuzz 20000]
 """
 
 import argparse
@@ -146,6 +146,24 @@ def mutants(tester: Tester, sources: list[Path], count: int, folder: Path) -> No
     print(f"{sum(counts.values())} mutants of {len(sources)} files")
 
 
+def fuzz(count: int, path: Path) -> None:
+    """Reads data sets of elements that hypothesis thinks up, the same every time."""
+    from hypothesis import given, seed, settings
+    from hypothesis import strategies as st
+    from test_hostile import elements, read_or_refuse
+
+    contents = st.lists(elements(), max_size=14).map(b"".join)
+
+    @seed(0)
+    @settings(max_examples=count, deadline=None, database=None)
+    @given(contents)
+    def read(content: bytes) -> None:
+        read_or_refuse(content, path)
+
+    read()
+    print(f"{count} data sets that hypothesis made: each read or refused in a line")
+
+
 def main() -> None:
     """Runs all of it and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -153,6 +171,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=2000)
     parser.add_argument("--real", type=Path, nargs="*", default=[])
     parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--fuzz", type=int, default=0)
     arguments = parser.parse_args()
     started = time.monotonic()
     with Decoder() as decoder, tempfile.TemporaryDirectory() as temporary:
@@ -169,6 +188,8 @@ def main() -> None:
             result, why = tester.outcome(path)
             print(f"{path.name:28} {result:10} {why}")
             path.unlink()
+        if arguments.fuzz:
+            fuzz(arguments.fuzz, folder / "fuzz.dcm")
     seconds = time.monotonic() - started
     print(f"slowest file: {tester.slowest:.1f} s; all: {seconds:.0f} s")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

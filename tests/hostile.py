@@ -299,12 +299,12 @@ def _zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("a.dcm", "w", force_zip64=True) as member:
             member.write(bytes(128) + b"DICM")
-            for _ in range(64):
+            for _ in range(20):
                 member.write(bytes(16 << 20))
 
 
 def _lying_zip(path: Path) -> None:
-    """An archive that tells of 1000 bytes where there is a gigabyte."""
+    """An archive that tells of 1000 bytes where there are 320 MiB."""
     _zip(path)
     content = bytearray(path.read_bytes())
     central = content.rindex(b"PK\x01\x02")
