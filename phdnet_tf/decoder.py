@@ -68,6 +68,7 @@ class Decoder:
         self._turn = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="phdnet-tf-")
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
         self._start()
 
     def __enter__(self) -> Self:

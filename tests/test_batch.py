@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from cines import edit, write_cine
 
@@ -14,7 +16,7 @@ def decoder():
 
 
 class Locator:
-    """Says that the landmark goes along a line, and jumps once."""
+    """Says that the landmark goes back and forth with the heart beat, and jumps once."""
 
     def __init__(self, jump_at="phase_04"):
         self.jump_at = jump_at
@@ -23,7 +25,8 @@ class Locator:
     def predict(self, image, name=""):
         self.seen.append(name)
         number = int(name[-6:-4])
-        x = 20.0 + number + (64 if self.jump_at in name else 0)
+        x = 20 + 4 * math.cos(2 * math.pi * number / 18)
+        x += 64 if self.jump_at in name else 0
         landmark = Landmark("lv_apex", x, 30.0, 2.0, True)
         return Prediction(name, "4ch", "m/1", image.pixel_spacing, (landmark,))
 
@@ -34,13 +37,13 @@ def done(jobs, locator, decoder, **keywords):
 
 
 def test_a_jump_lowers_the_confidence_of_its_phase(decoder, tmp_path):
-    write_cine(tmp_path / "cine", phases=9)
+    write_cine(tmp_path / "cine", phases=18)
     cines = survey([tmp_path / "cine"], decoder).cines
     planned = plan(cines, ["4ch"], "4ch", "all")
 
     (cine,) = done(planned.jobs, Locator(), decoder)
 
-    assert [each.origin["phase"] for each in cine.predictions] == list(range(1, 10))
+    assert [each.origin["phase"] for each in cine.predictions] == list(range(1, 19))
     for prediction in cine.predictions:
         (landmark,) = prediction.landmarks
         jumped = prediction.origin["phase"] == 4

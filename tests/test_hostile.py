@@ -114,9 +114,9 @@ def test_the_size_in_a_jpeg_is_found(stream, size):
 def test_the_size_in_a_jpeg_2000_is_found():
     from phdnet_tf.dicom_guards import _jpeg_2000_size
 
-    siz = struct.pack(">HHHIIII", 0xFF51, 41, 0, 300, 200, 10, 20)
-    assert _jpeg_2000_size(b"\xff\x4f" + siz + bytes(40)) == (180, 290)
-    assert _jpeg_2000_size(b"\xff\x4f" + siz[:5]) is None
+    marker = struct.pack(">HHHIIII", 0xFF51, 41, 0, 300, 200, 10, 20)
+    assert _jpeg_2000_size(b"\xff\x4f" + marker + bytes(40)) == (180, 290)
+    assert _jpeg_2000_size(b"\xff\x4f" + marker[:5]) is None
     assert _jpeg_2000_size(b"nothing") is None
 
 
