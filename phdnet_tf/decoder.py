@@ -20,7 +20,7 @@ import numpy as np
 from phdnet_tf.dicom import DicomError, FileHeader, MRImage
 from phdnet_tf.dicom_frames import FrameHeader
 
-MEMORY_BYTES = 512 * 1024 * 1024
+MEMORY_BYTES = 384 * 1024 * 1024
 """What one file may take, beside the libraries that decode it."""
 
 SECONDS = 15.0

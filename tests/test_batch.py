@@ -16,7 +16,7 @@ def decoder():
 
 
 class Locator:
-    """Says that the landmark goes back and forth with the heart beat, and jumps once."""
+    """Says that the landmark goes back and forth, and jumps once."""
 
     def __init__(self, jump_at="phase_04"):
         self.jump_at = jump_at
