@@ -23,8 +23,11 @@ from phdnet_tf.dicom_frames import FrameHeader
 MEMORY_BYTES = 384 * 1024 * 1024
 """What one file may take, beside the libraries that decode it."""
 
-SECONDS = 15.0
-"""Longest that one answer may take. The slowest real file takes a tenth of a second."""
+SECONDS = 10.0
+"""Longest that one answer may take; a file needs two, its header and its frame.
+
+A cine's phase takes some milliseconds, 240 MB of frames at once four seconds.
+"""
 
 START_SECONDS = 60.0
 """Longest that the process may take to start: half a second where nothing else runs."""
@@ -212,8 +215,8 @@ class Decoder:
             except TimeoutError:
                 self._end()
                 raise DicomError(
-                    f"{source}: takes longer than {self._seconds:g} seconds to decode, "
-                    "so it was left. Export or copy the file again."
+                    f"{source}: takes longer than {self._seconds:g} seconds to read, "
+                    "so it was left. Copy it to this machine, or export it again."
                 ) from None
             except (EOFError, OSError, ValueError):
                 self._end()
