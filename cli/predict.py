@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
-from phdnet_tf.cli import options
+from phdnet_tf.cli import options, outputs
 from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.config import VIEWS
 
 if TYPE_CHECKING:
-    from phdnet_tf.dicom import MRImage
+    from phdnet_tf.batch import Done, Plan
+    from phdnet_tf.decoder import Decoder
     from phdnet_tf.inference import Locator, Prediction
-
-FORMATS = ("table", "json", "csv", "png")
+    from phdnet_tf.series import Skipped
 
 
 def _spacing(
@@ -34,6 +34,16 @@ def _spacing(
     if not (0 < row < 100 and 0 < column < 100):
         raise click.BadParameter(f"{value!r} is not between 0 and 100 mm.")
     return row, column
+
+
+def _which(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | int | None:
+    if value is None or value in ("first", "all"):
+        return value
+    if value.isdecimal() and int(value) > 0:
+        return int(value)
+    raise click.BadParameter(f"{value!r} is not first, all, or a number from 1.")
 
 
 @click.command()
@@ -59,16 +69,25 @@ def _spacing(
     help="PEM file of the authority that signed the server's certificate.",
 )
 @click.option(
+    "--frame",
+    "--frames",
+    "which",
+    callback=_which,
+    metavar="first|NUMBER|all",
+    help="Phases of each cine. Default: the first, and files that you name.",
+)
+@click.option(
     "--format",
     "formats",
-    type=click.Choice(FORMATS),
+    type=click.Choice(outputs.FORMATS),
     multiple=True,
-    help="What to print; with --output, what to write, by default json, csv and png.",
+    help="What to print; with --output, what to write, by default all but sr and "
+    "slicer.",
 )
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for predictions.json, predictions.csv and a PNG for each image.",
+    help="Folder for predictions.json, predictions.csv and what each image has.",
 )
 @click.option(
     "--maps", is_flag=True, help="Show in the PNG where the patches' votes lie."
@@ -79,6 +98,11 @@ def _spacing(
     metavar="ROW,COLUMN",
     help="In mm, for files that have no PixelSpacing.",
 )
+@click.option(
+    "--include-uids",
+    is_flag=True,
+    help="Write study, series and image UIDs into JSON and CSV.",
+)
 def predict(
     images: tuple[Path, ...],
     view: str | None,
@@ -86,71 +110,89 @@ def predict(
     models: Path,
     server: str | None,
     server_ca: Path | None,
+    which: str | int | None,
     formats: tuple[str, ...],
     output: Path | None,
     maps: bool,
     pixel_spacing: tuple[float, float] | None,
+    include_uids: bool,
 ) -> None:
-    """Locate the landmarks of IMAGE, single-frame DICOM files or folders of them.
+    """Locate the landmarks of IMAGE: DICOM files, folders, zip archives, DICOMDIRs.
 
     Coordinates are pixels of the image; (0, 0) is the centre of the top-left pixel. A
     file that cannot be read is named, the others are predicted, and the exit code is 1.
+
+    Files of one series and slice are a cine. Without --view or --model, its
+    description or orientation tells which model takes it, and both are shown.
     """
-    printed = _printed(formats, output)
-    written = (set(formats) or {"json", "csv", "png"}) if output else set()
+    printed = outputs.printed_format(formats, output)
+    written = (set(formats) or outputs.DEFAULTS) if output else set()
     if server and model:
         raise click.UsageError(
             "--model is a folder here. Name the server's model behind its address: "
             f"--server {server.rstrip('/')}/phdnet_sa/3."
         )
-    path = None if server else options.find_model(model, models, view)
+    paths = [] if server else _model_paths(model, models, view)
 
-    load_tensorflow()
-    from phdnet_tf.cli.progress import counting
-    from phdnet_tf.inference import find_images, predict_files
+    from phdnet_tf.decoder import Decoder
+    from phdnet_tf.series import survey
 
-    with options.plain_errors():
-        predictor = _locator(path, server, view, server_ca)
-        if view not in (None, predictor.view):
-            raise click.UsageError(
-                f"{path or predictor.name} is a model of {predictor.view}, not of "
-                f"{view}."
-            )
-        files = list(find_images(list(images)))
-        if not files:
-            raise click.ClickException(
-                f"{', '.join(map(str, images))}: found no DICOM file."
-            )
+    with options.plain_errors(), Decoder() as decoder, ThreadPoolExecutor(1) as aside:
+        # The headers are read while TensorFlow is loaded, which takes seconds.
+        found = aside.submit(survey, list(images), decoder)
+        load_tensorflow()
+        from phdnet_tf.batch import plan, run
+        from phdnet_tf.cli.progress import counting
+
+        if server:
+            predictors = _connect(server, view, server_ca)
+        else:
+            predictors = _load(paths, view)
+        chosen = next(iter(predictors)) if model or view else None
+        planned = plan(found.result().cines, list(predictors), chosen, which)
+        skipped = [*found.result().skipped, *planned.skipped]
+        outputs.summarise(skipped, planned.reasons, planned.left)
+        results: list[Prediction | dict[str, str]] = [
+            {"image": str(each.source), "error": each.reason}
+            for each in skipped
+            if each.failed
+        ]
+        _refuse_nothing(images, planned, skipped)
+        writer = None
         if output:
-            output.mkdir(parents=True, exist_ok=True)
-        results: list[Prediction | dict[str, str]] = []
-        names = _unique([name for _, name in files])
+            writer = outputs.Writer(
+                output, written, decoder, pixel_spacing, predictors if maps else None
+            )
+        done: list[Done] = []
+        total = sum(len(job.frames) for job in planned.jobs)
         stopped = False
         try:
-            with counting("images", len(files)) as advance:
-                answers = predict_files(
-                    predictor, [file for file, _ in files], pixel_spacing
-                )
-                for (file, _), name, found in zip(files, names, answers, strict=True):
-                    if isinstance(found, tuple):
-                        results.append(found[0])
-                        if output and "png" in written:
-                            _draw(output / name, *found, predictor if maps else None)
-                    else:
-                        results.append({"image": str(file), "error": str(found)})
+            with counting("images", total) as advance:
+                for _, finished in run(
+                    planned.jobs, predictors, decoder, pixel_spacing
+                ):
+                    if finished is not None:
+                        if include_uids:
+                            finished = _with_uids(finished, decoder)
+                        done.append(finished)
+                        results += finished.predictions
+                        results += [
+                            {"image": str(frame.file.source), "error": str(error)}
+                            for frame, error in finished.errors
+                        ]
+                        if writer:
+                            results += [
+                                {"image": str(finished.job.frames[0]), "error": line}
+                                for line in writer.write(finished)
+                            ]
                     advance()
         except KeyboardInterrupt:
             stopped = True
-            click.echo(
-                f"Stopped after {len(results)} of {len(files)} images.", err=True
-            )
-        _print(results, printed)
-        if output:
-            for kind, write in (("json", _write_json), ("csv", _write_csv)):
-                if kind in written:
-                    target = output / f"predictions.{kind}"
-                    with target.open("w", newline="") as stream:
-                        write(results, stream)
+            count = sum(len(each.frames) for each in done)
+            click.echo(f"Stopped after {count} of {total} images.", err=True)
+        outputs.show(results, done, printed)
+        if writer:
+            writer.finish(results, done)
             click.echo(f"Written to {output}", err=True)
     if stopped:
         raise click.exceptions.Exit(130)
@@ -158,90 +200,68 @@ def predict(
         raise click.exceptions.Exit(1)
 
 
-def _locator(
-    path: Path | None, server: str | None, view: str | None, authority: Path | None
-) -> Locator:
-    """The model on disk, or without a path the one on the server."""
-    if path:
-        from phdnet_tf.inference import Predictor
+def _model_paths(model: Path | None, models: Path, view: str | None) -> list[Path]:
+    """The model that was chosen, or else those of all views."""
+    if model or view:
+        return [options.find_model(model, models, view)]
+    all_ = [models / f"phdnet_{view}" for view in VIEWS]
+    found = [path for path in all_ if path.is_dir()]
+    # With none, this says what to do.
+    return found or [options.find_model(None, models, None)]
 
-        return Predictor(path)
+
+def _load(paths: list[Path], view: str | None) -> dict[str, Locator]:
+    """The models on disk, by their views."""
+    from phdnet_tf.inference import Predictor
+
+    predictors = [Predictor(path) for path in paths]
+    _require_view(predictors[0], paths[0], view)
+    return {predictor.view: predictor for predictor in predictors}
+
+
+def _connect(
+    server: str, view: str | None, authority: Path | None
+) -> dict[str, Locator]:
+    """The model on a server, by its view."""
     from phdnet_tf.client import Client
 
-    return Client(server or "", view, authority=authority)
+    client = Client(server, view, authority=authority)
+    _require_view(client, client.name, view)
+    return {client.view: client}
 
 
-def _printed(formats: tuple[str, ...], output: Path | None) -> str:
-    """The one format that goes to standard output."""
-    if output:
-        return "table"
-    if "png" in formats:
-        raise click.UsageError("--format png needs a folder: add --output DIR.")
-    if len(set(formats)) > 1:
-        raise click.UsageError(
-            "One format can be printed at a time. Choose one, or add --output DIR."
-        )
-    return formats[0] if formats else "table"
+def _require_view(locator: Locator, name: Path | str, view: str | None) -> None:
+    if view not in (None, locator.view):
+        raise click.UsageError(f"{name} is a model of {locator.view}, not of {view}.")
 
 
-def _unique(names: list[Path]) -> list[Path]:
-    """The names with .png, and with a number where two would be the same."""
-    taken: dict[Path, int] = {}
-    unique = []
-    for name in names:
-        # The whole name is kept: files of a series may differ in the ending only.
-        stem = name.with_suffix("") if name.suffix.lower() == ".dcm" else name
-        number = taken[stem] = taken.get(stem, 0) + 1
-        end = f"-{number}.png" if number > 1 else ".png"
-        unique.append(stem.with_name(stem.name + end))
-    return unique
-
-
-def _draw(
-    path: Path, prediction: Prediction, image: MRImage, predictor: Locator | None
+def _refuse_nothing(
+    images: tuple[Path, ...], planned: Plan, skipped: list[Skipped]
 ) -> None:
-    from phdnet_tf.plots import save_overlay
+    """Ends the command where there is nothing to predict, nor a failure to tell of.
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    maps = predictor.candidate_maps(image) if predictor else None
-    save_overlay(path, image.pixels, prediction, maps)
-
-
-def _print(results: list[Prediction | dict[str, str]], form: str) -> None:
-    if form == "json":
-        _write_json(results, sys.stdout)
-    elif form == "csv":
-        _write_csv(results, sys.stdout)
-    else:
-        from phdnet_tf.cli.table import PREDICTION_HEADER, align, prediction_rows
-
-        rows = [PREDICTION_HEADER]
-        for result in results:
-            if not isinstance(result, dict):
-                rows += prediction_rows(result)
-        if len(rows) > 1:
-            click.echo(align(rows, left=2))
-    for result in results:
-        if isinstance(result, dict):
-            click.echo(f"Error: {result['error']}", err=True)
+    Raises:
+        click.ClickException: If so; a usage error where --view would help.
+    """
+    if planned.jobs:
+        return
+    if planned.skipped:
+        raise click.UsageError(planned.skipped[0].reason)
+    if not any(each.failed for each in skipped):
+        names = ", ".join(map(str, images))
+        raise click.ClickException(f"{names}: found no image to predict.")
 
 
-def _write_json(results: list[Prediction | dict[str, str]], stream: TextIO) -> None:
-    plain: list[Any] = [r if isinstance(r, dict) else r.to_dict() for r in results]
-    json.dump(plain, stream, indent=2)
-    stream.write("\n")
-
-
-def _write_csv(results: list[Prediction | dict[str, str]], stream: TextIO) -> None:
-    columns = "image view model landmark x y confidence high_confidence".split()
-    writer = csv.writer(stream)
-    writer.writerow(columns)
-    for result in results:
-        if isinstance(result, dict):
-            continue
-        for landmark in result.landmarks:
-            writer.writerow(
-                [result.image, result.view, result.model]
-                + [landmark.name, landmark.x, landmark.y, landmark.confidence]
-                + [int(landmark.high_confidence)]
-            )
+def _with_uids(done: Done, decoder: Decoder) -> Done:
+    """The same, each prediction with the identifiers of its image."""
+    predictions = []
+    for frame, prediction in zip(done.frames, done.predictions, strict=True):
+        identity = decoder.identity(frame.file.source)
+        uids = {
+            "study": identity["StudyInstanceUID"],
+            "series": identity["SeriesInstanceUID"],
+            "instance": identity["SOPInstanceUID"],
+        }
+        origin = prediction.origin | {"uids": uids}
+        predictions.append(dataclasses.replace(prediction, origin=origin))
+    return dataclasses.replace(done, predictions=tuple(predictions))

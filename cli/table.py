@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phdnet_tf.batch import Done
     from phdnet_tf.inference import Prediction
 
 
@@ -70,3 +71,29 @@ def prediction_rows(prediction: Prediction) -> list[list[str]]:
         ]
         for landmark in prediction.landmarks
     ]
+
+
+TRACK_HEADER = (
+    "cine landmark phases excursion rms_jump largest_jump jump_phases low_confidence"
+).split()
+
+
+def track_rows(done: Done) -> list[list[str]]:
+    """The landmarks of a cine, a row each; distances are in mm."""
+    rows = []
+    for number, track in enumerate(done.tracks):
+        summary = track.summary()
+        low = [not each.landmarks[number].high_confidence for each in done.predictions]
+        rows.append(
+            [
+                f"{done.job.number} ({done.job.frames[0].file.name})",
+                track.name,
+                str(summary["phases"]),
+                f"{summary['excursion_mm']:.1f}",
+                f"{summary['rms_jump_mm']:.1f}",
+                f"{summary['largest_jump_mm']:.1f}",
+                ",".join(map(str, summary["jump_phases"])) or "-",
+                f"{sum(low)} of {len(low)}",
+            ]
+        )
+    return rows

@@ -1,9 +1,10 @@
-"""Cardiac MR as DICOM: one file in, one image out, and back.
+"""Cardiac MR as DICOM: one frame of a file in, one image out, and back.
 
-This is the only module that imports pydicom. `read_image` takes any single-frame
-greyscale file and either returns its pixels, spacing and place in the patient, or
-raises a `DicomError` that says in one line which file, what is wrong and what to do.
-`write_image` makes the small, valid MR files of the phantom and of the tests.
+This module and its family, `dicom_*`, are the only ones that read DICOM. `read_image`
+takes a greyscale file, classic or Enhanced MR, and either returns a frame's pixels,
+spacing and place in the patient, or raises a `DicomError` that says in one line which
+file, what is wrong and what to do. `DicomFile` is the same for several frames of a
+file. `write_image` makes the small, valid MR files of the phantom and of the tests.
 """
 
 from __future__ import annotations
@@ -22,47 +23,42 @@ import numpy as np
 import pydicom
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels import apply_modality_lut, pixel_array
 from pydicom.valuerep import format_number_as_ds
 
-# Far above any MR image, and small enough to decode: 256 MiB as float32.
-MAX_PIXELS = 64 * 1024 * 1024
-
-# Outside these limits, in mm, a pixel spacing is a slip of units or of the decimal
-# point: microscopy of a mouse heart has 0.05, a scout image of a whole body 5.
-SPACING_LIMITS = (0.02, 20.0)
-
-# The transfer syntaxes that are read, each with the decoder that pydicom should use, or
-# "" where the choice is its own. GDCM has only what no other reads: a damaged JPEG 2000
-# ends the process there, and raises an exception elsewhere. Deflated Explicit VR is not
-# here, for a megabyte of it can unpack to gigabytes before there is anything to check.
-DECODERS = {
-    uid.ImplicitVRLittleEndian: "",
-    uid.ExplicitVRLittleEndian: "",
-    uid.ExplicitVRBigEndian: "",
-    uid.RLELossless: "pydicom",
-    uid.JPEGBaseline8Bit: "gdcm",
-    uid.JPEGExtended12Bit: "",
-    uid.JPEGLossless: "gdcm",
-    uid.JPEGLosslessSV1: "gdcm",
-    uid.JPEGLSLossless: "pyjpegls",
-    uid.JPEGLSNearLossless: "pyjpegls",
-    uid.JPEG2000Lossless: "pylibjpeg",
-    uid.JPEG2000: "pylibjpeg",
-    uid.HTJ2KLossless: "pylibjpeg",
-    uid.HTJ2KLosslessRPCL: "pylibjpeg",
-    uid.HTJ2K: "pylibjpeg",
-}
+from phdnet_tf import dicom_frames
+from phdnet_tf.dicom_frames import FrameHeader
+from phdnet_tf.dicom_guards import (
+    DECODERS,
+    MAX_PIXELS,
+    SPACING_LIMITS,
+    DicomError,
+    require_decoder,
+    require_honest_codestream,
+    require_plausible_file,
+    shown,
+)
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
+# Larger values stay on the disk until somebody asks for them, which for the pixels is
+# when the guards have passed, and for most private elements never.
+DEFER_BYTES = 64 * 1024
+
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+# What a report on an image must repeat of its patient, study and series (PS3.3: type 1
+# and 2 of these modules), and what names the image itself.
+IDENTITY = (
+    "PatientName PatientID PatientBirthDate PatientSex StudyInstanceUID StudyDate "
+    "StudyTime ReferringPhysicianName StudyID AccessionNumber SeriesInstanceUID "
+    "FrameOfReferenceUID SOPClassUID SOPInstanceUID"
+).split()
+
 _ONE_AT_A_TIME = threading.Lock()
-
-
-class DicomError(ValueError):
-    """A DICOM file that cannot be used: which file, what is wrong, the remedy."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +79,68 @@ class MRImage:
     position: tuple[float, ...] | None = None
     orientation: tuple[float, ...] | None = None
 
+    def patient_positions(self, points: np.ndarray) -> np.ndarray | None:
+        """Where points of the image lie in the patient (PS3.3, C.7.6.2.1.1).
 
-def read_image(path: Path, pixel_spacing: tuple[float, float] | None = None) -> MRImage:
-    """Reads a single-frame greyscale DICOM file of any size and pixel spacing.
+        Args:
+            points: float[..., 2], (x, y), pixels of the image.
+
+        Returns:
+            float64[..., 3] in patient space (LPS), in mm: x to the patient's left, y
+            to the back, z to the head. None where the file does not tell the place, or
+            tells directions that are not at right angles.
+        """
+        if self.position is None or self.orientation is None:
+            return None
+        axes = np.reshape(self.orientation, (2, 3))
+        if not np.allclose(axes @ axes.T, np.eye(2), atol=0.01):
+            return None
+        # (y, x), as DICOM has it; the points are (x, y).
+        step = np.array(self.pixel_spacing[::-1])
+        return np.array(self.position) + np.asarray(points, float) * step @ axes
+
+
+@dataclass(frozen=True)
+class FileHeader:
+    """What tells a file's series, place and time, without its pixels.
+
+    Of the identity it has the UIDs only, to find what belongs together.
+
+    Attributes:
+        modality: "MR", or another, or "".
+        kind: Name of its SOP class, for example "MR Image Storage".
+        image_type: For example ("ORIGINAL", "PRIMARY").
+        descriptions: Of the series, the protocol and the sequence, where there are any.
+        series_uid: Series Instance UID, or "".
+        instance_uid: SOP Instance UID, or "".
+        instance_number: Instance Number, or None.
+        rows: Of a frame.
+        columns: Of a frame.
+        has_pixels: Whether there are any.
+        heart_beat: Duration of the heart beat that the phases divide, in ms, or None.
+        frames: Place and time of each frame.
+    """
+
+    modality: str
+    kind: str
+    image_type: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    series_uid: str
+    instance_uid: str
+    instance_number: int | None
+    rows: int
+    columns: int
+    has_pixels: bool
+    heart_beat: float | None
+    frames: tuple[FrameHeader, ...]
+
+
+def read_image(
+    path: Path,
+    pixel_spacing: tuple[float, float] | None = None,
+    frame: int | None = None,
+) -> MRImage:
+    """Reads a frame of a greyscale DICOM file of any size and pixel spacing.
 
     Stored values go through the modality LUT (rescale or table), MONOCHROME1 is turned
     so that bright is signal, and compressed pixels are decoded. Warnings are silenced
@@ -96,25 +151,138 @@ def read_image(path: Path, pixel_spacing: tuple[float, float] | None = None) -> 
         path: The file. One without preamble is read if its content looks like DICOM.
         pixel_spacing: (between rows, between columns) = (y, x), in mm, for a file that
             has none. What the file says wins.
+        frame: Number of the frame, from 1. None is for files with a single frame.
 
     Raises:
         DicomError: If the file cannot be read as one greyscale image with a plausible
             pixel spacing. One line, with the file's name and the remedy.
     """
-    path = Path(path)
-    with _quiet():
-        try:
-            ds = _read_dataset(path)
-            _require_one_grey_frame(path, ds)
-            spacing = _pixel_spacing(path, ds, pixel_spacing)
-            return MRImage(
-                pixels=_pixels(path, ds),
-                pixel_spacing=spacing,
-                position=_place(ds, "ImagePositionPatient", 3),
-                orientation=_place(ds, "ImageOrientationPatient", 6),
+    return DicomFile(path).image(frame, pixel_spacing)
+
+
+class DicomFile:
+    """A DICOM file whose header has been read and whose pixels have not.
+
+    Args:
+        path: The file. One without preamble is read if its content looks like DICOM.
+
+    Attributes:
+        path: The file.
+
+    Raises:
+        DicomError: If it is no DICOM, or one that is not decoded here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads the header; see the class."""
+        self.path = Path(path)
+        with _plain_errors(self.path):
+            self._ds = _read_dataset(self.path)
+
+    def header(self) -> FileHeader:
+        """What tells the file's series, place and time.
+
+        Raises:
+            DicomError: If the header is damaged.
+        """
+        ds = self._ds
+        with _plain_errors(self.path):
+            kind = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID")
+            described = ("SeriesDescription", "ProtocolName", "SequenceName")
+            return FileHeader(
+                modality=shown(ds.get("Modality") or ""),
+                kind=shown(uid.UID(kind).name) if kind else "",
+                image_type=_texts(ds.get("ImageType")),
+                descriptions=tuple(
+                    shown(ds.get(keyword)) for keyword in described if ds.get(keyword)
+                ),
+                series_uid=str(ds.get("SeriesInstanceUID") or ""),
+                instance_uid=str(ds.get("SOPInstanceUID") or ""),
+                instance_number=dicom_frames.whole(ds.get("InstanceNumber")),
+                rows=int(ds.get("Rows") or 0),
+                columns=int(ds.get("Columns") or 0),
+                has_pixels=any(keyword in ds for keyword in PIXELS),
+                heart_beat=dicom_frames.heart_beat(ds),
+                frames=tuple(dicom_frames.frame_headers(ds)),
             )
+
+    def identity(self) -> dict[str, str]:
+        """Whose image it is: the attributes of `IDENTITY`, "" where one is missing.
+
+        Raises:
+            DicomError: If the header is damaged.
+        """
+        with _plain_errors(self.path):
+            return {keyword: _one_line(self._ds.get(keyword)) for keyword in IDENTITY}
+
+    def image(
+        self,
+        frame: int | None = None,
+        pixel_spacing: tuple[float, float] | None = None,
+    ) -> MRImage:
+        """Decodes a frame; see `read_image`.
+
+        Raises:
+            DicomError: If it cannot be decoded or measured in.
+        """
+        ds = self._ds
+        with _plain_errors(self.path):
+            number = _require_grey_frame(self.path, ds, frame)
+            own = dicom_frames.pixel_spacing(ds, number)
+            spacing = _pixel_spacing(self.path, own, pixel_spacing)
+            place = dicom_frames.frame_header(ds, number)
+            return MRImage(
+                pixels=_pixels(self.path, ds, number),
+                pixel_spacing=spacing,
+                position=place.position,
+                orientation=place.orientation,
+            )
+
+
+def file_set(path: Path) -> list[str]:
+    """Paths of the files that a DICOMDIR lists, relative to its folder, in its order.
+
+    Paths that lead out of the folder are left out.
+
+    Raises:
+        DicomError: If it is no DICOMDIR, or a damaged one.
+    """
+    ds = DicomFile(path)._ds
+    with _plain_errors(path):
+        if "DirectoryRecordSequence" not in ds:
+            raise DicomError(
+                f"{path}: expected a DICOMDIR. Received: another DICOM file. Give it "
+                "another name."
+            )
+        found = []
+        for record in ds.DirectoryRecordSequence:
+            parts = record.get("ReferencedFileID") or []
+            # An identifier has up to eight components, each a name of a folder or file.
+            parts = [parts] if isinstance(parts, str) else [str(p) for p in parts]
+            if parts and all(_is_component(part) for part in parts):
+                found.append("/".join(parts))
+        return found
+
+
+def _is_component(part: str) -> bool:
+    """Whether it is the name of a file or folder, and nothing else."""
+    plain = part.isprintable() and not {"/", "\\"} & set(part)
+    return plain and part not in ("", ".", "..")
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Silence, and a DicomError for whatever a damaged file makes pydicom raise."""
+    with quiet():
+        try:
+            yield
         except DicomError:
             raise
+        except MemoryError as error:
+            raise DicomError(
+                f"{path}: takes more memory than there is for a file. Export it as "
+                "single-frame (classic) MR, one file a frame."
+            ) from error
         # A damaged file can make pydicom raise nearly anything, RecursionError too.
         except Exception as error:
             raise DicomError(
@@ -124,8 +292,14 @@ def read_image(path: Path, pixel_spacing: tuple[float, float] | None = None) -> 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps back what pydicom warns of and logs, mostly oddities without harm."""
+def quiet() -> Iterator[None]:
+    """Keeps back what pydicom warns of and logs, mostly oddities without harm.
+
+    They quote what stands in the file, which may name a person.
+
+    Yields:
+        Nothing; wrap the calls of pydicom.
+    """
     logger = logging.getLogger("pydicom")
     # Two threads that each restore what they found could leave the other's silence.
     with _ONE_AT_A_TIME, warnings.catch_warnings():
@@ -141,20 +315,32 @@ def _quiet() -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     """An exception as part of a sentence."""
     lines = str(error).strip().splitlines()
-    return _shown(lines[0].rstrip(" .:") if lines else type(error).__name__)
+    return shown(lines[0].rstrip(" .:") if lines else type(error).__name__)
 
 
-def _shown(value: object) -> str:
-    """What a file holds, as part of a line: short and printable, whatever it is."""
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        value = "\\".join(str(part) for part in value[:9])
-    text = str(value)[:100]
-    return "".join(character if character.isprintable() else "?" for character in text)
+def _last_line(error: Exception) -> str:
+    """The same, where the first line only says that all decoders failed."""
+    lines = str(error).strip().splitlines()
+    return shown(lines[-1].strip(" .:") if lines else type(error).__name__)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """A value of one or several texts as several."""
+    if value is None or isinstance(value, str):
+        return (shown(value),) if value else ()
+    return tuple(shown(part) for part in value) if isinstance(value, Sequence) else ()
+
+
+def _one_line(value: object) -> str:
+    """A value as a text that a report may repeat: all of it, without control codes."""
+    text = "" if value is None else str(value)
+    return "".join(character for character in text if character.isprintable())
 
 
 def _read_dataset(path: Path) -> Dataset:
     """The file's content, its transfer syntax known and one that we decode."""
     try:
+        require_plausible_file(path)
         syntax = read_file_meta_info(path).get("TransferSyntaxUID")
     except FileNotFoundError:
         raise DicomError(f"{path}: no such file. Check the path.") from None
@@ -168,27 +354,23 @@ def _read_dataset(path: Path) -> Dataset:
     except InvalidDicomError:
         syntax = None
     if syntax is not None:
-        _require_decoder(path, syntax)
+        require_decoder(path, syntax)
 
     # `force` reads a file without preamble, and would read a photograph just as well.
-    ds = pydicom.dcmread(path, force=True)
-    if "SOPClassUID" not in ds and not ("Rows" in ds and "PixelData" in ds):
+    ds = pydicom.dcmread(path, force=True, defer_size=DEFER_BYTES)
+    if (
+        "SOPClassUID" not in ds
+        and "DirectoryRecordSequence" not in ds
+        and not ("Rows" in ds and "PixelData" in ds)
+    ):
         raise DicomError(
             f"{path}: not a DICOM file. Expected a DICOM MR image; convert other "
             "formats to DICOM first."
         )
     if "TransferSyntaxUID" not in ds.file_meta:
         ds.file_meta.TransferSyntaxUID = _guessed_syntax(path, ds)
-    _require_decoder(path, ds.file_meta.TransferSyntaxUID)
+    require_decoder(path, ds.file_meta.TransferSyntaxUID)
     return ds
-
-
-def _require_decoder(path: Path, syntax: uid.UID) -> None:
-    if syntax not in DECODERS:
-        raise DicomError(
-            f"{path}: unsupported transfer syntax {_shown(syntax.name)}. Convert it to "
-            "Explicit VR Little Endian, for example with `gdcmconv --raw`."
-        )
 
 
 def _guessed_syntax(path: Path, ds: Dataset) -> uid.UID:
@@ -204,20 +386,25 @@ def _guessed_syntax(path: Path, ds: Dataset) -> uid.UID:
     return uid.ExplicitVRLittleEndian if little_endian else uid.ExplicitVRBigEndian
 
 
-def _require_one_grey_frame(path: Path, ds: Dataset) -> None:
-    if not any(
-        k in ds for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-    ):
+def _require_grey_frame(path: Path, ds: Dataset, frame: int | None) -> int:
+    """The number of the frame that is meant, after a look at what the header says."""
+    if not any(keyword in ds for keyword in PIXELS):
         raise DicomError(
             f"{path}: holds no pixels. Expected an MR image; if it should be one, the "
             "file is incomplete: export or copy it again."
         )
-    frames = int(ds.get("NumberOfFrames") or 1)
-    if frames > 1 or "SharedFunctionalGroupsSequence" in ds:
+    frames = dicom_frames.frame_count(ds)
+    if frame is None and frames > 1:
         raise DicomError(
             f"{path}: expected a single-frame image. Received: a multi-frame object "
-            f"with {frames} frame{'s' * (frames != 1)}. Export it as single-frame "
+            f"with {frames} frames. Choose one of them, or export it as single-frame "
             "(classic) MR, one file a frame."
+        )
+    number = 1 if frame is None else frame
+    if not 1 <= number <= frames:
+        raise DicomError(
+            f"{path}: expected a frame between 1 and {frames}. Received: {number}. "
+            "Choose another."
         )
     rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
     if rows < 1 or columns < 1 or rows * columns > MAX_PIXELS:
@@ -229,16 +416,16 @@ def _require_one_grey_frame(path: Path, ds: Dataset) -> None:
     colours = ds.get("PhotometricInterpretation") or "MONOCHROME2"
     if samples != 1 or colours not in ("MONOCHROME1", "MONOCHROME2"):
         raise DicomError(
-            f"{path}: expected a greyscale image. Received: {_shown(colours)}, samples "
+            f"{path}: expected a greyscale image. Received: {shown(colours)}, samples "
             f"per pixel {samples}. Use the scanner's own image, not a screenshot or a "
             "colour map."
         )
+    return number
 
 
 def _pixel_spacing(
-    path: Path, ds: Dataset, fallback: tuple[float, float] | None
+    path: Path, own: object, fallback: tuple[float, float] | None
 ) -> tuple[float, float]:
-    own = ds.get("PixelSpacing")
     missing = own is None  # or there and empty, which pydicom tells in the same way
     values = fallback if missing else own
     if values is None:
@@ -253,24 +440,22 @@ def _pixel_spacing(
         else ("PixelSpacing", "Correct it in the file.")
     )
     low, high = SPACING_LIMITS
-    try:
-        y, x = (float(value) for value in values)
-    except (TypeError, ValueError):
-        y = x = math.nan
+    y, x = dicom_frames.numbers(values, 2) or (math.nan, math.nan)
     # Written so that a NaN fails, too.
     if not (low <= y <= high and low <= x <= high):
         raise DicomError(
             f"{path}: expected {source} to be two numbers between {low:g} and {high:g} "
-            f"mm. Received: {_shown(values)}. {remedy}"
+            f"mm. Received: {shown(values)}. {remedy}"
         )
     return y, x
 
 
-def _pixels(path: Path, ds: Dataset) -> np.ndarray:
+def _pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
     """float32[H, W], after the modality LUT, bright = signal."""
     syntax = ds.file_meta.TransferSyntaxUID
+    frames = dicom_frames.frame_count(ds)
     if not syntax.is_encapsulated and "PixelData" in ds:
-        bits = ds.Rows * ds.Columns * ds.BitsAllocated
+        bits = ds.Rows * ds.Columns * ds.BitsAllocated * frames
         expected, received = math.ceil(bits / 8), len(ds.PixelData)
         if received < expected:
             raise DicomError(
@@ -278,19 +463,31 @@ def _pixels(path: Path, ds: Dataset) -> np.ndarray:
                 f"Received: {received}. Export or copy the file again."
             )
     try:
-        stored = pixel_array(ds, decoding_plugin=DECODERS[syntax])
+        if syntax.is_encapsulated:
+            require_honest_codestream(
+                path,
+                syntax,
+                get_frame(ds.PixelData, number - 1, number_of_frames=frames),
+                ds.Rows,
+                ds.Columns,
+                math.ceil(ds.BitsAllocated / 8),
+            )
+        stored = pixel_array(ds, index=number - 1, decoding_plugin=DECODERS[syntax])
+    except (DicomError, MemoryError):
+        raise
     except Exception as error:
         raise DicomError(
             f"{path}: the pixels cannot be decoded from transfer syntax {syntax.name}: "
-            f"{_first_line(error)}. Export or copy the file again, without compression."
+            f"{_last_line(error)}. Export or copy the file again, without compression."
         ) from error
 
+    lut = dicom_frames.rescale(ds, number)
     # Empty rescale values mean none, and would end in a TypeError.
-    if ds.get("RescaleSlope") is None or ds.get("RescaleIntercept") is None:
+    if lut.get("RescaleSlope") is None or lut.get("RescaleIntercept") is None:
         for keyword in ("RescaleSlope", "RescaleIntercept"):
-            ds.pop(keyword, None)
+            lut.pop(keyword, None)
     with np.errstate(over="ignore", invalid="ignore"):
-        pixels = apply_modality_lut(stored, ds).astype(np.float32)
+        pixels = apply_modality_lut(stored, lut).astype(np.float32)
         if ds.get("PhotometricInterpretation") == "MONOCHROME1":
             # Turned within its own range, so that rescaled values keep their limits.
             pixels = pixels.min() + pixels.max() - pixels
@@ -300,15 +497,6 @@ def _pixels(path: Path, ds: Dataset) -> np.ndarray:
             "RescaleSlope and RescaleIntercept in the file, or export it again."
         )
     return pixels
-
-
-def _place(ds: Dataset, keyword: str, length: int) -> tuple[float, ...] | None:
-    """Numbers that say where the image lies in the patient; None if they do not."""
-    try:
-        values = tuple(float(value) for value in ds.get(keyword) or ())
-    except (TypeError, ValueError):
-        return None
-    return values if len(values) == length and np.isfinite(values).all() else None
 
 
 def write_image(

@@ -1,14 +1,14 @@
-"""Landmarks of DICOM files, by an exported model."""
+"""Landmarks of images, by an exported model."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.dicom import DicomError, MRImage, read_image
+from phdnet_tf.dicom import MRImage
 from phdnet_tf.serving import (
     load_description,
     load_signatures,
@@ -27,6 +27,11 @@ class Landmark:
         y: Row, in pixels of the image; 0 is the centre of the first.
         confidence: Height of the smoothed map's peak; 0 or more, no unit.
         high_confidence: Whether it reaches the model's threshold for this landmark.
+        position_lps: (x, y, z) in patient space, in mm; None if the file tells no
+            place.
+        jump_mm: In a cine, the distance to where the phases before and after make it
+            expected, in mm; None elsewhere.
+        frame_confidence: In a cine, the confidence before a jump lowered it.
     """
 
     name: str
@@ -34,6 +39,17 @@ class Landmark:
     y: float
     confidence: float
     high_confidence: bool
+    position_lps: tuple[float, ...] | None = None
+    jump_mm: float | None = None
+    frame_confidence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The landmark as JSON has it: what belongs to cines only where it has some."""
+        values = dict(vars(self))
+        for name in ("jump_mm", "frame_confidence"):
+            if values[name] is None:
+                del values[name]
+        return values
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,9 @@ class Prediction:
         model: Name and version, for example "phdnet_4ch/3".
         pixel_spacing: (between rows, between columns), which is (y, x), in mm.
         landmarks: One for each that the model knows, in its order.
+        origin: What is known of where the image comes from: "frame", its number in a
+            multi-frame file; "cine", "phase" and "time_ms", its place in a cine; "uids"
+            only if asked for.
     """
 
     image: str
@@ -53,15 +72,17 @@ class Prediction:
     model: str
     pixel_spacing: tuple[float, float]
     landmarks: tuple[Landmark, ...]
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as `phdnet-tf predict --format json` prints it."""
         return {
             "image": self.image,
+            **self.origin,
             "view": self.view,
             "model": self.model,
             "pixel_spacing_mm": list(self.pixel_spacing),
-            "landmarks": [vars(landmark) for landmark in self.landmarks],
+            "landmarks": [landmark.to_dict() for landmark in self.landmarks],
         }
 
 
@@ -115,11 +136,13 @@ def make_prediction(
     Returns:
         The prediction.
     """
+    places = image.patient_positions(outputs["landmarks"])
     points = zip(
         locator.landmarks,
         outputs["landmarks"],
         outputs["confidence"],
         outputs["high_confidence"],
+        [None] * len(locator.landmarks) if places is None else places.tolist(),
         strict=True,
     )
     return Prediction(
@@ -128,8 +151,15 @@ def make_prediction(
         model=locator.name,
         pixel_spacing=image.pixel_spacing,
         landmarks=tuple(
-            Landmark(landmark, float(x), float(y), float(confidence), bool(high))
-            for landmark, (x, y), confidence, high in points
+            Landmark(
+                name=landmark,
+                x=float(x),
+                y=float(y),
+                confidence=float(confidence),
+                high_confidence=bool(high),
+                position_lps=None if place is None else tuple(place),
+            )
+            for landmark, (x, y), confidence, high, place in points
         ),
     )
 
@@ -222,83 +252,3 @@ class Predictor:
         except tf.errors.InvalidArgumentError as error:
             raise RefusedImageError(what_is_wrong(error)) from error
         return {name: value.numpy()[0] for name, value in outputs.items()}
-
-
-def find_images(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """The files to predict: files as they are, and the DICOM files below folders.
-
-    Args:
-        paths: Files and folders.
-
-    Yields:
-        Each file, and a relative name for it: its file name, below a folder with the
-        path from there that begins with the folder's own name. In a folder, in order.
-    """
-    for path in paths:
-        if not path.is_dir():
-            yield path, Path(path.name)
-            continue
-        for file in sorted(path.rglob("*")):
-            if file.is_file() and _is_dicom(file):
-                yield file, Path(path.resolve().name) / file.relative_to(path)
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def predict_files(
-    locator: Locator,
-    paths: Sequence[Path],
-    pixel_spacing: tuple[float, float] | None = None,
-) -> Iterator[tuple[Prediction, MRImage] | ValueError]:
-    """Reads files and locates their landmarks.
-
-    Args:
-        locator: The model.
-        paths: Single-frame DICOM files.
-        pixel_spacing: (y, x), mm, for files that have none.
-
-    Yields:
-        For each file in turn the prediction and the image, or the error that kept it
-        from being predicted, so that one bad file does not end a batch.
-    """
-    down: ServerDownError | None = None
-    for start in range(0, len(paths), locator.at_once):
-        read = [
-            (path, _read(path, pixel_spacing))
-            for path in paths[start : start + locator.at_once]
-        ]
-        images = [(p, image) for p, image in read if isinstance(image, MRImage)]
-        found: Iterator[Prediction | RefusedImageError] = iter(())
-        # A server that is down is not asked again for every file that is left.
-        if not down:
-            try:
-                names = [str(path) for path, _ in images]
-                found = iter(
-                    locator.predict_many([image for _, image in images], names)
-                )
-            except ServerDownError as error:
-                down = error
-        for path, image in read:
-            if not isinstance(image, MRImage):
-                yield image
-                continue
-            answer = down or next(found)
-            if isinstance(answer, Prediction):
-                yield answer, image
-            else:
-                yield ValueError(f"{path}: {answer}")
-
-
-def _read(
-    path: Path, pixel_spacing: tuple[float, float] | None
-) -> MRImage | DicomError:
-    try:
-        return read_image(path, pixel_spacing)
-    except DicomError as error:
-        return error

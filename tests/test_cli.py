@@ -55,7 +55,7 @@ def draw(path, name="image.dcm", spacing=(1.5, 1.25), seed=0):
         path / name,
         pixels,
         spacing,
-        uid_seed=name,
+        uid_seed=f"{name} {seed}",
         series_description="drawn",
         patient_id="drawn",
     )
@@ -220,9 +220,9 @@ def test_the_output_folder_has_every_format_and_a_picture_for_each_image(
     models, tmp_path
 ):
     series = tmp_path / "series"
-    for name in ("a", "b"):
+    for seed, name in enumerate(("a", "b"), 1):
         (series / name).mkdir(parents=True)
-        draw(series / name)
+        draw(series / name, seed=seed)
     output = tmp_path / "out"
 
     run("predict", series, draw(tmp_path), "--models", models, "--output", output)

@@ -393,10 +393,16 @@ def test_colour_is_refused():
 
 
 def test_the_number_of_frames_is_told():
-    assert "a multi-frame object with 15 frames" in refusal(shipped("rtdose.dcm"))
-    # One frame, but its geometry is where only multi-frame objects have it.
-    line = refusal(shipped("liver_1frame.dcm"))
-    assert "with 1 frame. Export it as single-frame" in line
+    line = refusal(shipped("rtdose.dcm"))
+
+    assert "a multi-frame object with 15 frames. Choose one of them" in line
+
+
+@pytest.mark.parametrize("frame", [0, -1, 16])
+def test_a_frame_that_is_not_there_is_refused(frame):
+    line = refusal(shipped("rtdose.dcm"), frame=frame)
+
+    assert f"expected a frame between 1 and 15. Received: {frame}" in line
 
 
 def test_an_unknown_transfer_syntax_is_named(image):

@@ -1,0 +1,174 @@
+import os
+import signal
+import zipfile
+
+import numpy as np
+import pytest
+from cines import edit, write_cine
+from hostile import BOMBS
+
+from phdnet_tf.decoder import Decoder, Source
+from phdnet_tf.dicom import DicomError, DicomFile, read_image, write_image
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with Decoder() as decoder:
+        yield decoder
+
+
+@pytest.fixture
+def cine(tmp_path):
+    return write_cine(tmp_path / "cine")
+
+
+def test_another_process_reads_the_same(decoder, cine):
+    image, here = decoder.image(Source(cine[2])), read_image(cine[2])
+
+    np.testing.assert_array_equal(image.pixels, here.pixels)
+    assert image.pixels.dtype == np.float32 and image.pixels.flags.writeable
+    assert image.pixel_spacing == here.pixel_spacing
+    assert image.position == here.position
+    assert image.orientation == here.orientation
+    assert decoder.header(Source(cine[2])) == DicomFile(cine[2]).header()
+    assert decoder.identity(Source(cine[2])) == DicomFile(cine[2]).identity()
+    assert decoder.process_id != os.getpid()
+
+
+def test_an_error_is_the_same_line_as_here(decoder, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+
+    with pytest.raises(DicomError) as there:
+        decoder.image(Source(path))
+    with pytest.raises(DicomError) as here:
+        read_image(path)
+
+    assert str(there.value) == str(here.value)
+
+
+def test_a_file_that_changes_is_read_again(decoder, cine):
+    before = decoder.image(Source(cine[0]))
+    cine[0].write_bytes(cine[1].read_bytes())
+
+    assert (decoder.image(Source(cine[0])).pixels != before.pixels).any()
+
+
+def test_after_a_crash_the_next_file_is_read_by_another_process(cine):
+    with Decoder() as decoder:
+        first = decoder.process_id
+        os.kill(first, signal.SIGKILL)
+
+        with pytest.raises(DicomError, match="phase_01.*crashes the decoder"):
+            decoder.image(Source(cine[0]))
+
+        assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
+        assert decoder.process_id != first
+
+
+def test_a_file_that_takes_too_long_is_left(tmp_path, cine):
+    slow = tmp_path / "slow.dcm"
+    BOMBS["items.dcm"](slow)
+    with Decoder(seconds=2) as decoder:
+        decoder.header(Source(cine[0]))  # It is up.
+        with pytest.raises(DicomError, match="slow.dcm: takes longer than 2 seconds"):
+            decoder.header(Source(slow))
+
+        assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
+
+
+def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
+    large = tmp_path / "large.dcm"
+    write_image(
+        large,
+        np.ones((2048, 2048), "uint16"),
+        (1, 1),
+        uid_seed="l",
+        series_description="l",
+        patient_id="l",
+    )
+    with Decoder(memory=12 << 20) as decoder:
+        with pytest.raises(DicomError, match=r"large\.dcm: .*memory"):
+            decoder.image(Source(large))
+
+        assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
+
+
+def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path):
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(b"bad")
+    files = [*cine, bad, *reversed(cine)]
+
+    found = list(decoder.images((n, Source(path), 1) for n, path in enumerate(files)))
+
+    assert [n for n, _ in found] == list(range(13))
+    for (_, image), path in zip(found, files, strict=True):
+        if path == bad:
+            assert isinstance(image, DicomError)
+        else:
+            np.testing.assert_array_equal(image.pixels, read_image(path).pixels)
+
+
+def test_only_a_few_images_are_decoded_ahead(decoder, cine):
+    asked = []
+
+    def wanted():
+        for number in range(100):
+            asked.append(number)
+            yield number, Source(cine[number % 6]), 1
+
+    images = decoder.images(wanted())
+    next(images)
+    assert len(asked) < 10
+    images.close()
+
+
+def test_a_file_of_an_archive_is_read_as_if_it_were_there(decoder, cine, tmp_path):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(cine[0], "a/one.dcm")
+        file.writestr("bad.dcm", b"\x08\0bad")
+
+    assert [name for name, _ in decoder.members(archive)] == ["a/one.dcm", "bad.dcm"]
+    image = decoder.image(Source(archive, "a/one.dcm"))
+    np.testing.assert_array_equal(image.pixels, read_image(cine[0]).pixels)
+    with pytest.raises(DicomError, match=r"study\.zip/bad\.dcm: not a DICOM file"):
+        decoder.image(Source(archive, "bad.dcm"))
+
+
+def test_a_damaged_archive_is_one_line(decoder, tmp_path):
+    archive = tmp_path / "study.zip"
+    archive.write_bytes(b"PK\x03\x04 and nothing else")
+
+    with pytest.raises(DicomError, match=r"study\.zip: not readable as a zip archive"):
+        decoder.members(archive)
+
+
+def test_nothing_is_left_behind(cine, tmp_path):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(cine[0], "one.dcm")
+    decoder = Decoder()
+    decoder.image(Source(archive, "one.dcm"))
+    folder, process = decoder._folder.name, decoder.process_id
+    assert os.listdir(folder)
+
+    decoder.close()
+
+    assert not os.path.exists(folder)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_a_module_of_the_users_folder_is_not_run(cine, tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+
+    with Decoder() as decoder:
+        assert decoder.image(Source(cine[0])).pixels.shape == (80, 100)
+
+
+def test_identity_has_no_control_codes(decoder, cine):
+    edit(cine[0], PatientName="Marked\x1b[31m^Name")
+
+    assert decoder.identity(Source(cine[0]))["PatientName"] == "Marked[31m^Name"

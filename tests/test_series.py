@@ -1,0 +1,242 @@
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from cines import edit, write_cine, write_enhanced
+from hostile import drawn
+from pydicom.data import get_testdata_file
+
+from phdnet_tf.decoder import Decoder
+from phdnet_tf.series import choose, survey
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with Decoder() as decoder:
+        yield decoder
+
+
+def names(cine):
+    return [frame.file.source.path.name for frame in cine.frames]
+
+
+def reasons(found):
+    return sorted(each.reason for each in found.skipped)
+
+
+def test_the_phases_of_a_slice_are_a_cine_in_the_order_of_time(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine", reverse_names=True)
+
+    found = survey([tmp_path / "cine"], decoder)
+
+    (cine,) = found.cines
+    assert names(cine) == [path.name for path in paths]
+    assert [frame.phase for frame in cine.frames] == [1, 2, 3, 4, 5, 6]
+    assert cine.heart_beat == 900
+    assert not found.skipped
+
+
+def test_slices_and_series_are_told_apart(decoder, tmp_path):
+    write_cine(tmp_path / "a", position=(0, 0, 0))
+    write_cine(tmp_path / "b", position=(0, 0, 8))
+    write_cine(tmp_path / "c", description="another")
+
+    found = survey([tmp_path], decoder)
+
+    assert [len(cine.frames) for cine in found.cines] == [6, 6, 6]
+
+
+def test_without_times_the_instance_numbers_tell_the_order(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine", reverse_names=True, TriggerTime="")
+
+    (cine,) = survey([tmp_path / "cine"], decoder).cines
+
+    assert names(cine) == [path.name for path in paths]
+    assert cine.heart_beat is None
+
+
+def test_phases_that_end_before_the_beat_does_do_not_come_round(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine", phases=10)
+    for path in paths[5:]:
+        path.unlink()
+
+    (cine,) = survey([tmp_path / "cine"], decoder).cines
+
+    assert len(cine.frames) == 5 and cine.heart_beat is None
+
+
+def test_the_frames_of_an_enhanced_file_are_a_cine(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine")
+    enhanced = tmp_path / "enhanced.dcm"
+    write_enhanced(enhanced, paths)
+
+    (cine,) = survey([enhanced], decoder).cines
+
+    assert [frame.number for frame in cine.frames] == [1, 2, 3, 4, 5, 6]
+    assert str(cine.frames[2]) == f"{enhanced} frame 3"
+    assert cine.heart_beat == 900
+
+
+def test_files_without_series_or_place_stand_for_themselves(decoder, tmp_path):
+    for number, path in enumerate(write_cine(tmp_path / "cine", phases=4)):
+        if number < 2:
+            edit(path, SeriesInstanceUID="")
+        else:
+            edit(path, ImagePositionPatient=None)
+
+    found = survey([tmp_path / "cine"], decoder)
+
+    assert [len(cine.frames) for cine in found.cines] == [1, 1, 1, 1]
+
+
+def test_what_is_no_image_is_skipped_with_its_reason(decoder, tmp_path):
+    folder = tmp_path / "study"
+    a, b, c, *_ = write_cine(folder)
+    edit(a, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    edit(b, SeriesDescription="3-plane Scout")
+    edit(c, Modality="CT")
+    (folder / "notes.txt").write_text("hello")
+    (folder / "DICOMDIR").write_bytes(b"")
+    (folder / "copy").write_bytes((folder / "phase_06.dcm").read_bytes())
+    plan = Path(get_testdata_file("rtplan.dcm", download=False))
+    (folder / "plan").write_bytes(plan.read_bytes())
+
+    found = survey([folder], decoder)
+
+    assert len(found.cines) == 1 and len(found.cines[0].frames) == 3
+    assert reasons(found) == [
+        "copy of another file",
+        "index of a folder",
+        "localiser",
+        "localiser",
+        "no pixels (RT Plan Storage)",
+        "not DICOM",
+        "not MR, but CT",
+    ]
+    assert not any(each.failed for each in found.skipped)
+
+
+def test_what_the_user_named_has_failed_if_it_is_no_image(decoder, tmp_path):
+    path = drawn(tmp_path)
+    edit(path, Modality="CT")
+
+    (skipped,) = survey([path], decoder).skipped
+
+    assert skipped.failed
+    assert skipped.reason == f"{path}: not MR, but CT. Expected an MR image."
+
+
+def test_a_damaged_file_in_a_folder_has_failed(decoder, tmp_path):
+    path = drawn(tmp_path)
+    path.write_bytes(path.read_bytes()[:200])
+
+    (skipped,) = survey([tmp_path], decoder).skipped
+
+    assert skipped.failed and skipped.reason.startswith(f"{path}: ")
+
+
+def test_a_file_without_preamble_is_found_in_a_folder(decoder, tmp_path):
+    path = drawn(tmp_path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[140:144], "little")
+    (tmp_path / "no_preamble").write_bytes(content[132:])
+    path.write_bytes(content[144 + length :])
+
+    found = survey([tmp_path], decoder)
+
+    # One is found; the other is the same image.
+    assert len(found.cines) == 1
+    assert reasons(found) == ["copy of another file"]
+
+
+def test_big_endian_without_preamble_is_found(decoder, tmp_path):
+    shipped = Path(get_testdata_file("MR_small_bigendian.dcm", download=False))
+    content = shipped.read_bytes()
+    length = int.from_bytes(content[140:144], "little")
+    (tmp_path / "image").write_bytes(content[144 + length :])
+
+    assert len(survey([tmp_path], decoder).cines) == 1
+
+
+def test_archives_are_looked_through(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine")
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in paths:
+            file.write(path, f"a/{path.name}")
+        file.writestr("readme.txt", "hello")
+
+    found = survey([archive], decoder)
+
+    (cine,) = found.cines
+    assert len(cine.frames) == 6
+    assert cine.frames[0].file.name == Path("study/a/phase_01.dcm")
+    assert str(cine.frames[0]) == f"{archive}/a/phase_01.dcm"
+    assert reasons(found) == ["not DICOM"]
+
+
+def test_names_in_archives_do_not_lead_out_of_the_output_folder(decoder, tmp_path):
+    path = drawn(tmp_path)
+    archive = tmp_path / "evil.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(path, "../../up.dcm")
+
+    (cine,) = survey([archive], decoder).cines
+
+    assert cine.frames[0].file.name == Path("evil/up.dcm")
+
+
+def test_a_dicomdir_is_read_for_its_files(decoder, tmp_path):
+    pydicom_fileset = pytest.importorskip("pydicom.fileset")
+    paths = write_cine(tmp_path / "cine", phases=3)
+    files = pydicom_fileset.FileSet()
+    for path in paths:
+        # Type 1 in the record of a study.
+        edit(path, StudyDate="20200101", StudyTime="120000", StudyID="1")
+        files.add(path)
+    files.write(tmp_path / "cd")
+    files._stage["t"].cleanup()  # It would warn that nobody else did.
+
+    found = survey([tmp_path / "cd" / "DICOMDIR"], decoder)
+
+    (cine,) = found.cines
+    assert len(cine.frames) == 3 and not found.skipped
+    os.remove(cine.frames[0].file.source.path)
+    found = survey([tmp_path / "cd" / "DICOMDIR"], decoder)
+    assert len(found.cines[0].frames) == 2
+    assert "no such file, though" in found.skipped[0].reason
+
+
+def test_a_file_called_dicomdir_that_is_none_is_refused(decoder, tmp_path):
+    path = drawn(tmp_path, "DICOMDIR")
+
+    (skipped,) = survey([path], decoder).skipped
+
+    assert skipped.failed and "expected a DICOMDIR" in skipped.reason
+
+
+def test_a_pipe_is_not_waited_for(decoder, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    (skipped,) = survey([tmp_path / "pipe"], decoder).skipped
+
+    assert skipped.failed and "is no file" in skipped.reason
+    assert not survey([tmp_path], decoder).cines
+
+
+def test_frames_are_chosen(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine")
+    (cine,) = survey([tmp_path / "cine"], decoder).cines
+    (named,) = survey([paths[1], paths[3]], decoder).cines
+
+    def phases(cine, which):
+        return [frame.phase for frame in choose(cine, which)]
+
+    assert phases(cine, None) == phases(cine, "first") == [1]
+    assert phases(cine, "all") == [1, 2, 3, 4, 5, 6]
+    assert phases(cine, 4) == [4]
+    assert phases(cine, 7) == []
+    # Files that were named one by one were chosen by that.
+    assert phases(named, None) == [1, 2]
+    assert phases(named, "first") == [1]
