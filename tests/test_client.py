@@ -311,6 +311,8 @@ def test_predict_prints_the_same_with_a_server(server, dicom, tmp_path, protocol
             a.pop("landmarks", []), b.pop("landmarks", []), strict=True
         ):
             assert one.pop("name") == two.pop("name")
+            places = one.pop("position_lps"), two.pop("position_lps")
+            assert places[0] == pytest.approx(places[1], rel=1e-5)
             assert one == pytest.approx(two, rel=1e-5)
         assert a == b
     assert "notes.txt" in remote.stderr
