@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # Higher layers may import lower ones, never the reverse.
 LAYERS = [
     {"config"},
-    {"geometry", "metrics", "confidence", "dicom"},
+    {"geometry", "metrics", "confidence", "dicom", "folders"},
     {"labels", "phantom"},
     {"losses", "model", "smoothing", "pipeline"},
     {"serving", "training"},
@@ -57,7 +57,7 @@ def test_library_imports_point_down(file):
 
 @pytest.mark.parametrize(
     ("library", "allowed"),
-    [("pydicom", {"dicom"}), ("matplotlib", {"plots"})],
+    [("pydicom", {"dicom"}), ("matplotlib", {"plots"}), ("nibabel", {"acdc"})],
 )
 def test_a_library_has_one_module_that_imports_it(library, allowed):
     files = [
@@ -75,7 +75,7 @@ def test_a_library_has_one_module_that_imports_it(library, allowed):
 
 
 @pytest.mark.parametrize(
-    "name", ["dicom", "config", "metrics", "confidence", "phantom"]
+    "name", ["dicom", "config", "metrics", "confidence", "phantom", "folders"]
 )
 def test_tensorflow_is_not_needed_for(name):
     libraries = {n.split(".")[0] for n in imports(ROOT / "phdnet_tf" / f"{name}.py")}
