@@ -464,6 +464,19 @@ def test_a_folder_with_anything_else_is_left_as_it_is(tmp_path, change):
     assert sorted(os.listdir(tmp_path)) == ["acdc", "out"]
 
 
+def test_a_subject_that_broke_since_is_named_where_a_folder_is_refused(tmp_path):
+    for name in ("patient001", "patient002"):
+        write_subject(tmp_path / "acdc", name)
+    import_folder(tmp_path / "acdc", tmp_path / "out")
+    before = bytes_of(tmp_path / "out")
+    (tmp_path / "acdc/patient002/Info.cfg").unlink()
+
+    with pytest.raises(ValueError, match="skipped this time: 1; patient002: Info.cfg"):
+        import_folder(tmp_path / "acdc", tmp_path / "out")
+
+    assert bytes_of(tmp_path / "out") == before
+
+
 def test_stopping_midway_leaves_nothing(tmp_path):
     for name in ("patient001", "patient002"):
         write_subject(tmp_path / "acdc", name)
