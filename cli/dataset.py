@@ -1,4 +1,4 @@
-"""`phdnet-tf dataset`: what a folder of images and landmarks holds."""
+"""`phdnet-tf dataset`: what a folder of images and landmarks holds, and getting one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phdnet_tf.cli import options
 from phdnet_tf.config import VIEWS
 
 if TYPE_CHECKING:
+    from phdnet_tf.datasets.acdc import Report
     from phdnet_tf.datasets.aspire_folder import Inspection
 
 
 @click.group()
 def dataset() -> None:
-    """Look at a data set."""
+    """Look at a data set, or make one from public data."""
 
 
 @dataset.command()
@@ -38,6 +40,54 @@ def check(folder: Path, view: str | None) -> None:
     click.echo(_summary(inspection))
     if any(problem.severity == "error" for problem in inspection.problems):
         raise click.exceptions.Exit(1)
+
+
+@dataset.group("import")
+def import_() -> None:
+    """Make an ASPIRE-style folder from public data."""
+
+
+@import_.command()
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("dest", type=click.Path(file_okay=False, path_type=Path))
+def acdc(source: Path, dest: Path) -> None:
+    """Import the ACDC challenge, unpacked in SOURCE, to the new folder DEST.
+
+    Short-axis landmarks are derived from the expert masks, and mid-ventricular slices
+    kept. SOURCE may be the challenge's root, or its training or testing part. A subject
+    that cannot be read is named, the others are imported, and the exit code is 1; a
+    slice whose mask does not determine the landmarks is left out. The same SOURCE gives
+    the same bytes, and a DEST with anything else in it is left as it is.
+
+    ACDC has terms of its own: non-commercial research; cite Bernard et al., IEEE TMI
+    2018.
+    """
+    from phdnet_tf.cli.progress import counting
+    from phdnet_tf.datasets.acdc import find_subjects, import_folder
+
+    with options.plain_errors():
+        with counting("subjects", len(find_subjects(source))) as advance:
+            report = import_folder(source, dest, on_subject=advance)
+    for line in report.refused:
+        click.echo(f"slice left out: {line}")
+    for line in report.skipped:
+        click.echo(f"subject skipped: {line}")
+    click.echo(_import_summary(dest, report))
+    if report.skipped:
+        raise click.exceptions.Exit(1)
+
+
+def _import_summary(dest: Path, report: Report) -> str:
+    parts = [
+        f"{_count(report.images, 'image')} of {_count(report.subjects, 'subject')}",
+        f"{_count(len(report.refused), 'slice')} left out",
+        f"{_count(len(report.skipped), 'subject')} skipped",
+    ]
+    if not report.images:
+        parts.append("nothing to write")
+    elif report.unchanged:
+        parts.append("was there already, and is unchanged")
+    return f"{dest}: {'; '.join(parts)}."
 
 
 def _summary(inspection: Inspection) -> str:

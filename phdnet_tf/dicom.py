@@ -4,7 +4,8 @@ This module and its family, `dicom_*`, are the only ones that read DICOM. `read_
 takes a greyscale file, classic or Enhanced MR, and either returns a frame's pixels,
 spacing and place in the patient, or raises a `DicomError` that says in one line which
 file, what is wrong and what to do. `DicomFile` is the same for several frames of a
-file. `write_image` makes the small, valid MR files of the phantom and of the tests.
+file. `write_image` makes the small, valid MR files of the phantom, of imported data
+sets and of the tests.
 """
 
 from __future__ import annotations
@@ -520,7 +521,8 @@ def write_image(
             it and `patient_id` belong to one study, and with the same
             `series_description` to one series.
         series_description: At most 64 characters.
-        patient_id: At most 64 characters. Stands for nobody: it is written as it is.
+        patient_id: At most 64 characters. Written as it is, so it must stand for nobody
+            who could be found by it.
         position: Centre of the top-left pixel in patient space (LPS), in mm. The
             standard wants one, so it is the origin where none is given.
         orientation: Six direction cosines, those of x first; axial if not given.
@@ -553,7 +555,8 @@ def write_image(
     meta.ImplementationClassUID = _uid("implementation", ["phdnet_tf"])
     meta.ImplementationVersionName = "PHDNET_TF"
 
-    # Type 2 attributes are there and empty: nothing is known of a drawn patient.
+    # Type 2 attributes are there and empty: of a drawn patient nothing is known, and of
+    # a real one nothing shall be told.
     ds = Dataset()
     ds.file_meta = meta
     ds.SpecificCharacterSet = "ISO_IR 192"

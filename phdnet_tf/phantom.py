@@ -6,8 +6,6 @@ come from the same outlines that are painted, never from the image, so they are 
 
 import csv
 import os
-import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from phdnet_tf import phantom_4ch, phantom_sa
 from phdnet_tf.config import VIEWS
 from phdnet_tf.dicom import write_image
+from phdnet_tf.folders import unfinished
 from phdnet_tf.phantom_canvas import Canvas
 from phdnet_tf.phantom_scanner import Scan, acquire, draw_scan
 from phdnet_tf.phantom_tissue import draw_tissue
@@ -184,16 +183,9 @@ def write_folder(
             f"{directory}: expected a new or an empty folder, but there is something "
             "there. Choose another folder, or remove this one first."
         )
-    # A sibling, because only within one file system is a rename a single step.
-    target = directory.resolve()
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    partial.mkdir(parents=True)
-    try:
+    with unfinished(directory) as partial:
         _write_subjects(partial, view, subjects, seed, on_subject)
-        os.replace(partial, target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        os.replace(partial, directory.resolve())
 
 
 def _write_subjects(

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # Higher layers may import lower ones, never the reverse.
 LAYERS = [
     {"config"},
-    {"geometry", "metrics", "confidence", "dicom", "view"},
+    {"geometry", "metrics", "confidence", "dicom", "view", "folders"},
     {"labels", "phantom", "worker", "decoder"},
     {"losses", "model", "hourglass", "unet", "smoothing", "heatmaps", "pipeline"},
     {"serving", "training", "series"},
@@ -64,6 +64,7 @@ def test_library_imports_point_down(file):
         # A report is made of pydicom's data sets, and reads no file.
         ("pydicom", {"dicom", "dicom_frames", "dicom_guards", "report"}),
         ("highdicom", {"report"}),
+        ("nibabel", {"acdc"}),
         ("matplotlib", {"plots", "plots_cine"}),
         ("requests", {"client_rest"}),
         ("starlette", {"server_rest"}),
@@ -89,7 +90,7 @@ def test_a_library_has_one_module_that_imports_it(library, allowed):
 @pytest.mark.parametrize(
     "name",
     ["dicom", "dicom_frames", "dicom_guards", "worker", "decoder", "series", "view"]
-    + ["config", "metrics", "confidence", "phantom"],
+    + ["config", "metrics", "confidence", "phantom", "folders"],
 )
 def test_tensorflow_is_not_needed_for(name):
     libraries = {n.split(".")[0] for n in imports(ROOT / "phdnet_tf" / f"{name}.py")}

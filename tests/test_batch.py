@@ -5,7 +5,7 @@ from cines import edit, write_cine
 
 from phdnet_tf.batch import plan, run
 from phdnet_tf.decoder import Decoder
-from phdnet_tf.inference import Landmark, Prediction
+from phdnet_tf.inference import Landmark, Prediction, ServerDownError
 from phdnet_tf.series import survey
 
 
@@ -18,11 +18,16 @@ def decoder():
 class Locator:
     """Says that the landmark goes back and forth, and jumps once."""
 
+    at_once = 4
+
     def __init__(self, jump_at="phase_04"):
         self.jump_at = jump_at
         self.seen = []
 
-    def predict(self, image, name=""):
+    def predict_many(self, images, names):
+        return [self._predict(*each) for each in zip(images, names, strict=True)]
+
+    def _predict(self, image, name):
         self.seen.append(name)
         number = int(name[-6:-4])
         x = 20 + 4 * math.cos(2 * math.pi * number / 18)
@@ -116,3 +121,20 @@ def test_a_series_of_a_view_without_model_is_left_out(decoder, tmp_path):
     assert not planned.jobs
     assert "looks like 2ch" in planned.skipped[0].reason
     assert not planned.skipped[0].failed
+
+
+def test_a_server_that_is_down_is_asked_once(decoder, tmp_path):
+    class Down(Locator):
+        def predict_many(self, images, names):
+            self.seen += names
+            raise ServerDownError("http://host: no answer.")
+
+    write_cine(tmp_path / "cine", phases=9)
+    planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")
+    locator = Down()
+
+    [job] = done(planned.jobs, locator, decoder)
+
+    assert len(locator.seen) == locator.at_once and not job.predictions
+    assert len(job.errors) == 9
+    assert all("phase_" in str(e) and "no answer" in str(e) for _, e in job.errors)
