@@ -81,10 +81,7 @@ class ServerProcess:
         self._local = threading.local()
         self.ask("grpc float", image(0, 256), SPACING)
         self.start_seconds = time.perf_counter() - started
-        # What other processes leave of the machine does not change this.
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")")[1]
-        ticks = sum(map(int, fields.split()[11:13]))
-        self.start_cpu_seconds = ticks / os.sysconf("SC_CLK_TCK")
+        self.start_cpu_seconds = self.cpu_seconds()
 
     def ask(self, kind: str, pixels: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         """The landmarks of one image, by one of `KINDS`; raises if it is refused."""
@@ -122,6 +119,12 @@ class ServerProcess:
         request.inputs["pixel_spacing"].CopyFrom(tf.make_tensor_proto(spacing))
         response = self._predict(request, timeout=60)
         return tf.make_ndarray(response.outputs["landmarks"])[0]
+
+    def cpu_seconds(self) -> float:
+        """The processor's time so far, which does not depend on what else runs."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")")[1]
+        ticks = sum(map(int, fields.split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> float:
         """Resident memory, MB."""
@@ -238,15 +241,16 @@ def load(
             except (grpc.RpcError, requests.RequestException) as error:
                 errors.append(error)
 
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), server.cpu_seconds()
     in_parallel(client, clients)
-    elapsed = time.perf_counter() - started
+    elapsed, cpu = time.perf_counter() - started, server.cpu_seconds() - cpu
     quantiles = np.percentile(times, [50, 95, 99]) * 1000
     return {
         "clients": clients,
         "requests": len(times),
         "per_second": len(times) / elapsed,
         **dict(zip(("p50_ms", "p95_ms", "p99_ms"), quantiles.tolist(), strict=True)),
+        "server_cpu_ms": 1000 * cpu / len(times),
         "errors": len(errors),
     }
 

@@ -1,7 +1,6 @@
 """The models that the local server serves: found by polling, complete, newest first."""
 
 import logging
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from tensorflow_serving.apis import prediction_log_pb2 as log_pb2
 
 from phdnet_tf import serving
+from phdnet_tf.server_batches import Batches
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +73,26 @@ class Version:
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """What a signature gives for these inputs.
+        """What a signature gives for inputs that fit it.
 
         Raises:
-            Refusal: If the signature or its inputs are not those of the model, or the
-                model refuses them.
+            Refusal: If the model refuses them.
+        """
+        try:
+            outputs = self._signatures[signature](
+                **{name: tf.constant(value) for name, value in inputs.items()}
+            )
+            return {name: value.numpy() for name, value in outputs.items()}
+        except tf.errors.InvalidArgumentError as error:
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT, serving.what_is_wrong(error)
+            ) from error
+
+    def require_fit(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
+        """Refuses inputs that are not those of the signature.
+
+        Raises:
+            Refusal: With the names, or the type and shape, that were expected.
         """
         specs = self.inputs(signature)
         if inputs.keys() != specs.keys():
@@ -88,15 +103,6 @@ class Version:
             )
         for name, value in inputs.items():
             _require_fit(name, value, specs[name])
-        try:
-            outputs = self._signatures[signature](
-                **{name: tf.constant(value) for name, value in inputs.items()}
-            )
-            return {name: value.numpy() for name, value in outputs.items()}
-        except tf.errors.InvalidArgumentError as error:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT, serving.what_is_wrong(error)
-            ) from error
 
     def inputs(self, signature: str) -> Mapping[str, Any]:
         """The TensorInfo of each input of a signature.
@@ -169,8 +175,7 @@ class Models:
         """Finds nothing yet: that is `poll`'s."""
         self._folder = folder
         self._models: dict[str, _Model] = {}
-        # Each call takes memory of its own, and more of them than cores gain nothing.
-        self._turns = threading.BoundedSemaphore(at_once)
+        self._batches = Batches(at_once)
 
     def poll(self) -> None:
         """Looks for new versions, and puts the newest usable one into service.
@@ -283,8 +288,13 @@ class Models:
             Refusal: If it cannot be answered.
         """
         version = self.find(name, number)
-        with self._turns:
-            found = version.run(signature, inputs)
+        version.require_fit(signature, inputs)
+        shapes = tuple(sorted((key, v.shape[1:]) for key, v in inputs.items()))
+        found = self._batches.run(
+            (version, signature, shapes),
+            lambda inputs: version.run(signature, inputs),
+            inputs,
+        )
         unknown = set(outputs) - found.keys()
         if unknown:
             raise Refusal(

@@ -277,6 +277,19 @@ def test_status_and_metadata_are_those_of_tf_serving(server):
         )
 
 
+def test_answers_on_a_kept_connection_are_not_held_back(server):
+    url = f"{server.rest}/v1/models/phdnet_sa"
+    times = []
+    with requests.Session() as session:
+        for _ in range(20):
+            started = time.perf_counter()
+            session.get(url)
+            times.append(time.perf_counter() - started)
+
+    # The system waits 40 ms for more to send, unless it is told not to.
+    assert sorted(times)[5] < 0.03
+
+
 def test_prometheus_can_read_what_was_asked(server):
     def value(code):
         text = requests.get(f"{server.rest}/monitoring/prometheus/metrics").text

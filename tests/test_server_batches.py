@@ -1,0 +1,76 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from phdnet_tf.server_batches import MOST, Batches
+
+
+class Doubling:
+    """Doubles numbers, refuses negative ones, and can be held up."""
+
+    def __init__(self):
+        self.sizes, self.go, self.begun = [], threading.Event(), threading.Event()
+
+    def __call__(self, inputs):
+        self.begun.set()
+        assert self.go.wait(30)
+        self.sizes.append(len(inputs["x"]))
+        if (inputs["x"] < 0).any():
+            raise ValueError("negative")
+        return {"y": inputs["x"] * 2}
+
+
+def waiting_behind_one(call, requests, keys=None):
+    """Answers, or exceptions, of requests that came while a first one was running."""
+    batches = Batches(at_once=1)
+    with ThreadPoolExecutor(len(requests) + 1) as pool:
+        first = pool.submit(batches.run, "first", call, {"x": np.array([1.0])})
+        assert call.begun.wait(30)
+        futures = [
+            pool.submit(batches.run, key, call, {"x": np.array(request)})
+            for request, key in zip(requests, keys or len(requests) * "k", strict=True)
+        ]
+        while sum(map(len, batches._waiting.values())) < len(requests):
+            pass  # until all of them wait
+        call.go.set()
+        assert first.result()["y"].tolist() == [2.0]
+        answers = [f.exception() or f.result()["y"].tolist() for f in futures]
+    assert not batches._waiting  # nothing is kept of what is done
+    return answers
+
+
+def test_requests_that_wait_are_merged_and_each_gets_its_own_answer():
+    call = Doubling()
+
+    answers = waiting_behind_one(call, [[1.0], [2.0, 3.0], [4.0]])
+
+    assert answers == [[2.0], [4.0, 6.0], [8.0]]
+    assert call.sizes == [1, 4]
+
+
+def test_a_refused_request_spoils_no_other():
+    answers = waiting_behind_one(Doubling(), [[1.0], [-1.0], [4.0]])
+
+    assert [answers[0], answers[2]] == [[2.0], [8.0]]
+    assert isinstance(answers[1], ValueError)
+
+
+def test_unlike_requests_are_not_merged_and_batches_stay_small():
+    call = Doubling()
+
+    answers = waiting_behind_one(call, [[1.0]] * (2 * MOST + 2), "ab" * (MOST + 1))
+
+    assert answers == [[2.0]] * (2 * MOST + 2)
+    assert max(call.sizes) == MOST and sum(call.sizes) == 2 * MOST + 3
+    assert len(call.sizes) == 5  # the first, and for each of two kinds MOST and one
+
+
+def test_who_waits_for_nobody_is_answered_at_once():
+    call = Doubling()
+    call.go.set()
+
+    assert Batches(1).run("k", call, {"x": np.ones(40)})["y"].tolist() == [2.0] * 40
+    with pytest.raises(ValueError, match="negative"):
+        Batches(1).run("k", call, {"x": -np.ones(1)})
