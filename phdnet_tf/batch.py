@@ -157,7 +157,8 @@ def run(
         pixel_spacing: (y, x), mm, for files that have none.
 
     Yields:
-        Each frame as it is done; with the last of its job, the whole job.
+        Each frame as it is done; with the last of its job, the whole job. When Ctrl-C
+        comes, what there is of the job, and then the interrupt goes on.
     """
     wanted = (
         ((job, frame), frame.file.source, frame.number)
@@ -167,18 +168,24 @@ def run(
     predictions: list[Prediction] = []
     frames: list[Frame] = []
     errors: list[tuple[Frame, DicomError]] = []
-    for (job, frame), image in decoder.images(wanted, pixel_spacing):
-        if isinstance(image, DicomError):
-            errors.append((frame, image))
-        else:
-            found = locators[job.view].predict(image, str(frame.file.source))
-            predictions.append(replace(found, origin=_origin(job, frame)))
-            frames.append(frame)
-        if frame is not job.frames[-1]:
-            yield frame, None
-            continue
-        yield frame, _finish(job, predictions, frames, errors)
-        predictions, frames, errors = [], [], []
+    try:
+        for (job, frame), image in decoder.images(wanted, pixel_spacing):
+            if isinstance(image, DicomError):
+                errors.append((frame, image))
+            else:
+                found = locators[job.view].predict(image, str(frame.file.source))
+                predictions.append(replace(found, origin=_origin(job, frame)))
+                frames.append(frame)
+            if frame is not job.frames[-1]:
+                yield frame, None
+                continue
+            yield frame, _finish(job, predictions, frames, errors)
+            predictions, frames, errors = [], [], []
+    except KeyboardInterrupt:
+        # What there is of a job is not lost.
+        if predictions:
+            yield frames[-1], _finish(job, predictions, frames, errors)
+        raise
 
 
 def _origin(job: Job, frame: Frame) -> dict[str, Any]:
