@@ -134,7 +134,7 @@ class Writer:
             title = f"{stem.name}   {done.predictions[0].model}"
             with _whole(stem.with_name(f"{stem.name}-tracks.png")) as path:
                 save_tracks(path, done.tracks, done.predictions, title)
-        if len(done.predictions) > 1 and "gif" in self._formats:
+        if done.tracks and "gif" in self._formats:
             self._animation(done, stem.with_name(f"{stem.name}.gif"))
         if done.predictions and "sr" in self._formats:
             yield from self._report(done, stem.with_name(f"{stem.name}-sr.dcm"))
@@ -245,6 +245,7 @@ def _whole(target: Path) -> Iterator[Path]:
     unfinished = target.with_name(f".unfinished{target.suffix}")
     try:
         yield unfinished
-        os.replace(unfinished, target)
+        if unfinished.exists():  # Of files that are gone meanwhile nothing is drawn.
+            os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -137,20 +137,25 @@ def predict(
     from phdnet_tf.decoder import Decoder
     from phdnet_tf.series import survey
 
-    with options.plain_errors(), Decoder() as decoder, ThreadPoolExecutor(1) as aside:
+    # The decoder is closed before the thread is waited for: Ctrl-C ends both at once.
+    with options.plain_errors(), ThreadPoolExecutor(1) as aside, Decoder() as decoder:
         # The headers are read while TensorFlow is loaded, which takes seconds.
-        found = aside.submit(survey, list(images), decoder)
+        read: list[None] = []
+        looking = aside.submit(
+            survey, list(images), decoder, advance=lambda: read.append(None)
+        )
         load_tensorflow()
         from phdnet_tf.batch import plan, run
-        from phdnet_tf.cli.progress import counting
+        from phdnet_tf.cli.progress import counting, wait_for
 
         if server:
             predictors = _connect(server, view, server_ca)
         else:
             predictors = _load(paths, view)
         chosen = next(iter(predictors)) if model or view else None
-        planned = plan(found.result().cines, list(predictors), chosen, which)
-        skipped = [*found.result().skipped, *planned.skipped]
+        found = wait_for(looking, "reading headers", lambda: len(read))
+        planned = plan(found.cines, list(predictors), chosen, which)
+        skipped = [*found.skipped, *planned.skipped]
         outputs.summarise(skipped, planned.reasons, planned.left)
         results: list[Prediction | dict[str, str]] = [
             {"image": str(each.source), "error": each.reason}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +19,8 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from phdnet_tf import training
+
+Result = TypeVar("Result")
 
 QUIET_SECONDS = 20.0
 """In a log file, where a bar cannot move: most time between two lines."""
@@ -43,6 +46,28 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)
+
+
+def wait_for(work: Future[Result], what: str, count: Callable[[], int]) -> Result:
+    """Waits for another thread, and shows how far it is.
+
+    Args:
+        work: What it does.
+        what: Name of it.
+        count: Tells how many things are done by now.
+
+    Returns:
+        The result of the work.
+    """
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), console=console, transient=True
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        while not work.done():
+            progress.update(task, description=f"{what}: {count()}")
+            wait([work], timeout=0.2)
+    return work.result()
 
 
 @contextmanager

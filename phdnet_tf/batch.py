@@ -151,7 +151,8 @@ def run(
         pixel_spacing: (y, x), mm, for files that have none.
 
     Yields:
-        Each frame as it is done; with the last of its job, the whole job.
+        Each frame as it is done; with the last of its job, the whole job. When Ctrl-C
+        comes, what there is of the job, and then the interrupt goes on.
     """
     wanted = (
         ((job, frame), frame.file.source, frame.number)
@@ -163,20 +164,26 @@ def run(
     errors: list[tuple[Frame, ValueError]] = []
     asking = {view: _asking(locator) for view, locator in locators.items()}
     stream = decoder.images(wanted, pixel_spacing)
-    for view, group in groupby(stream, key=lambda each: each[0][0].view):
-        ask = asking[view]
-        while piece := list(islice(group, locators[view].at_once)):
-            for ((job, frame), _), answer in zip(piece, ask(piece), strict=True):
-                if isinstance(answer, Prediction):
-                    predictions.append(replace(answer, origin=_origin(job, frame)))
-                    frames.append(frame)
-                else:
-                    errors.append((frame, answer))
-                if frame is not job.frames[-1]:
-                    yield frame, None
-                    continue
-                yield frame, _finish(job, predictions, frames, errors)
-                predictions, frames, errors = [], [], []
+    try:
+        for view, group in groupby(stream, key=lambda each: each[0][0].view):
+            ask = asking[view]
+            while piece := list(islice(group, locators[view].at_once)):
+                for ((job, frame), _), answer in zip(piece, ask(piece), strict=True):
+                    if isinstance(answer, Prediction):
+                        predictions.append(replace(answer, origin=_origin(job, frame)))
+                        frames.append(frame)
+                    else:
+                        errors.append((frame, answer))
+                    if frame is not job.frames[-1]:
+                        yield frame, None
+                        continue
+                    yield frame, _finish(job, predictions, frames, errors)
+                    predictions, frames, errors = [], [], []
+    except KeyboardInterrupt:
+        # What there is of a job is not lost.
+        if predictions:
+            yield frames[-1], _finish(job, predictions, frames, errors)
+        raise
 
 
 Piece = list[tuple[tuple[Job, Frame], MRImage | DicomError]]

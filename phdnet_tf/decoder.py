@@ -71,7 +71,7 @@ class Decoder:
         self._turn = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="phdnet-tf-")
         self._process: subprocess.Popen[bytes] | None = None
-        self._ready = False
+        self._ready = self._closed = False
         self._start()
 
     def __enter__(self) -> Self:
@@ -85,6 +85,7 @@ class Decoder:
     def close(self) -> None:
         """Ends the process and removes what it left."""
         with self._turn:
+            self._closed = True
             self._end()
             self._folder.cleanup()
 
@@ -200,6 +201,8 @@ class Decoder:
         request = {"what": what, "path": str(source.path), "member": source.member}
         line = json.dumps(request | details).encode()
         with self._turn:
+            if self._closed:
+                raise RuntimeError("this decoder is closed")
             if self._process is None:
                 self._start()
             try:

@@ -72,6 +72,25 @@ def test_a_phase_that_cannot_be_read_does_not_end_the_others(decoder, tmp_path):
     assert len(cine.tracks[0].phases) == 5
 
 
+def test_what_was_predicted_before_ctrl_c_is_not_lost(decoder, tmp_path):
+    class Interrupted(Locator):
+        def predict(self, image, name=""):
+            if "phase_04" in name:
+                raise KeyboardInterrupt
+            return super().predict(image, name)
+
+    write_cine(tmp_path / "cine", phases=6)
+    planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")
+    jobs = []
+    with pytest.raises(KeyboardInterrupt):
+        for _, job in run(planned.jobs, {"4ch": Interrupted()}, decoder):
+            jobs.append(job)
+
+    assert jobs[:3] == [None] * 3
+    assert [frame.phase for frame in jobs[3].frames] == [1, 2, 3]
+    assert len(jobs[3].predictions) == 3
+
+
 def test_a_spacing_is_given_to_files_that_have_none(decoder, tmp_path):
     path = write_cine(tmp_path / "cine", phases=1)[0]
     edit(path, PixelSpacing=None)

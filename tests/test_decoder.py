@@ -160,6 +160,15 @@ def test_nothing_is_left_behind(cine, tmp_path):
         os.kill(process, 0)
 
 
+def test_a_closed_decoder_starts_nothing(cine):
+    decoder = Decoder()
+    decoder.close()
+
+    with pytest.raises(RuntimeError, match="closed"):
+        decoder.header(Source(cine[0]))
+    assert decoder.process_id is None
+
+
 def test_a_module_of_the_users_folder_is_not_run(cine, tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
