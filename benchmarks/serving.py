@@ -302,7 +302,8 @@ def soak(models: Path, count: int, clients: int) -> dict[str, Any]:
         index = number // 4 % len(images)
         try:
             found = server.ask(kind, images[index], SPACING)
-        except (grpc.RpcError, requests.RequestException):
+        except (grpc.RpcError, requests.RequestException) as error:
+            print(f"{kind}: {error}", file=sys.stderr)
             return "failed"
         return "right" if np.allclose(found, wanted[index], atol=1e-3) else "wrong"
 

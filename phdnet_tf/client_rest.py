@@ -9,6 +9,7 @@ import grpc
 import numpy as np
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from phdnet_tf.client_transport import ATTEMPTS, Inputs, Outputs, failure
@@ -44,7 +45,7 @@ class RestTransport:
         self._session = requests.Session()
         retry = Retry(
             total=ATTEMPTS - 1,
-            read=False,  # a server that takes too long would only be given more to do
+            read=1,  # a kept connection may have ended; but a server may just be slow
             backoff_factor=0.2,
             status_forcelist=[503],
             allowed_methods=None,
@@ -96,13 +97,15 @@ class RestTransport:
                 timeout=self._timeout,
                 verify=self._verify,
             )
-        except requests.Timeout as error:
-            raise failure(
-                self._address, grpc.StatusCode.DEADLINE_EXCEEDED, "", self._timeout
-            ) from error
         except requests.RequestException as error:
+            cause = _cause(error)
+            late = isinstance(cause, requests.Timeout | ReadTimeoutError)
+            codes = grpc.StatusCode
             raise failure(
-                self._address, grpc.StatusCode.UNAVAILABLE, _cause(error), self._timeout
+                self._address,
+                codes.DEADLINE_EXCEEDED if late else codes.UNAVAILABLE,
+                str(cause).split(": ", 1)[-1],
+                self._timeout,
             ) from error
         try:
             answer = response.json()
@@ -116,10 +119,9 @@ class RestTransport:
         raise failure(self._address, code, str(answer.get("error")), self._timeout)
 
 
-def _cause(error: BaseException) -> str:
-    """The last line of what urllib3 wraps several times."""
-    reason = getattr(error.args[0], "reason", error) if error.args else error
-    return str(reason).split(": ", 1)[-1]
+def _cause(error: BaseException) -> BaseException:
+    """What urllib3 gave up for, which it and requests wrap."""
+    return getattr(error.args[0], "reason", error) if error.args else error
 
 
 def _json(value: np.ndarray) -> Any:

@@ -185,6 +185,8 @@ def _rest_server(
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=int(GRACE),
+        # uvicorn's 5 s would close a connection just as a patient client asks again.
+        timeout_keep_alive=75,
         ssl_certfile=chain,
         ssl_keyfile=key,
     )

@@ -155,6 +155,17 @@ def test_a_server_that_comes_late_is_waited_for(server, protocol):
         thread.join()
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_client_outlives_a_restart_of_the_server(server, protocol):
+    config = ServerConfig(server.folder, rest_port=0, grpc_port=0, poll_seconds=60)
+    with Server(config) as first:
+        ports = [int(url.rsplit(":", 1)[1]) for url in (first.rest, first.grpc)]
+        client = connect(first, protocol)
+        before = client.predict(image())
+    with Server(ServerConfig(server.folder, "127.0.0.1", *ports, poll_seconds=60)):
+        assert client.predict(image()) == before
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_a_server_that_takes_too_long_is_named(scheme):
     with socket.create_server(("127.0.0.1", 0)) as silent:

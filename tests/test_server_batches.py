@@ -67,6 +67,22 @@ def test_unlike_requests_are_not_merged_and_batches_stay_small():
     assert len(call.sizes) == 5  # the first, and for each of two kinds MOST and one
 
 
+def test_requests_that_are_wrong_alone_do_not_become_right_together():
+    """Two images with one spacing, and one image with two."""
+    batches, call = Batches(at_once=1), Doubling()
+    inputs = [{"x": np.ones(2), "s": np.ones(1)}, {"x": np.ones(1), "s": np.ones(2)}]
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(batches.run, "first", call, {"x": np.ones(1)})
+        assert call.begun.wait(30)
+        futures = [pool.submit(batches.run, "k", call, one) for one in inputs]
+        while sum(map(len, batches._waiting.values())) < 2:
+            pass  # until both wait
+        call.go.set()
+        assert [len(f.result()["y"]) for f in futures] == [2, 1]
+
+    assert sorted(call.sizes) == [1, 1, 2]
+
+
 def test_who_waits_for_nobody_is_answered_at_once():
     call = Doubling()
     call.go.set()
