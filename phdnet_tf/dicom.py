@@ -322,7 +322,9 @@ def _first_line(error: Exception) -> str:
 def _last_line(error: Exception) -> str:
     """The same, where the first line only says that all decoders failed."""
     lines = str(error).strip().splitlines()
-    return shown(lines[-1].strip(" .:") if lines else type(error).__name__)
+    last = lines[-1].strip(" .") if lines else type(error).__name__
+    # Some, such as the want of memory, have a name and no words.
+    return shown(f"{last[:-1]} gave up" if last.endswith(":") else last)
 
 
 def _texts(value: object) -> tuple[str, ...]:
