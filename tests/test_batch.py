@@ -74,10 +74,12 @@ def test_a_phase_that_cannot_be_read_does_not_end_the_others(decoder, tmp_path):
 
 def test_what_was_predicted_before_ctrl_c_is_not_lost(decoder, tmp_path):
     class Interrupted(Locator):
-        def predict(self, image, name=""):
-            if "phase_04" in name:
+        at_once = 1
+
+        def predict_many(self, images, names):
+            if "phase_04" in names[0]:
                 raise KeyboardInterrupt
-            return super().predict(image, name)
+            return super().predict_many(images, names)
 
     write_cine(tmp_path / "cine", phases=6)
     planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")
