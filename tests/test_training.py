@@ -149,7 +149,15 @@ def test_a_finished_run_is_not_trained_again(finished):
         np.testing.assert_array_equal(one, two)
 
 
-def test_ctrl_c_keeps_the_best_model(tmp_path):
+@pytest.fixture
+def interruptible():
+    """A shell lets its background jobs ignore Ctrl-C, and this may be one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_the_best_model(tmp_path, interruptible):
     def interrupt(progress):
         if (progress.epoch, progress.step) == (1, 1):
             os.kill(os.getpid(), signal.SIGINT)
