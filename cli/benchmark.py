@@ -109,8 +109,8 @@ def benchmark(
                         "\nStopped. The same command goes on from here.", err=True
                     )
                     raise click.exceptions.Exit(130) from None
-            _report(output, settings, source)
-    click.echo((output / "README.md").read_text())
+            report = _report(output, settings, source)
+    click.echo(report)
 
 
 def _claim(output: Path, settings: dict[str, Any]) -> None:
@@ -129,7 +129,8 @@ def _claim(output: Path, settings: dict[str, Any]) -> None:
     file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def _report(output: Path, settings: dict[str, Any], source: Source) -> None:
+def _report(output: Path, settings: dict[str, Any], source: Source) -> str:
+    """Writes the report of the folds that all systems have finished, and returns it."""
     import platform
     from importlib.metadata import version
 
@@ -149,7 +150,10 @@ def _report(output: Path, settings: dict[str, Any], source: Source) -> None:
         fold for fold in range(FOLDS) if all((s, fold) in finished for s in systems)
     ]
     if not common:
-        return
+        return (
+            f"{output}: no report yet, for {', '.join(systems)} have no fold in "
+            "common. Run them on the same --fold."
+        )
     compared = {
         (system, fold): finished[system, fold] for system in systems for fold in common
     }
@@ -177,13 +181,15 @@ def _report(output: Path, settings: dict[str, Any], source: Source) -> None:
         "machine": f"{platform.machine()}, {_cores()} cores, {_accelerator()}",
     }
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    (output / "README.md").write_text(comparison.markdown(report))
+    text = comparison.markdown(report)
+    (output / "README.md").write_text(text)
     save_error_curves(output / "error_curves.png", comparison.curves(points))
     lines: list[str] = []
     for folder in compared.values():
         header, *rows = (folder / PREDICTIONS).read_text().splitlines()
         lines += rows
     (output / PREDICTIONS).write_text("\n".join([header, *lines]) + "\n")
+    return text
 
 
 def _cores() -> int:

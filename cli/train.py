@@ -188,6 +188,7 @@ def _train(
     models: Path,
 ) -> Published:
     from phdnet_tf.config import Config
+    from phdnet_tf.run import describe_data
 
     landmarks = tuple(settings["landmarks"])
     config = Config.of_paper(
@@ -201,10 +202,8 @@ def _train(
     validation = [settings["validation_fold"]]
     test = [] if settings["test_fold"] is None else [settings["test_fold"]]
     training = [fold for fold in range(FOLDS) if fold not in validation + test]
-    counts = {
-        "training": source.count(training),
-        "validation": source.count(validation),
-    }
+    data = describe_data(source, training, validation, test)
+    counts = data["images"]
     click.echo(
         f"{source.name}: training on {counts['training']} images (folds "
         f"{', '.join(map(str, training))}), validating on {counts['validation']} (fold "
@@ -217,14 +216,7 @@ def _train(
         source.examples(validation, landmarks),
         run,
         models,
-        data={
-            "name": source.name,
-            "fingerprint": source.fingerprint,
-            "training_folds": training,
-            "validation_folds": validation,
-            "test_folds": test,
-            "images": counts,
-        },
+        data=data,
         time_limit=settings["time_limit"] and settings["time_limit"] * 60,
         on_progress=display,
     )

@@ -11,14 +11,13 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from phdnet_tf import evaluation
 from phdnet_tf.config import FOLDS, SYSTEMS, Config
-from phdnet_tf.run import train_and_publish
+from phdnet_tf.run import Source, describe_data, train_and_publish
 from phdnet_tf.serving import (
     load_description,
     load_signatures,
@@ -42,24 +41,6 @@ COLUMNS = (
 )
 LATENCY_RUNS = 20
 """Predictions of which the median time is taken."""
-
-
-class Source(Protocol):
-    """Annotated images by fold, as the commands open them."""
-
-    @property
-    def name(self) -> str:
-        """What reports call the data."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the data."""
-
-    def examples(self, folds: list[int], landmarks: tuple[str, ...]) -> tf.data.Dataset:
-        """Examples of the data set `aspire_cmr`."""
-
-    def count(self, folds: list[int]) -> int:
-        """Number of images in some folds."""
 
 
 def partition(test_fold: int) -> tuple[list[int], list[int]]:
@@ -124,17 +105,7 @@ def run(
                 source.examples(validation, part),
                 folder / label / "run",
                 models,
-                data={
-                    "name": source.name,
-                    "fingerprint": source.fingerprint,
-                    "training_folds": training,
-                    "validation_folds": validation,
-                    "test_folds": [fold],
-                    "images": {
-                        "training": source.count(training),
-                        "validation": source.count(validation),
-                    },
-                },
+                data=describe_data(source, training, validation, [fold]),
                 time_limit=time_limit and time_limit / len(parts),
                 on_progress=on_progress,
             )

@@ -18,12 +18,12 @@ RESAMPLES = 10_000
 """Bootstrap resamples of the subjects."""
 
 TABLE_1 = (
-    ("baseline", "binary", "simple"),
-    ("baseline", "binary", "smoothing"),
-    ("phdnet", "gaussian", "simple"),
-    ("phdnet", "gaussian", "smoothing"),
+    ("baseline", "simple"),
+    ("baseline", "smoothing"),
+    ("phdnet", "simple"),
+    ("phdnet", "smoothing"),
 )
-"""System, and the mapping and strategy that it stands for in table 1."""
+"""System and strategy of each row of table 1; the system has the mapping."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,13 @@ def compare(points: Points) -> dict[str, Any]:
         are the caller's.
     """
     table_1 = [
-        {"mapping": mapping, "strategy": strategy, "all": _cell(points, group, None)}
-        for system, mapping, strategy in TABLE_1
-        if (group := (system, strategy)) in points.errors
+        {
+            "mapping": SYSTEMS[group[0]].mapping,
+            "strategy": group[1],
+            "all": _cell(points, group, None),
+        }
+        for group in TABLE_1
+        if group in points.errors
     ]
     table_2 = []
     for system in points.systems:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +36,48 @@ class Published:
     validation: dict[str, Any]
 
 
+class Source(Protocol):
+    """Annotated images by fold, as the commands open them."""
+
+    @property
+    def name(self) -> str:
+        """What reports call the data."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the data."""
+
+    def examples(self, folds: list[int], landmarks: tuple[str, ...]) -> tf.data.Dataset:
+        """Examples of the data set `aspire_cmr`."""
+
+    def count(self, folds: list[int]) -> int:
+        """Number of images in some folds."""
+
+
+def describe_data(
+    source: Source, training: list[int], validation: list[int], test: list[int]
+) -> dict[str, Any]:
+    """What `phdnet.json` says of the data.
+
+    Args:
+        source: The data.
+        training: Folds to train on.
+        validation: Folds to validate on.
+        test: Folds that are left untouched.
+    """
+    return {
+        "name": source.name,
+        "fingerprint": source.fingerprint,
+        "training_folds": training,
+        "validation_folds": validation,
+        "test_folds": test,
+        "images": {
+            "training": source.count(training),
+            "validation": source.count(validation),
+        },
+    }
+
+
 def train_and_publish(
     config: Config,
     training: tf.data.Dataset,
@@ -56,7 +98,7 @@ def train_and_publish(
         run: Folder of the run; it must exist. See `training.train`.
         models: Folder of the models; the new one is
             `models/<network>_<view>/<next number>`.
-        data: What `phdnet.json` says of the data.
+        data: What `describe_data` returns.
         time_limit: Most seconds to train.
         on_progress: Called after every step and every epoch.
 

@@ -349,6 +349,18 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     assert len(rows) == 12 and {row["fold"] for row in rows} == {"1", "2"}
 
 
+def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, tmp_path):
+    unet = tmp_path / "unet" / "fold_1"
+    unet.mkdir(parents=True)
+    (unet / "result.json").write_text("{}")
+    arguments = ["benchmark", "--view", "4ch", "--data", data, "--output", tmp_path]
+
+    told = run(*arguments, "--system", "phdnet", "--fold", "2", "--time-limit", "0.02")
+
+    assert "unet, phdnet have no fold in common" in told.output
+    assert not (tmp_path / "README.md").exists()
+
+
 def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
     (tmp_path / "benchmark.json").write_text('{"view": "sa"}')
 
