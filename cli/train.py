@@ -104,7 +104,7 @@ def train(
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.progress import training_display
-    from phdnet_tf.run import load_settings, save_settings, train_and_publish
+    from phdnet_tf.run import load_settings, save_settings
 
     with options.plain_errors():
         run = _find_run(runs / view, name, resume)
@@ -132,9 +132,7 @@ def train(
         save_settings(run, settings)
         try:
             with training_display() as display:
-                published = _train(
-                    train_and_publish, display, view, settings, source, run, models
-                )
+                published = _train(display, view, settings, source, run, models)
         except KeyboardInterrupt:
             click.echo(
                 "\nStopped before there was a model to publish. To go on: "
@@ -179,7 +177,6 @@ def _find_run(runs: Path, name: str | None, resume: bool) -> Path:
 
 
 def _train(
-    train_and_publish: Any,
     display: Any,
     view: str,
     settings: dict[str, Any],
@@ -188,7 +185,8 @@ def _train(
     models: Path,
 ) -> Published:
     from phdnet_tf.config import Config
-    from phdnet_tf.run import describe_data
+    from phdnet_tf.run import describe_data, publish
+    from phdnet_tf.training import train
 
     landmarks = tuple(settings["landmarks"])
     config = Config.of_paper(
@@ -210,16 +208,16 @@ def _train(
         f"{validation[0]}). Run: {run}",
         err=True,
     )
-    return train_and_publish(
+    validating = source.examples(validation, landmarks)
+    outcome = train(
         config,
         source.examples(training, landmarks),
-        source.examples(validation, landmarks),
+        validating,
         run,
-        models,
-        data=data,
         time_limit=settings["time_limit"] and settings["time_limit"] * 60,
         on_progress=display,
     )
+    return publish(outcome, config, validating, models, run=run.name, data=data)
 
 
 def _tell(published: Published, run: Path) -> None:

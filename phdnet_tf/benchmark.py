@@ -7,7 +7,6 @@ makes the paper's tables and figure of what was kept.
 import csv
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +16,14 @@ import tensorflow as tf
 
 from phdnet_tf import evaluation
 from phdnet_tf.config import FOLDS, SYSTEMS, Config
-from phdnet_tf.run import Source, describe_data, train_and_publish
+from phdnet_tf.run import Source, describe_data, publish
 from phdnet_tf.serving import (
     load_description,
     load_signatures,
     resolve_version,
     versions,
 )
-from phdnet_tf.training import Progress
+from phdnet_tf.training import Progress, train
 
 PREDICTIONS = "predictions.csv"
 RESULT = "result.json"
@@ -97,22 +96,29 @@ def run(
         models = folder / label / "models"
         if not versions(models / f"{system.network}_{view}"):
             (folder / label / "run").mkdir(parents=True, exist_ok=True)
-            published = train_and_publish(
-                Config.of_paper(
-                    view, part, system.network, system.mapping, system.strategy, seed
-                ),
+            config = Config.of_paper(
+                view, part, system.network, system.mapping, system.strategy, seed
+            )
+            validating = source.examples(validation, part)
+            outcome = train(
+                config,
                 source.examples(training, part),
-                source.examples(validation, part),
+                validating,
                 folder / label / "run",
-                models,
-                data=describe_data(source, training, validation, [fold]),
                 time_limit=time_limit and time_limit / len(parts),
                 on_progress=on_progress,
             )
-            if published.outcome.ended_by == "interrupt":
+            if outcome.ended_by == "interrupt":
                 # Half a training must not count as a result.
-                shutil.rmtree(published.version)
                 raise KeyboardInterrupt
+            publish(
+                outcome,
+                config,
+                validating,
+                models,
+                run="run",
+                data=describe_data(source, training, validation, [fold]),
+            )
         version = resolve_version(models / f"{system.network}_{view}")
         signatures = load_signatures(version)
         predictions = evaluation.predict_examples(

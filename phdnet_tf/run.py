@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.metadata
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ import tensorflow as tf
 from phdnet_tf import evaluation
 from phdnet_tf.config import Config
 from phdnet_tf.serving import Served, export
-from phdnet_tf.training import Outcome, Progress, train
+from phdnet_tf.training import Outcome
 
 SETTINGS = "run.json"
 PACKAGES = ("phdnet-tf", "tensorflow", "keras", "numpy")
@@ -78,47 +77,33 @@ def describe_data(
     }
 
 
-def train_and_publish(
+def publish(
+    outcome: Outcome,
     config: Config,
-    training: tf.data.Dataset,
     validation: tf.data.Dataset,
-    run: Path,
     models: Path,
     *,
+    run: str,
     data: dict[str, Any],
-    time_limit: float | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Published:
-    """Trains, learns the confidence thresholds on the validation data, and exports.
+    """Learns the confidence thresholds on the validation data, and exports.
 
     Args:
-        config: Settings.
-        training: Examples of the data set `aspire_cmr` to train on.
-        validation: Examples to validate on, and to learn the thresholds from.
-        run: Folder of the run; it must exist. See `training.train`.
+        outcome: What training led to.
+        config: Its settings.
+        validation: Examples of the data set `aspire_cmr` it was validated on.
         models: Folder of the models; the new one is
             `models/<network>_<view>/<next number>`.
+        run: What the description calls the run.
         data: What `describe_data` returns.
-        time_limit: Most seconds to train.
-        on_progress: Called after every step and every epoch.
 
     Returns:
         What was published.
 
     Raises:
-        KeyboardInterrupt: If it comes before there is a model to keep.
-        ValueError: If the data allow no training or no thresholds.
+        ValueError: If the data allow no thresholds.
         OSError: If a folder cannot be written.
     """
-    outcome = train(
-        config,
-        training,
-        validation,
-        run,
-        time_limit=time_limit,
-        on_progress=on_progress,
-    )
-
     landmarks = config.model.landmarks
     trial = Served(outcome.model, config, [0.0] * len(landmarks))
     predictions = evaluation.predict_examples(trial.locate, trial.explain, validation)
@@ -135,7 +120,7 @@ def train_and_publish(
         "config": config.to_dict(),
         "data": data,
         "training": {
-            "run": run.name,
+            "run": run,
             "epochs": outcome.epochs,
             "steps": outcome.steps,
             "parameters": sum(
