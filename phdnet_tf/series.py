@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from phdnet_tf.decoder import Decoder, Source
 from phdnet_tf.dicom import DicomError, FileHeader
@@ -203,15 +203,16 @@ def _in_archive(
     except DicomError as error:
         skipped.append(Skipped(Source(path), str(error), failed=True))
         return
+    folder = name.with_name(name.stem.strip(".") or "archive")
     for member, start in members:
-        # Where a name would lead out of the output folder, its last part is enough.
-        parts = PurePosixPath(member.replace("\\", "/")).parts
-        inside = Path(*(p for p in parts if p not in ("/", "..") and ":" not in p))
+        # What could lead out of the output folder, a root or a drive, is left out.
+        parts = member.replace("\\", "/").split("/")
+        inside = Path(*(p for p in parts if p not in ("", ".", "..") and ":" not in p))
         source = Source(path, member)
         if inside.name.upper() == "DICOMDIR":
             skipped.append(Skipped(source, "index of a folder", failed=False))
         elif _may_be_dicom(start):
-            yield Found(source, name.with_suffix("") / inside, named=False)
+            yield Found(source, folder / inside, named=False)
         else:
             skipped.append(Skipped(source, "not DICOM", failed=False))
 

@@ -176,15 +176,32 @@ def test_archives_are_looked_through(decoder, tmp_path):
     assert reasons(found) == ["not DICOM"]
 
 
-def test_names_in_archives_do_not_lead_out_of_the_output_folder(decoder, tmp_path):
+@pytest.mark.parametrize(
+    ("archive", "member", "name"),
+    [
+        ("evil.zip", "../../up.dcm", "evil/up.dcm"),
+        ("evil.zip", "/up.dcm", "evil/up.dcm"),
+        # Two slashes are a root of their own, three and more are one.
+        ("evil.zip", "//host/up.dcm", "evil/host/up.dcm"),
+        ("evil.zip", "///up.dcm", "evil/up.dcm"),
+        ("evil.zip", "\\\\host\\up.dcm", "evil/host/up.dcm"),
+        ("evil.zip", "c:/up.dcm", "evil/up.dcm"),
+        ("evil.zip", "a/..//./up.dcm", "evil/a/up.dcm"),
+        ("evil.zip", "../..", "evil"),
+        # Without its ending it would be the folder above.
+        ("...zip", "up.dcm", "archive/up.dcm"),
+    ],
+)
+def test_names_in_archives_do_not_lead_out_of_the_output_folder(
+    decoder, tmp_path, archive, member, name
+):
     path = drawn(tmp_path)
-    archive = tmp_path / "evil.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        file.write(path, "../../up.dcm")
+    with zipfile.ZipFile(tmp_path / archive, "w") as file:
+        file.writestr(member, path.read_bytes())
 
-    (cine,) = survey([archive], decoder).cines
+    (cine,) = survey([tmp_path / archive], decoder).cines
 
-    assert cine.frames[0].file.name == Path("evil/up.dcm")
+    assert cine.frames[0].file.name == Path(name)
 
 
 def test_a_dicomdir_is_read_for_its_files(decoder, tmp_path):
