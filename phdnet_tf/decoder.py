@@ -94,14 +94,19 @@ class Decoder:
         """Of the process that runs now, for those who watch it."""
         return self._process.pid if self._process else None
 
-    def members(self, archive: Path) -> list[tuple[str, bytes]]:
+    def members(self, archive: Path) -> list[tuple[str, bytes | None]]:
         """Name and first 132 bytes of each file in a zip archive, in order.
+
+        Instead of the bytes None where they cannot be read.
 
         Raises:
             DicomError: If it cannot be read.
         """
         found = self._ask("members", Source(archive))["members"]
-        return [(name, bytes.fromhex(start)) for name, start in found]
+        return [
+            (name, None if start is None else bytes.fromhex(start))
+            for name, start in found
+        ]
 
     def file_set(self, dicomdir: Path) -> list[str]:
         """Paths of the files that a DICOMDIR lists, relative to its folder.

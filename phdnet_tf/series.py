@@ -211,7 +211,7 @@ def _in_archive(
         source = Source(path, member)
         if inside.name.upper() == "DICOMDIR":
             skipped.append(Skipped(source, "index of a folder", failed=False))
-        elif _may_be_dicom(start):
+        elif start is None or _may_be_dicom(start):
             yield Found(source, folder / inside, named=False)
         else:
             skipped.append(Skipped(source, "not DICOM", failed=False))

@@ -98,8 +98,12 @@ class Worker:
                 # zipfile stops at the size that the archive tells, which was checked.
                 shutil.copyfileobj(source, target)
 
-    def _members(self, path: Path) -> list[tuple[str, str]]:
-        """Name and first bytes, in hexadecimal, of each file in an archive."""
+    def _members(self, path: Path) -> list[tuple[str, str | None]]:
+        """Name and first bytes, in hexadecimal, of each file in an archive.
+
+        Instead of the bytes None where they cannot be read: then something is wrong
+        with this one file, and whoever reads it is told what.
+        """
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
             files = [info for info in archive.infolist() if not info.is_dir()]
             if len(files) > MAX_MEMBERS:
@@ -107,10 +111,13 @@ class Worker:
                     f"{path}: expected an archive of at most {MAX_MEMBERS} files. "
                     f"Received: {len(files)}. Unpack it, and name the folder."
                 )
-            found = []
+            found: list[tuple[str, str | None]] = []
             for info in sorted(files, key=lambda info: info.filename):
-                with archive.open(info) as file:
-                    found.append((info.filename, file.read(132).hex()))
+                start = None
+                # Damaged, encrypted, or compressed in a way that zipfile has not.
+                with contextlib.suppress(Exception), archive.open(info) as file:
+                    start = file.read(132).hex()
+                found.append((info.filename, start))
             return found
 
 

@@ -136,6 +136,35 @@ def test_a_file_of_an_archive_is_read_as_if_it_were_there(decoder, cine, tmp_pat
         decoder.image(Source(archive, "bad.dcm"))
 
 
+def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for number, path in enumerate(cine):
+            file.write(path, f"{number}.dcm")
+        at = [info.header_offset for info in file.infolist()]
+    content = bytearray(archive.read_bytes())
+    content[at[1]] = 0  # no signature
+    content[at[2] + 6] |= 1  # encrypted: the flags, in both directories
+    entries = [n for n in range(len(content)) if content[n:].startswith(b"PK\x01\x02")]
+    content[entries[2] + 8] |= 1
+    content[entries[3] + 10] = 9  # Deflate64, as Windows packs large files
+    archive.write_bytes(content)
+
+    starts = dict(decoder.members(archive))
+
+    assert [name for name in starts if starts[name] is None] == [
+        "1.dcm",
+        "2.dcm",
+        "3.dcm",
+    ]
+    for number in (0, 4, 5):
+        image = decoder.image(Source(archive, f"{number}.dcm"))
+        np.testing.assert_array_equal(image.pixels, read_image(cine[number]).pixels)
+    for name, reason in (("1", "magic"), ("2", "encrypted"), ("3", "compression")):
+        with pytest.raises(DicomError, match=rf"study\.zip/{name}\.dcm: .*{reason}"):
+            decoder.header(Source(archive, f"{name}.dcm"))
+
+
 def test_a_damaged_archive_is_one_line(decoder, tmp_path):
     archive = tmp_path / "study.zip"
     archive.write_bytes(b"PK\x03\x04 and nothing else")

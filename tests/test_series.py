@@ -176,6 +176,27 @@ def test_archives_are_looked_through(decoder, tmp_path):
     assert reasons(found) == ["not DICOM"]
 
 
+def test_a_damaged_file_in_an_archive_has_failed_and_the_rest_is_found(
+    decoder, tmp_path
+):
+    paths = write_cine(tmp_path / "cine")
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in paths:
+            file.write(path, path.name)
+        at = file.infolist()[2].header_offset
+    content = bytearray(archive.read_bytes())
+    content[at] = 0
+    archive.write_bytes(content)
+
+    found = survey([archive], decoder)
+
+    assert [len(cine.frames) for cine in found.cines] == [5]
+    (skipped,) = found.skipped
+    assert skipped.failed
+    assert skipped.reason.startswith(f"{archive}/phase_03.dcm: ")
+
+
 @pytest.mark.parametrize(
     ("archive", "member", "name"),
     [
