@@ -26,7 +26,7 @@ from phdnet_tf.dicom import DicomError, DicomFile, file_set
 from phdnet_tf.dicom_guards import MAX_FILE_BYTES, shown
 
 MAX_MEMBERS = 20_000
-"""Most files in an archive."""
+"""Most files and folders in an archive."""
 
 
 class Worker:
@@ -42,6 +42,9 @@ class Worker:
         # The last file is kept open: the frames of one are asked for one by one.
         self._key: tuple[str, str | None, tuple[int, ...]] | None = None
         self._file: DicomFile | None = None
+        # So is its archive, whose directory may list thousands.
+        self._archive_key: tuple[str, tuple[int, ...]] | None = None
+        self._archive: zipfile.ZipFile | None = None
 
     def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         """What was asked for, as values for JSON, and float32 pixels or None.
@@ -51,7 +54,7 @@ class Worker:
         path, member = request["path"], request["member"]
         try:
             if request["what"] == "members":
-                return {"members": self._members(Path(path))}, None
+                return {"members": self._members(path)}, None
             if request["what"] == "file set":
                 return {"members": file_set(Path(path))}, None
             file = self._open(path, member)
@@ -68,27 +71,27 @@ class Worker:
             }
             return values, image.pixels
         except DicomError as error:
-            # Of a file in an archive the error names the copy that was read.
             name = path if member is None else f"{path}/{shown(member)}"
-            reason = str(error).removeprefix(str(self._path(path, member)))
+            # Of a file in an archive the error names the archive, or the copy.
+            reason = str(error).removeprefix(str(self._copy)).removeprefix(path)
             return {"error": name + reason}, None
-
-    def _path(self, path: str, member: str | None) -> Path:
-        return Path(path) if member is None else self._copy
 
     def _open(self, path: str, member: str | None) -> DicomFile:
         key = (path, member, _state(path))
         if self._file is None or self._key != key:
             self._file = self._key = None
-            if member is not None:
+            if member is None:
+                self._close_archive()
+            else:
                 self._extract(path, member)
-            self._file = DicomFile(self._path(path, member))
+            self._file = DicomFile(Path(path) if member is None else self._copy)
             self._key = key
         return self._file
 
     def _extract(self, path: str, member: str) -> None:
         """Copies a file of an archive to where it can be read."""
-        with _zip_errors(self._copy), zipfile.ZipFile(path) as archive:
+        archive = self._open_archive(path)
+        with _zip_errors(self._copy, "cannot be taken out of the zip archive"):
             if archive.getinfo(member).file_size > MAX_FILE_BYTES:
                 raise DicomError(
                     f"{self._copy}: expected a file of at most {MAX_FILE_BYTES >> 20} "
@@ -98,27 +101,45 @@ class Worker:
                 # zipfile stops at the size that the archive tells, which was checked.
                 shutil.copyfileobj(source, target)
 
-    def _members(self, path: Path) -> list[tuple[str, str | None]]:
+    def _open_archive(self, path: str) -> zipfile.ZipFile:
+        key = (path, _state(path))
+        if self._archive is None or self._archive_key != key:
+            self._close_archive()
+            with _zip_errors(path, "not readable as a zip archive"):
+                archive = zipfile.ZipFile(path)
+                count = len(archive.infolist())
+                if count > MAX_MEMBERS:
+                    archive.close()
+                    raise DicomError(
+                        f"{path}: expected an archive of at most {MAX_MEMBERS} files "
+                        f"and folders. Received: {count}. Unpack it, and name the "
+                        "folder."
+                    )
+            self._archive, self._archive_key = archive, key
+        return self._archive
+
+    def _close_archive(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+        self._archive = self._archive_key = None
+
+    def _members(self, path: str) -> list[tuple[str, str | None]]:
         """Name and first bytes, in hexadecimal, of each file in an archive.
 
         Instead of the bytes None where they cannot be read: then something is wrong
         with this one file, and whoever reads it is told what.
         """
-        with _zip_errors(path), zipfile.ZipFile(path) as archive:
-            files = [info for info in archive.infolist() if not info.is_dir()]
-            if len(files) > MAX_MEMBERS:
-                raise DicomError(
-                    f"{path}: expected an archive of at most {MAX_MEMBERS} files. "
-                    f"Received: {len(files)}. Unpack it, and name the folder."
-                )
-            found: list[tuple[str, str | None]] = []
-            for info in sorted(files, key=lambda info: info.filename):
-                start = None
-                # Damaged, encrypted, or compressed in a way that zipfile has not.
-                with contextlib.suppress(Exception), archive.open(info) as file:
-                    start = file.read(132).hex()
-                found.append((info.filename, start))
-            return found
+        archive = self._open_archive(path)
+        found: list[tuple[str, str | None]] = []
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            if info.filename.endswith("/"):  # A folder; `is_dir` fails without a name.
+                continue
+            start = None
+            # Damaged, encrypted, or compressed in a way that zipfile has not.
+            with contextlib.suppress(Exception), archive.open(info) as file:
+                start = file.read(132).hex()
+            found.append((info.filename, start))
+        return found
 
 
 def _state(path: str) -> tuple[int, ...]:
@@ -131,19 +152,16 @@ def _state(path: str) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def _zip_errors(path: Path) -> Iterator[None]:
+def _zip_errors(path: Path | str, failure: str) -> Iterator[None]:
+    """A DicomError for whatever a damaged archive makes zipfile raise."""
     try:
         yield
-    except DicomError:
+    except (DicomError, MemoryError):
         raise
-    except MemoryError:
-        raise
-    # A damaged archive can make zipfile raise nearly anything.
     except Exception as error:
         reason = shown(str(error).strip().rstrip(".") or type(error).__name__)
         raise DicomError(
-            f"{path}: not readable as a zip archive: {reason}. Unpack it, and name the "
-            "folder."
+            f"{path}: {failure}: {reason}. Unpack it, and name the folder."
         ) from error
 
 

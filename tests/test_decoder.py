@@ -9,6 +9,7 @@ from hostile import BOMBS
 
 from phdnet_tf.decoder import Decoder, Source
 from phdnet_tf.dicom import DicomError, DicomFile, read_image, write_image
+from phdnet_tf.worker import Worker
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +142,11 @@ def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path)
     with zipfile.ZipFile(archive, "w") as file:
         for number, path in enumerate(cine):
             file.write(path, f"{number}.dcm")
+        file.writestr("folder/", "")
+        file.writestr("nameless", cine[0].read_bytes())
         at = [info.header_offset for info in file.infolist()]
-    content = bytearray(archive.read_bytes())
+    # A name ends at its first zero, and this one before it begins.
+    content = bytearray(archive.read_bytes().replace(b"nameless", b"\0ameless"))
     content[at[1]] = 0  # no signature
     content[at[2] + 6] |= 1  # encrypted: the flags, in both directories
     entries = [n for n in range(len(content)) if content[n:].startswith(b"PK\x01\x02")]
@@ -161,8 +165,46 @@ def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path)
         image = decoder.image(Source(archive, f"{number}.dcm"))
         np.testing.assert_array_equal(image.pixels, read_image(cine[number]).pixels)
     for name, reason in (("1", "magic"), ("2", "encrypted"), ("3", "compression")):
-        with pytest.raises(DicomError, match=rf"study\.zip/{name}\.dcm: .*{reason}"):
+        line = rf"study\.zip/{name}\.dcm: cannot be taken out of .*{reason}"
+        with pytest.raises(DicomError, match=line):
             decoder.header(Source(archive, f"{name}.dcm"))
+
+
+def test_the_directory_of_an_archive_is_read_once(cine, tmp_path, monkeypatch):
+    archive = tmp_path / "study.zip"
+
+    def pack(paths):
+        with zipfile.ZipFile(archive, "w") as file:
+            for number, path in enumerate(paths):
+                file.write(path, f"{number}.dcm")
+
+    read = []
+
+    class Counted(zipfile.ZipFile):
+        def _RealGetContents(self):
+            read.append(self.filename)
+            super()._RealGetContents()
+
+    pack(cine)
+    (tmp_path / "worker").mkdir()
+    worker = Worker(tmp_path / "worker")
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+
+    def ask(what, member):
+        request = {"what": what, "path": str(archive), "member": member}
+        return worker.answer(request)[0]
+
+    ask("members", None)
+    headers = [ask("header", f"{number}.dcm") for number in range(6)]
+
+    assert [header["instance_number"] for header in headers] == [1, 2, 3, 4, 5, 6]
+    assert read == [str(archive)]
+    archive.unlink()
+    pack(cine[::-1])
+    assert ask("header", "0.dcm")["instance_number"] == 6
+    archive.unlink()
+    line = ask("header", "0.dcm")["error"]
+    assert line.startswith(f"{archive}/0.dcm: not readable as a zip archive: ")
 
 
 def test_a_damaged_archive_is_one_line(decoder, tmp_path):
