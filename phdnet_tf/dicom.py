@@ -40,6 +40,7 @@ from phdnet_tf.dicom_guards import (
     require_decoder,
     require_honest_codestream,
     require_plausible_file,
+    require_room_for_frames,
     shown,
 )
 
@@ -190,6 +191,15 @@ class DicomFile:
         with _plain_errors(self.path):
             kind = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID")
             described = ("SeriesDescription", "ProtocolName", "SequenceName")
+            rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
+            has_pixels = any(keyword in ds for keyword in PIXELS)
+            if has_pixels:
+                require_room_for_frames(
+                    self.path,
+                    ds.file_meta.TransferSyntaxUID,
+                    dicom_frames.frame_count(ds),
+                    rows * columns * int(ds.get("BitsAllocated") or 1),
+                )
             return FileHeader(
                 modality=shown(ds.get("Modality") or ""),
                 kind=shown(uid.UID(kind).name) if kind else "",
@@ -200,9 +210,9 @@ class DicomFile:
                 series_uid=str(ds.get("SeriesInstanceUID") or ""),
                 instance_uid=str(ds.get("SOPInstanceUID") or ""),
                 instance_number=dicom_frames.whole(ds.get("InstanceNumber")),
-                rows=int(ds.get("Rows") or 0),
-                columns=int(ds.get("Columns") or 0),
-                has_pixels=any(keyword in ds for keyword in PIXELS),
+                rows=rows,
+                columns=columns,
+                has_pixels=has_pixels,
                 heart_beat=dicom_frames.heart_beat(ds),
                 frames=tuple(dicom_frames.frame_headers(ds)),
             )

@@ -21,8 +21,8 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 # and small enough for the network as well as for the decoder.
 MAX_PIXELS = 4 * 1024 * 1024
 
-# Of one file. A frame takes at least a byte, and a list of frames is made of them.
-MAX_FRAMES = 100_000
+# Of one file. A list is made of them all, in this process too: some megabytes.
+MAX_FRAMES = 10_000
 
 # Outside these limits, in mm, a pixel spacing is a slip of units or of the decimal
 # point: microscopy of a mouse heart has 0.05, a scout image of a whole body 5.
@@ -89,6 +89,31 @@ def require_plausible_file(path: Path) -> None:
             f"{path}: expected a file of at most {MAX_FILE_BYTES >> 20} MiB. Received: "
             f"{size >> 20} MiB. Export it as single-frame (classic) MR, one file a "
             "frame."
+        )
+
+
+def require_room_for_frames(
+    path: Path, syntax: uid.UID, frames: int, bits: int
+) -> None:
+    """Refuses more frames than the file has bytes for.
+
+    Args:
+        path: The file.
+        syntax: Its transfer syntax.
+        frames: As many as the header says there are.
+        bits: Of an uncompressed frame, as the header has it.
+
+    Raises:
+        DicomError: If it has not.
+    """
+    # A compressed frame is an item at least: its tag and its length.
+    least = frames * 8 if syntax.is_encapsulated else max(frames, frames * bits // 8)
+    size = path.stat().st_size
+    if frames > 1 and least > size:
+        raise DicomError(
+            f"{path}: the pixel data are incomplete: expected {least} bytes or more "
+            f"for {frames} frames. Received: a file of {size}. Export or copy the file "
+            "again."
         )
 
 

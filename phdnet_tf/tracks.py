@@ -18,6 +18,9 @@ from phdnet_tf.inference import Landmark, Prediction
 MIN_PHASES = 5
 """Fewest phases from which anything can be expected."""
 
+MAX_PHASES = 1000
+"""Most phases that are looked at together: each is compared with each other."""
+
 NEIGHBOURS = 8
 """Phases that an expectation is made of: four on each side, where there are."""
 
@@ -76,7 +79,7 @@ def expected_points(
     they would the least sum of squares.
 
     Args:
-        points: float64[T, 2], mm, T at least `MIN_PHASES`.
+        points: float64[T, 2], mm, T from `MIN_PHASES` to `MAX_PHASES`.
         phases: int[T], rising.
         period: Number of phases after which the track comes round, if it does.
 
@@ -117,9 +120,10 @@ def find_tracks(
         period: Number of phases after which the heart beat comes round, if it does.
 
     Returns:
-        One for each landmark; none where there are fewer than `MIN_PHASES` phases.
+        One for each landmark; none where there are fewer than `MIN_PHASES` phases, or
+        more than `MAX_PHASES`.
     """
-    if len(predictions) < MIN_PHASES:
+    if not MIN_PHASES <= len(predictions) <= MAX_PHASES:
         return []
     tracks = []
     for number, landmark in enumerate(predictions[0].landmarks):

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
 from phdnet_tf.dicom import write_image
+from phdnet_tf.dicom_guards import MAX_FRAMES
 
 
 def drawn(
@@ -248,6 +249,22 @@ def _many_frames(path: Path) -> None:
     _save(path, ds)
 
 
+def _frames_without_pixels(path: Path) -> None:
+    """As many frames as are allowed, in a kilobyte."""
+    ds = _dataset(64, 64, uid.ExplicitVRLittleEndian)
+    ds.NumberOfFrames = MAX_FRAMES
+    ds.PixelData = bytes(64)
+    _save(path, ds)
+
+
+def _tiny_frames(path: Path) -> None:
+    """As many as are allowed and all there, of one pixel each."""
+    ds = _dataset(1, 1, uid.ExplicitVRLittleEndian)
+    ds.NumberOfFrames = MAX_FRAMES
+    ds.PixelData = bytes(2 * MAX_FRAMES)
+    _save(path, ds)
+
+
 def _many_pixels(path: Path) -> None:
     ds = _dataset(65535, 65535, uid.ExplicitVRLittleEndian)
     ds.PixelData = bytes(64)
@@ -322,6 +339,8 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "jpeg_2000_honest.dcm": _large_header,
     "jpeg_ls.dcm": _codestream("MR_small_jpeg_ls_lossless.dcm", b"\xff\xf7", ">HH", 5),
     "frames.dcm": _many_frames,
+    "frames_without_pixels.dcm": _frames_without_pixels,
+    "frames_tiny.dcm": _tiny_frames,
     "pixels.dcm": _many_pixels,
     "nested.dcm": _nested,
     "items.dcm": _many_items,

@@ -3,6 +3,7 @@ import pydicom
 import pytest
 from cines import BEAT, edit, oblique, write_cine, write_enhanced
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 
 from phdnet_tf.dicom import DicomError, DicomFile, MRImage, read_image
 
@@ -100,8 +101,39 @@ def test_absurd_numbers_of_frames_are_refused_or_one(cine, frames):
     if frames == 0:
         assert read_image(cine[0]).pixels.shape == (80, 100)
     else:
-        with pytest.raises(DicomError, match="expected 1 to 100000 frames"):
+        with pytest.raises(DicomError, match="expected 1 to 10000 frames"):
             read_image(cine[0])
+
+
+@pytest.mark.parametrize(("frames", "fits"), [(1, True), (2, True), (3, False)])
+def test_more_frames_than_the_file_has_bytes_for_are_refused(cine, frames, fits):
+    # Two frames of 80 x 100 pixels of 16 bits.
+    edit(cine[0], NumberOfFrames=frames, PixelData=bytes(2 * 80 * 100 * 2))
+
+    if fits:
+        assert len(DicomFile(cine[0]).header().frames) == frames
+    else:
+        with pytest.raises(DicomError, match="48000 bytes or more for 3 frames"):
+            DicomFile(cine[0]).header()
+
+
+@pytest.mark.parametrize(("frames", "fits"), [(6, True), (2000, False)])
+def test_a_compressed_frame_is_an_item_at_least(cine, tmp_path, frames, fits):
+    path = tmp_path / "enhanced.dcm"
+    write_enhanced(path, cine)
+    ds = pydicom.dcmread(path)
+    ds.PixelData = encapsulate([b"\xff\xd8\xff\xd9"] * 6)
+    ds["PixelData"].is_undefined_length = True
+    ds.NumberOfFrames = frames
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    ds.save_as(path)
+    assert 6 * 8 < path.stat().st_size < 2000 * 8, path.stat().st_size
+
+    if fits:
+        assert len(DicomFile(path).header().frames) == 6
+    else:
+        with pytest.raises(DicomError, match="16000 bytes or more for 2000 frames"):
+            DicomFile(path).header()
 
 
 def test_positions_in_the_patient_are_those_of_highdicom():

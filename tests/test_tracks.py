@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from phdnet_tf.inference import Landmark, Prediction
-from phdnet_tf.tracks import TOLERANCE_MM, expected_points, find_tracks, with_jumps
+from phdnet_tf.tracks import (
+    MAX_PHASES,
+    TOLERANCE_MM,
+    expected_points,
+    find_tracks,
+    with_jumps,
+)
 
 SPACING = (1.5, 2.0)  # (y, x)
 
@@ -118,6 +124,14 @@ def test_too_few_phases_tell_nothing():
 
     assert find_tracks(before, range(1, 5), None) == []
     assert with_jumps(before, []) == before
+
+
+def test_more_phases_than_memory_would_hold_get_no_track():
+    """Of a square of 1000 x 1000 numbers; 10000 phases would take gigabytes."""
+    before = predictions(circle(MAX_PHASES + 1))
+
+    assert len(find_tracks(before[:-1], range(1, MAX_PHASES + 1), None)) == 1
+    assert find_tracks(before, range(1, MAX_PHASES + 2), None) == []
 
 
 def test_the_excursion_is_how_far_the_smooth_track_goes():
