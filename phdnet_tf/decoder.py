@@ -83,9 +83,12 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """Ends the process and removes what it left."""
+        """Ends the process, whatever it is at, and removes what it left."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.kill()  # A thread that waits for an answer has its turn till then.
         with self._turn:
-            self._closed = True
             self._end()
             self._folder.cleanup()
 
@@ -206,36 +209,50 @@ class Decoder:
         request = {"what": what, "path": str(source.path), "member": source.member}
         line = json.dumps(request | details).encode()
         with self._turn:
-            if self._closed:
-                raise RuntimeError("this decoder is closed")
-            if self._process is None:
-                self._start()
-            try:
-                self._pipe.send_bytes(line)
-                if not self._ready:
-                    self._receive(START_SECONDS)
-                    self._ready = True
-                values = json.loads(self._receive(self._seconds))
-                if "shape" in values:
-                    values["pixels"] = np.frombuffer(
-                        bytearray(self._receive(self._seconds)), np.float32
-                    ).reshape(values.pop("shape"))
-            except TimeoutError:
-                self._end()
-                raise DicomError(
-                    f"{source}: takes longer than {self._seconds:g} seconds to read, "
-                    "so it was left. Copy it to this machine, or export it again."
-                ) from None
-            except (EOFError, OSError, ValueError):
-                self._end()
-                raise DicomError(
-                    f"{source}: decoding it crashes the decoder, or needs more than "
-                    f"{self._memory >> 20} MiB of memory. Export or copy the file "
-                    "again."
-                ) from None
+            values = self._answer(line, source)
+            if values is None:
+                # What a file before it did may have ended the process: a new one tells.
+                values = self._answer(line, source)
+        if values is None:
+            raise DicomError(
+                f"{source}: decoding it crashes the decoder, or needs more than "
+                f"{self._memory >> 20} MiB of memory. Export or copy the file again."
+            )
         if "error" in values:
             raise DicomError(values["error"])
         return values
+
+    def _answer(self, line: bytes, source: Source) -> dict[str, Any] | None:
+        """What the process answers; None if it has died."""
+        self._require_open()
+        if self._process is None:
+            self._start()
+            # Who closed it meanwhile knew nothing of this process.
+            self._require_open()
+        try:
+            self._pipe.send_bytes(line)
+            if not self._ready:
+                self._receive(START_SECONDS)
+                self._ready = True
+            values = json.loads(self._receive(self._seconds))
+            if "shape" in values:
+                values["pixels"] = np.frombuffer(
+                    bytearray(self._receive(self._seconds)), np.float32
+                ).reshape(values.pop("shape"))
+            return values
+        except TimeoutError:
+            self._end()
+            raise DicomError(
+                f"{source}: takes longer than {self._seconds:g} seconds to read, "
+                "so it was left. Copy it to this machine, or export it again."
+            ) from None
+        except (EOFError, OSError, ValueError):
+            self._end()
+            return None
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this decoder is closed")
 
     def _receive(self, seconds: float) -> bytes:
         if not self._pipe.poll(seconds):
@@ -256,11 +273,12 @@ class Decoder:
         other.close()
 
     def _end(self) -> None:
-        self._pipe.close()
         if self._process is not None:
+            # Before the pipe is closed, which would make it remove the folder.
             self._process.kill()
             self._process.wait()
             self._process = None
+        self._pipe.close()
 
 
 def _tuple(values: list[float] | None) -> tuple[float, ...] | None:

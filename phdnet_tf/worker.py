@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ class Worker:
         # So is its archive, whose directory may list thousands.
         self._archive_key: tuple[str, tuple[int, ...]] | None = None
         self._archive: zipfile.ZipFile | None = None
+        self.spent = False
+        """Whether a file took all memory: what it left of it may not do for others."""
 
     def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         """What was asked for, as values for JSON, and float32 pixels or None.
@@ -71,6 +74,7 @@ class Worker:
             }
             return values, image.pixels
         except DicomError as error:
+            self.spent = isinstance(error.__cause__, MemoryError)
             name = path if member is None else f"{path}/{shown(member)}"
             # Of a file in an archive the error names the archive, or the copy.
             reason = str(error).removeprefix(str(self._copy)).removeprefix(path)
@@ -181,7 +185,14 @@ def _limit_memory(bytes_: int) -> None:
 
 
 def main() -> None:
-    """Answers requests until the other end of the pipe is closed."""
+    """Answers requests until the other end of the pipe is closed, or memory is short.
+
+    Closed, it means that who asked is gone, perhaps without a chance to remove the
+    folder. Then that is done here, for a patient's file may be in it.
+    """
+    # What ends a batch job is sent to all of its processes: this one has to outlive the
+    # one that asks.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     descriptor, memory, folder = sys.argv[1:]
     connection = Connection(int(descriptor))
     worker = Worker(Path(folder))
@@ -191,13 +202,15 @@ def main() -> None:
         os.dup2(nowhere, stream)
     _load_decoders()
     _limit_memory(int(memory))
-    with contextlib.suppress(EOFError, OSError):
+    try:
         connection.send_bytes(b"ready")
-        while True:
+        while not worker.spent:
             values, pixels = worker.answer(json.loads(connection.recv_bytes()))
             connection.send_bytes(json.dumps(values).encode())
             if pixels is not None:
                 connection.send_bytes(pixels.tobytes())
+    except (EOFError, OSError):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _load_decoders() -> None:

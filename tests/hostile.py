@@ -329,6 +329,17 @@ def _lying_zip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _dictionary(path: Path) -> None:
+    """An archive with a file that takes two gigabytes to be unpacked."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.dcm", bytes(128) + b"DICM")
+        start = archive.infolist()[0].header_offset + 30 + len("a.dcm")
+    content = bytearray(path.read_bytes())
+    # After two numbers of two bytes each come the properties, of which this is one.
+    struct.pack_into("<I", content, start + 5, 2 << 30)
+    path.write_bytes(content)
+
+
 BOMBS: dict[str, Callable[[Path], None]] = {
     "deflated.dcm": _deflated,
     "rle_small.dcm": _rle(64, 16 << 20),
@@ -348,4 +359,5 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "sparse.dcm": _sparse,
     "archive.zip": _zip,
     "lying.zip": _lying_zip,
+    "dictionary.zip": _dictionary,
 }

@@ -1,6 +1,10 @@
 import os
 import signal
+import subprocess
+import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -55,16 +59,28 @@ def test_a_file_that_changes_is_read_again(decoder, cine):
     assert (decoder.image(Source(cine[0])).pixels != before.pixels).any()
 
 
-def test_after_a_crash_the_next_file_is_read_by_another_process(cine):
+@pytest.mark.parametrize("met", [0, 1, 3])
+def test_a_file_is_not_blamed_for_what_ended_the_process_before(cine, met):
     with Decoder() as decoder:
+        for path in cine[:met]:
+            decoder.header(Source(path))
         first = decoder.process_id
         os.kill(first, signal.SIGKILL)
 
-        with pytest.raises(DicomError, match="phase_01.*crashes the decoder"):
-            decoder.image(Source(cine[0]))
+        for path in cine:
+            assert decoder.image(Source(path)).pixels.shape == (80, 100)
+        assert decoder.process_id != first
+
+
+def test_a_file_that_ends_the_process_is_blamed_and_the_next_is_read(tmp_path, cine):
+    archive = tmp_path / "evil.zip"
+    BOMBS["dictionary.zip"](archive)
+    with Decoder() as decoder:
+        decoder.header(Source(cine[0]))
+        with pytest.raises(DicomError, match=r"zip/a\.dcm: decoding it crashes"):
+            decoder.header(Source(archive, "a.dcm"))
 
         assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
-        assert decoder.process_id != first
 
 
 def test_a_file_that_takes_too_long_is_left(tmp_path, cine):
@@ -89,10 +105,13 @@ def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
         patient_id="l",
     )
     with Decoder(memory=12 << 20) as decoder:
+        first = decoder.process_id
         with pytest.raises(DicomError, match=r"large\.dcm: .*memory"):
             decoder.image(Source(large))
 
         assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
+        # What such a file left of the memory is not for others.
+        assert decoder.process_id != first
 
 
 def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path):
@@ -229,6 +248,61 @@ def test_nothing_is_left_behind(cine, tmp_path):
     assert not os.path.exists(folder)
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+# A file of a patient is copied out of its archive.
+PATIENT = """
+import pathlib, sys, time
+from phdnet_tf.decoder import Decoder, Source
+
+decoder = Decoder()
+decoder.image(Source(pathlib.Path(sys.argv[1]), "one.dcm"))
+print(decoder._folder.name, decoder.process_id, flush=True)
+time.sleep(100)
+"""
+
+
+# SIGKILL to both leaves nobody to remove anything.
+@pytest.mark.parametrize(
+    ("number", "also_the_worker"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGKILL, False)],
+)
+def test_nothing_is_left_behind_by_a_process_that_is_killed(
+    cine, tmp_path, number, also_the_worker
+):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(cine[0], "one.dcm")
+    command = [sys.executable, "-c", PATIENT, str(archive)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        folder, worker = process.stdout.readline().split()
+        assert os.listdir(folder)
+
+        if also_the_worker:
+            os.kill(int(worker), number)
+        process.send_signal(number)
+
+    end = time.monotonic() + 20
+    while os.path.exists(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not os.path.exists(folder)
+
+
+def test_to_close_it_waits_for_no_answer(tmp_path):
+    os.mkfifo(tmp_path / "endless")  # Nobody writes into it.
+    decoder = Decoder(seconds=100)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(decoder.header, Source(tmp_path / "endless"))
+        with pytest.raises(TimeoutError):
+            asked.result(3)
+        started = time.monotonic()
+
+        decoder.close()
+
+        assert time.monotonic() - started < 10
+        with pytest.raises(RuntimeError, match="closed"):
+            asked.result()
+    assert decoder.process_id is None
 
 
 def test_a_closed_decoder_starts_nothing(cine):
