@@ -80,13 +80,16 @@ TRACK_HEADER = (
 
 def track_rows(done: Done) -> list[list[str]]:
     """The landmarks of a cine, a row each; distances are in mm."""
+    from phdnet_tf.dicom_guards import printable
+
     rows = []
+    name = printable(str(done.job.frames[0].file.name))
     for number, track in enumerate(done.tracks):
         summary = track.summary()
         low = [not each.landmarks[number].high_confidence for each in done.predictions]
         rows.append(
             [
-                f"{done.job.number} ({done.job.frames[0].file.name})",
+                f"{done.job.number} ({name})",
                 track.name,
                 str(summary["phases"]),
                 f"{summary['excursion_mm']:.1f}",

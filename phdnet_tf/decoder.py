@@ -19,6 +19,7 @@ import numpy as np
 
 from phdnet_tf.dicom import DicomError, FileHeader, MRImage
 from phdnet_tf.dicom_frames import FrameHeader
+from phdnet_tf.dicom_guards import printable
 
 MEMORY_BYTES = 384 * 1024 * 1024
 """What one file may take, beside the libraries that decode it."""
@@ -51,8 +52,9 @@ class Source:
     member: str | None = None
 
     def __str__(self) -> str:
-        """The name to show."""
-        return str(self.path) if self.member is None else f"{self.path}/{self.member}"
+        """The name to show; two files may look alike."""
+        name = self.path if self.member is None else f"{self.path}/{self.member}"
+        return printable(str(name))
 
 
 class Decoder:

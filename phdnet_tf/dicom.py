@@ -26,7 +26,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.pixels import apply_modality_lut, pixel_array
 from pydicom.valuerep import format_number_as_ds
 
@@ -37,6 +37,7 @@ from phdnet_tf.dicom_guards import (
     MAX_PIXELS,
     SPACING_LIMITS,
     DicomError,
+    may_be_dicom,
     require_decoder,
     require_honest_codestream,
     require_plausible_file,
@@ -365,25 +366,48 @@ def _read_dataset(path: Path) -> Dataset:
         reason = error.strerror or _first_line(error)
         raise DicomError(f"{path}: cannot be opened: {reason}.") from error
     except InvalidDicomError:
-        syntax = None
+        syntax = _bare_syntax(path)
     if syntax is not None:
         require_decoder(path, syntax)
 
-    # `force` reads a file without preamble, and would read a photograph just as well.
+    # `force` reads a file without preamble.
     ds = pydicom.dcmread(path, force=True, defer_size=DEFER_BYTES)
     if (
         "SOPClassUID" not in ds
         and "DirectoryRecordSequence" not in ds
         and not ("Rows" in ds and "PixelData" in ds)
     ):
-        raise DicomError(
-            f"{path}: not a DICOM file. Expected a DICOM MR image; convert other "
-            "formats to DICOM first."
-        )
+        raise _no_dicom(path)
     if "TransferSyntaxUID" not in ds.file_meta:
         ds.file_meta.TransferSyntaxUID = _guessed_syntax(path, ds)
     require_decoder(path, ds.file_meta.TransferSyntaxUID)
     return ds
+
+
+def _bare_syntax(path: Path) -> uid.UID | None:
+    """The transfer syntax of a file without preamble; None if it does not say.
+
+    To be known before the whole is read: of a photograph pydicom would take any bytes
+    for an element of gigabytes, and what is deflated it would inflate.
+    """
+    with path.open("rb") as file:
+        if not may_be_dicom(file.read(132)):
+            raise _no_dicom(path)
+        file.seek(0)
+        meta = read_dataset(
+            file,
+            is_implicit_VR=False,
+            is_little_endian=True,
+            stop_when=lambda tag, vr, length: tag >> 16 != 2,
+        )
+    return meta.get("TransferSyntaxUID")
+
+
+def _no_dicom(path: Path) -> DicomError:
+    return DicomError(
+        f"{path}: not a DICOM file. Expected a DICOM MR image; convert other formats "
+        "to DICOM first."
+    )
 
 
 def _guessed_syntax(path: Path, ds: Dataset) -> uid.UID:

@@ -8,6 +8,7 @@ pixels say it has are looked at first; all of them are a few bytes.
 from __future__ import annotations
 
 import struct
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,7 +66,30 @@ _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 class DicomError(ValueError):
-    """A DICOM file that cannot be used: which file, what is wrong, the remedy."""
+    """A DICOM file that cannot be used: which file, what is wrong, the remedy.
+
+    Args:
+        line: All of that. What is not printable in it, in the file's name perhaps, is
+            replaced.
+    """
+
+    def __init__(self, line: str) -> None:
+        """Is raised; see the class."""
+        super().__init__(printable(line))
+
+
+def printable(text: str) -> str:
+    """A text in one line that does nothing to a terminal and has a UTF-8 encoding.
+
+    Names of files may hold line breaks, escape sequences and bytes of another encoding.
+    """
+    # Spaces of other scripts separate the parts of names, and are not "printable".
+    return "".join(
+        character
+        if character.isprintable() or unicodedata.category(character) == "Zs"
+        else "?"
+        for character in text
+    )
 
 
 def shown(value: object) -> str:
@@ -74,6 +98,21 @@ def shown(value: object) -> str:
         value = "\\".join(str(part) for part in value[:9])
     text = str(value)[:100]
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def may_be_dicom(start: bytes) -> bool:
+    """Whether a file that starts with these 132 bytes can be DICOM.
+
+    By its preamble; or else as a data set begins, little or big endian. That is in
+    group 8, or in group 2 if only the preamble is missing.
+    """
+    if start[128:] == b"DICM":
+        return True
+    little, big = start[:2], start[1::-1]
+    low = (b"\x02\x00", b"\x08\x00")
+    return (little in low and start[3:4] == b"\0") or (
+        big in low and start[2:3] == b"\0"
+    )
 
 
 def require_plausible_file(path: Path) -> None:
@@ -178,9 +217,7 @@ def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
         if marker == 0xFF or marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
             at += 1 if marker == 0xFF else 2
             continue
-        if marker == 0xF7 or (
-            0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
-        ):
+        if marker in _FRAME_HEADERS:
             rows, columns = struct.unpack_from(">HH", stream, at + 5)
             return rows, columns
         if marker in (0xD9, 0xDA):

@@ -14,6 +14,7 @@ from pathlib import Path
 from phdnet_tf.decoder import Decoder, Source
 from phdnet_tf.dicom import DicomError, FileHeader
 from phdnet_tf.dicom_frames import FrameHeader
+from phdnet_tf.dicom_guards import may_be_dicom, printable
 
 LOCALISERS = ("localizer", "localiser", "scout", "survey")
 
@@ -170,8 +171,11 @@ def find_files(
                     yield from _in_folder(file, name, decoder, skipped)
         elif not path.is_file():
             # To open a pipe would be to wait for somebody to write into it.
-            line = f"{path}: is no file. Expected a DICOM file, a folder or an archive."
-            skipped.append(Skipped(Source(path), line, failed=True))
+            source = Source(path)
+            line = (
+                f"{source}: is no file. Expected a DICOM file, a folder or an archive."
+            )
+            skipped.append(Skipped(source, line, failed=True))
         elif path.name.upper() == "DICOMDIR":
             yield from _in_file_set(path, decoder, skipped)
         elif _start(path).startswith(b"PK\x03\x04"):
@@ -189,7 +193,7 @@ def _in_folder(
         skipped.append(Skipped(Source(file), "index of a folder", failed=False))
     elif start.startswith(b"PK\x03\x04") and file.suffix.lower() == ".zip":
         yield from _in_archive(file, name, decoder, skipped)
-    elif _may_be_dicom(start):
+    elif may_be_dicom(start):
         yield Found(Source(file), name, named=False)
     else:
         skipped.append(Skipped(Source(file), "not DICOM", failed=False))
@@ -211,7 +215,7 @@ def _in_archive(
         source = Source(path, member)
         if inside.name.upper() == "DICOMDIR":
             skipped.append(Skipped(source, "index of a folder", failed=False))
-        elif start is None or _may_be_dicom(start):
+        elif start is None or may_be_dicom(start):
             yield Found(source, folder / inside, named=False)
         else:
             skipped.append(Skipped(source, "not DICOM", failed=False))
@@ -231,8 +235,9 @@ def _in_file_set(
         if file.is_file():
             yield Found(Source(file), Path(folder.name) / name, named=False)
         else:
-            line = f"{file}: no such file, though {path} lists it. Check the copy."
-            skipped.append(Skipped(Source(file), line, failed=True))
+            source = Source(file)
+            line = f"{source}: no such file, though {path} lists it. Check the copy."
+            skipped.append(Skipped(source, printable(line), failed=True))
 
 
 def _without_case(folder: Path, name: str) -> Path:
@@ -250,20 +255,6 @@ def _start(path: Path) -> bytes:
             return file.read(132)
     except OSError:
         return b""
-
-
-def _may_be_dicom(start: bytes) -> bool:
-    """By its preamble; or else as a data set begins, little or big endian.
-
-    That is in group 8, or in group 2 if only the preamble is missing.
-    """
-    if start[128:] == b"DICM":
-        return True
-    little, big = start[:2], start[1::-1]
-    low = (b"\x02\x00", b"\x08\x00")
-    return (little in low and start[3:4] == b"\0") or (
-        big in low and start[2:3] == b"\0"
-    )
 
 
 def _why_not(header: FileHeader) -> str | None:
@@ -294,7 +285,7 @@ def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
     """
     slices: dict[tuple, list[tuple[Frame, FileHeader]]] = {}
     for found, header in headers:
-        series = header.series_uid or str(found.source)
+        series = header.series_uid or found.source
         for frame in header.frames:
             key = (series, header.rows, header.columns, _place(frame, found, header))
             entry = Frame(found, frame.number, len(header.frames), frame), header
@@ -307,7 +298,7 @@ def _place(frame: FrameHeader, found: Found, header: FileHeader) -> object:
     if frame.position is None or frame.orientation is None:
         # Frames of one file that tell no place are phases; files that do not are not
         # known to be.
-        return str(found.source)
+        return found.source
     return (
         tuple(round(value, 1) + 0.0 for value in frame.position),
         tuple(round(value, 3) + 0.0 for value in frame.orientation),

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from phdnet_tf.dicom import DicomError, DicomFile, file_set
-from phdnet_tf.dicom_guards import MAX_FILE_BYTES, shown
+from phdnet_tf.dicom_guards import MAX_FILE_BYTES, printable, shown
 
 MAX_MEMBERS = 20_000
 """Most files and folders in an archive."""
@@ -75,10 +75,12 @@ class Worker:
             return values, image.pixels
         except DicomError as error:
             self.spent = isinstance(error.__cause__, MemoryError)
-            name = path if member is None else f"{path}/{shown(member)}"
+            name = path if member is None else f"{path}/{member}"
             # Of a file in an archive the error names the archive, or the copy.
-            reason = str(error).removeprefix(str(self._copy)).removeprefix(path)
-            return {"error": name + reason}, None
+            reason = str(error)
+            for own in (str(self._copy), path):
+                reason = reason.removeprefix(printable(own))
+            return {"error": printable(name) + reason}, None
 
     def _open(self, path: str, member: str | None) -> DicomFile:
         key = (path, member, _state(path))

@@ -5,11 +5,13 @@ import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cines import edit, write_cine
 from hostile import BOMBS
+from pydicom.data import get_testdata_file
 
 from phdnet_tf.decoder import Decoder, Source
 from phdnet_tf.dicom import DicomError, DicomFile, read_image, write_image
@@ -112,6 +114,14 @@ def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
         assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
         # What such a file left of the memory is not for others.
         assert decoder.process_id != first
+
+
+def test_what_is_no_dicom_does_not_seem_to_take_too_much_memory(decoder):
+    """Read as DICOM, this begins with an element of gigabytes."""
+    path = Path(get_testdata_file("crayons.icc", download=False))
+
+    with pytest.raises(DicomError, match=r"crayons\.icc: not a DICOM file"):
+        decoder.header(Source(path))
 
 
 def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path):

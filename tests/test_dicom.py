@@ -351,6 +351,27 @@ def test_what_is_not_dicom_is_called_so(tmp_path, content):
     assert "not a DICOM file" in refusal(path)
 
 
+def test_what_is_deflated_is_refused_before_it_is_inflated(tmp_path):
+    """A megabyte could become gigabytes; these bytes could not be inflated at all."""
+    content = shipped("image_dfl.dcm").read_bytes()
+    head = content[: 144 + int.from_bytes(content[140:144], "little")]
+    for start in (0, 132):
+        path = tmp_path / "deflated.dcm"
+        path.write_bytes(head[start:] + b"\xff" * 1000)
+
+        assert "unsupported transfer syntax Deflated" in refusal(path)
+
+
+def test_a_line_is_a_line_whatever_the_file_is_called(tmp_path):
+    path = tmp_path / os.fsdecode("a\nb\x1b[31m \u3000 é ".encode() + b"\xfc.dcm")
+    path.write_bytes(b"nothing")
+
+    with pytest.raises(DicomError) as error:
+        read_image(path)
+
+    assert str(error.value).startswith(f"{tmp_path}/a?b?[31m \u3000 é ?.dcm: not a ")
+
+
 def test_other_dicom_objects_hold_no_pixels():
     for name in ("rtplan.dcm", "test-SR.dcm"):
         assert "holds no pixels" in refusal(shipped(name))

@@ -176,6 +176,40 @@ def test_archives_are_looked_through(decoder, tmp_path):
     assert reasons(found) == ["not DICOM"]
 
 
+def test_names_are_shown_whole_and_do_nothing_to_a_terminal(decoder, tmp_path):
+    """Lines of their own, colours and bytes that are no UTF-8, as old shares have."""
+    folder = tmp_path / os.fsdecode(b"M\xfcller")
+    folder.mkdir()
+    good, bad = drawn(folder, "a\nb.dcm"), drawn(folder, "\x1b[31m.dcm")
+    bad.write_bytes(bad.read_bytes()[:200])
+    archive = tmp_path / "study.zip"
+    member = "a\r" + "long/" * 60 + "b"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(good, member + ".dcm")
+        file.write(bad, member + "ad.dcm")
+
+    loose, packed = survey([folder], decoder), survey([archive], decoder)
+
+    (cine,), (one,) = loose.cines, loose.skipped
+    (inside,), (other,) = packed.cines, packed.skipped
+    assert str(cine.frames[0]) == f"{tmp_path}/M?ller/a?b.dcm"
+    assert one.reason.startswith(f"{tmp_path}/M?ller/?[31m.dcm: ")
+    shown = f"{archive}/a?{'long/' * 60}b"
+    assert str(inside.frames[0]) == f"{shown}.dcm"
+    assert other.reason.startswith(f"{shown}ad.dcm: ")
+    assert decoder.image(cine.frames[0].file.source).pixels.shape == (64, 64)
+
+
+def test_files_that_look_alike_are_told_apart(decoder, tmp_path):
+    for name in (b"\xfc.dcm", b"\xf6.dcm"):
+        path = drawn(tmp_path, os.fsdecode(name))
+        edit(path, SeriesInstanceUID="", SOPInstanceUID=f"1.2.{name[0]}")
+
+    found = survey([tmp_path], decoder)
+
+    assert [len(cine.frames) for cine in found.cines] == [1, 1]
+
+
 def test_a_damaged_file_in_an_archive_has_failed_and_the_rest_is_found(
     decoder, tmp_path
 ):
