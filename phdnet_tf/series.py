@@ -7,6 +7,7 @@ and why. What a file holds is known from a `Decoder`; no file is opened here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from phdnet_tf.dicom_frames import FrameHeader
 from phdnet_tf.dicom_guards import may_be_dicom, printable
 
 LOCALISERS = ("localizer", "localiser", "scout", "survey")
+ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -165,10 +167,9 @@ def find_files(
     for path in paths:
         if path.is_dir():
             folder = Path(path.resolve().name)
-            for file in sorted(path.rglob("*")):
-                if file.is_file():
-                    name = folder / file.relative_to(path)
-                    yield from _in_folder(file, name, decoder, skipped)
+            for file in _files(path, skipped):
+                name = folder / file.relative_to(path)
+                yield from _in_folder(file, name, decoder, skipped)
         elif not path.is_file():
             # To open a pipe would be to wait for somebody to write into it.
             source = Source(path)
@@ -178,10 +179,30 @@ def find_files(
             skipped.append(Skipped(source, line, failed=True))
         elif path.name.upper() == "DICOMDIR":
             yield from _in_file_set(path, decoder, skipped)
-        elif _start(path).startswith(b"PK\x03\x04"):
+        elif (_start(path) or b"").startswith(ZIP):
             yield from _in_archive(path, Path(path.name), decoder, skipped)
         else:
             yield Found(Source(path), Path(path.name), named=True)
+
+
+def _files(folder: Path, skipped: list[Skipped]) -> list[Path]:
+    """All files below a folder, in the order of their names."""
+
+    def refuse(error: OSError) -> None:
+        source = Source(Path(error.filename))
+        line = f"{source}: cannot be opened: {error.strerror}."
+        skipped.append(Skipped(source, line, failed=True))
+
+    found = (
+        Path(below, name)
+        for below, _, names in os.walk(folder, onerror=refuse)
+        for name in names
+    )
+    # Pipes, sockets and links to nowhere are none. What seems not to exist at all lies
+    # where nobody may look at it, and has failed when it is read.
+    return sorted(
+        file for file in found if os.path.isfile(file) or not os.path.lexists(file)
+    )
 
 
 def _in_folder(
@@ -191,10 +212,11 @@ def _in_folder(
     if file.name.upper() == "DICOMDIR":
         # The folder is looked through whatever its index says.
         skipped.append(Skipped(Source(file), "index of a folder", failed=False))
-    elif start.startswith(b"PK\x03\x04") and file.suffix.lower() == ".zip":
-        yield from _in_archive(file, name, decoder, skipped)
-    elif may_be_dicom(start):
+    elif start is None or may_be_dicom(start):
+        # What cannot be opened may be an image; that it cannot is told by its header.
         yield Found(Source(file), name, named=False)
+    elif start.startswith(ZIP) and file.suffix.lower() == ".zip":
+        yield from _in_archive(file, name, decoder, skipped)
     else:
         skipped.append(Skipped(Source(file), "not DICOM", failed=False))
 
@@ -232,7 +254,8 @@ def _in_file_set(
     folder = path.resolve().parent
     for name in listed:
         file = _without_case(path.parent, name)
-        if file.is_file():
+        # The functions of a Path fail where a name is too long for any file.
+        if os.path.isfile(file):
             yield Found(Source(file), Path(folder.name) / name, named=False)
         else:
             source = Source(file)
@@ -243,18 +266,18 @@ def _in_file_set(
 def _without_case(folder: Path, name: str) -> Path:
     """The file as it is called here: a CD's upper case may have become lower case."""
     for candidate in (name, name.lower()):
-        if (folder / candidate).exists():
+        if os.path.exists(folder / candidate):
             return folder / candidate
     return folder / name
 
 
-def _start(path: Path) -> bytes:
-    """The first bytes of a file, or b"" if it cannot be opened."""
+def _start(path: Path) -> bytes | None:
+    """The first bytes of a file; None if it cannot be opened."""
     try:
         with path.open("rb") as file:
             return file.read(132)
     except OSError:
-        return b""
+        return None
 
 
 def _why_not(header: FileHeader) -> str | None:

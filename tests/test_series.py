@@ -136,6 +136,38 @@ def test_a_damaged_file_in_a_folder_has_failed(decoder, tmp_path):
     assert skipped.failed and skipped.reason.startswith(f"{path}: ")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc/self/mem")
+def test_a_file_that_cannot_be_opened_has_failed(decoder, tmp_path):
+    """As one whose permissions forbid it, which the superuser has none of."""
+    drawn(tmp_path)
+    (tmp_path / "secret.dcm").symlink_to("/proc/self/mem")  # Its start is unreadable.
+
+    found = survey([tmp_path], decoder)
+
+    assert len(found.cines) == 1
+    (skipped,) = found.skipped
+    assert skipped.failed
+    assert skipped.reason.startswith(f"{tmp_path}/secret.dcm: cannot be opened: ")
+
+
+@pytest.mark.parametrize(("mode", "name"), [(0, "secret"), (0o400, "secret/b.dcm")])
+def test_a_folder_that_cannot_be_opened_has_failed(decoder, tmp_path, mode, name):
+    drawn(tmp_path)
+    (tmp_path / "secret").mkdir()
+    drawn(tmp_path / "secret", "b.dcm")
+    (tmp_path / "secret").chmod(mode)
+    if os.access(tmp_path / "secret", os.X_OK):
+        pytest.skip("the superuser may open any folder")
+
+    found = survey([tmp_path], decoder)
+
+    (tmp_path / "secret").chmod(0o700)  # To be removed.
+    assert len(found.cines) == 1
+    (skipped,) = found.skipped
+    assert skipped.failed
+    assert skipped.reason == f"{tmp_path}/{name}: cannot be opened: Permission denied."
+
+
 def test_a_file_without_preamble_is_found_in_a_folder(decoder, tmp_path):
     path = drawn(tmp_path)
     content = path.read_bytes()
