@@ -135,6 +135,7 @@ class Decoder:
                 _tuple(frame["orientation"]),
                 frame["time"],
                 frame["order"],
+                tuple(frame["kind"]),
             )
             for frame in values.pop("frames")
         )

@@ -204,7 +204,7 @@ class DicomFile:
             return FileHeader(
                 modality=shown(ds.get("Modality") or ""),
                 kind=shown(uid.UID(kind).name) if kind else "",
-                image_type=_texts(ds.get("ImageType")),
+                image_type=dicom_frames.texts(ds.get("ImageType")),
                 descriptions=tuple(
                     shown(ds.get(keyword)) for keyword in described if ds.get(keyword)
                 ),
@@ -336,13 +336,6 @@ def _last_line(error: Exception) -> str:
     last = lines[-1].strip(" .") if lines else type(error).__name__
     # Some, such as the want of memory, have a name and no words.
     return shown(f"{last[:-1]} gave up" if last.endswith(":") else last)
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    """A value of one or several texts as several."""
-    if value is None or isinstance(value, str):
-        return (shown(value),) if value else ()
-    return tuple(shown(part) for part in value) if isinstance(value, Sequence) else ()
 
 
 def _one_line(value: object) -> str:

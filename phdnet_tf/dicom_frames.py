@@ -13,7 +13,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from phdnet_tf.dicom_guards import MAX_FRAMES
+from phdnet_tf.dicom_guards import MAX_FRAMES, shown
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class FrameHeader:
         orientation: Six direction cosines, those of x first; or None.
         time: Since the R wave, in ms; or None.
         order: Its number in time where the file has one; or None.
+        kind: What its values are, for example ("M_FFE", "M") or ("PHASE MAP", "P"), in
+            the words of the file.
     """
 
     number: int
@@ -33,6 +35,7 @@ class FrameHeader:
     orientation: tuple[float, ...] | None = None
     time: float | None = None
     order: int | None = None
+    kind: tuple[str, ...] = ()
 
 
 def frame_count(ds: Dataset) -> int:
@@ -108,11 +111,14 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
             numbers(ds.get("ImageOrientationPatient"), 6),
             time,
             whole(ds.get("TemporalPositionIdentifier")),
+            # Before these it is whether it is original, and primary.
+            texts(ds.get("ImageType"))[2:],
         )
     plane = functional_group(ds, number, "PlanePositionSequence")
     turned = functional_group(ds, number, "PlaneOrientationSequence")
     content = functional_group(ds, number, "FrameContentSequence")
     cardiac = functional_group(ds, number, "CardiacSynchronizationSequence")
+    kind = functional_group(ds, number, "MRImageFrameTypeSequence")
     # Where classic files were converted, what Enhanced MR has no place for is here.
     old = functional_group(ds, number, "UnassignedPerFrameConvertedAttributesSequence")
     return FrameHeader(
@@ -121,6 +127,8 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
         numbers(turned.get("ImageOrientationPatient"), 6),
         _number(cardiac.get("NominalCardiacTriggerDelayTime", old.get("TriggerTime"))),
         whole(content.get("TemporalPositionIndex")),
+        texts(kind.get("FrameType", ds.get("ImageType")))[2:]
+        + texts(kind.get("ComplexImageComponent")),
     )
 
 
@@ -134,6 +142,13 @@ def heart_beat(ds: Dataset) -> float | None:
         old.get("NominalInterval"),
     )
     return next(filter(None, map(_number, told)), None)
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """A value of one or several texts as several."""
+    if value is None or isinstance(value, str):
+        return (shown(value),) if value else ()
+    return tuple(shown(part) for part in value) if isinstance(value, Sequence) else ()
 
 
 def numbers(value: Any, length: int) -> tuple[float, ...] | None:

@@ -123,7 +123,7 @@ def survey(
     """
     result = Survey()
     headers: list[tuple[Found, FileHeader]] = []
-    seen: set[str] = set()
+    seen: set[tuple] = set()
     for found in find_files(paths, decoder, result.skipped):
         try:
             header = decoder.header(found.source)
@@ -131,11 +131,12 @@ def survey(
             result.skipped.append(Skipped(found.source, str(error), failed=True))
         else:
             reason = _why_not(header)
+            what = _what(header)
             if reason is not None:
                 if found.named:
                     reason = f"{found.source}: {reason}. Expected an MR image."
                 result.skipped.append(Skipped(found.source, reason, found.named))
-            elif header.instance_uid not in seen:
+            elif not header.instance_uid or what not in seen:
                 headers.append((found, header))
             elif found.named:
                 # A copy is no further phase: without a series it stands for itself.
@@ -144,8 +145,7 @@ def survey(
                 result.skipped.append(
                     Skipped(found.source, "copy of another file", failed=False)
                 )
-            seen.add(header.instance_uid)
-            seen.discard("")
+            seen.add(what)
         advance()
     result.cines = group(headers)
     return result
@@ -295,10 +295,17 @@ def _why_not(header: FileHeader) -> str | None:
     return None
 
 
-def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
-    """Puts frames of one series at one place together, in the order of time.
+def _what(header: FileHeader) -> tuple:
+    """Equal for copies of a file, also where all files were given the same UID."""
+    uid, number = header.instance_uid, header.instance_number
+    return uid, number, header.rows, header.columns, header.frames
 
-    A file that does not tell its series stands for itself.
+
+def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
+    """Puts frames of one series, place and kind together, in the order of time.
+
+    Magnitude and phase of a velocity measurement may be in one series. A file that does
+    not tell its series stands for itself.
 
     Args:
         headers: Files and what their headers say.
@@ -310,7 +317,8 @@ def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
     for found, header in headers:
         series = header.series_uid or found.source
         for frame in header.frames:
-            key = (series, header.rows, header.columns, _place(frame, found, header))
+            place = _place(frame, found, header)
+            key = (series, header.rows, header.columns, frame.kind, place)
             entry = Frame(found, frame.number, len(header.frames), frame), header
             slices.setdefault(key, []).append(entry)
     return [_cine(entries) for entries in slices.values()]

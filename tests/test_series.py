@@ -6,6 +6,7 @@ import pytest
 from cines import edit, write_cine, write_enhanced
 from hostile import drawn
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
 
 from phdnet_tf.decoder import Decoder
 from phdnet_tf.series import choose, survey
@@ -45,6 +46,53 @@ def test_slices_and_series_are_told_apart(decoder, tmp_path):
     found = survey([tmp_path], decoder)
 
     assert [len(cine.frames) for cine in found.cines] == [6, 6, 6]
+
+
+MAGNITUDE = ["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"]
+PHASE = ["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "PCA"]
+
+
+def test_magnitude_and_phase_of_one_slice_are_two_cines(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine", phases=8)
+    for number, path in enumerate(paths):
+        # Both at the same four times, as Philips stores a velocity measurement.
+        time = str(number // 2 * 200)
+        edit(path, TriggerTime=time, ImageType=(MAGNITUDE, PHASE)[number % 2])
+
+    found = survey([tmp_path / "cine"], decoder)
+
+    assert [names(cine) for cine in found.cines] == [
+        [path.name for path in paths[::2]],
+        [path.name for path in paths[1::2]],
+    ]
+
+
+def test_magnitude_and_phase_of_one_file_are_two_cines(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine", phases=8)
+    enhanced = tmp_path / "enhanced.dcm"
+    ds = write_enhanced(enhanced, paths)
+    for number, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        kind = Dataset()
+        kind.FrameType = ["ORIGINAL", "PRIMARY", "CINE", "NONE"]
+        kind.ComplexImageComponent = ("MAGNITUDE", "PHASE")[number % 2]
+        frame.MRImageFrameTypeSequence = [kind]
+    ds.save_as(enhanced)
+
+    found = survey([enhanced], decoder)
+
+    assert [[frame.number for frame in cine.frames] for cine in found.cines] == [
+        [1, 3, 5, 7],
+        [2, 4, 6, 8],
+    ]
+
+
+def test_phases_that_were_given_the_same_uid_are_not_copies(decoder, tmp_path):
+    for path in write_cine(tmp_path / "cine"):
+        edit(path, SOPInstanceUID="1.2.3")
+
+    (cine,) = survey([tmp_path / "cine"], decoder).cines
+
+    assert len(cine.frames) == 6
 
 
 def test_without_times_the_instance_numbers_tell_the_order(decoder, tmp_path):
