@@ -13,6 +13,7 @@ import pydicom
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.fileset import FileSet
 
 from phdnet_tf.dicom import write_image
 from phdnet_tf.dicom_guards import MAX_FRAMES
@@ -32,6 +33,37 @@ def drawn(
         patient_id="drawn",
     )
     return folder / name
+
+
+def archive(folder: Path) -> Path:
+    """A zip archive of three small, valid MR files, in the ways zip may pack them."""
+    path = folder / "study.zip"
+    ways = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2
+    with zipfile.ZipFile(path, "w") as file:
+        for number, way in enumerate(ways):
+            image = drawn(folder, f"{number}.dcm", (8, 8 + number))
+            file.write(image, f"a/{image.name}", way)
+            image.unlink()
+        file.writestr("readme.txt", "hello")
+    return path
+
+
+def dicomdir(folder: Path) -> Path:
+    """A DICOMDIR of two small, valid MR files, which lie beside it."""
+    files = FileSet()
+    for number in range(2):
+        image = drawn(folder, f"{number}.dcm", (8, 8 + number))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ds = pydicom.dcmread(image)
+            # Type 1 in the records of a study, a series and an image.
+            ds.StudyDate, ds.StudyTime, ds.StudyID = "20200101", "120000", "1"
+            ds.SeriesNumber = ds.InstanceNumber = number + 1
+            files.add(ds)
+        image.unlink()
+    files.write(folder / "cd")
+    files._stage["t"].cleanup()  # It would warn that nobody else did.
+    return folder / "cd" / "DICOMDIR"
 
 
 def mutate(content: bytes, rng: np.random.Generator) -> tuple[str, bytes]:

@@ -2,12 +2,13 @@
 
 import struct
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cines import write_cine, write_enhanced
-from hostile import BOMBS, drawn, mutate
+from hostile import BOMBS, archive, dicomdir, drawn, mutate
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
@@ -20,6 +21,8 @@ SOURCES = (
     "MR_small.dcm MR_small_bigendian.dcm MR_small_implicit.dcm MR_small_RLE.dcm "
     "MR_small_jp2klossless.dcm MR_small_jpeg_ls_lossless.dcm"
 ).split()
+
+CORPUS = Path(__file__).parent / "corpus"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,68 @@ def test_mutants_give_an_image_or_one_line(decoder, tmp_path):
 
     # Were all one or the other, the mutants would be none, or not be looked at.
     assert read > 20 and refused > 40
+
+
+def meet(path, decoder):
+    """Nothing but images, or lines that refuse them, comes of a list of files.
+
+    Returns whether the list can be read.
+    """
+    ask = decoder.file_set if path.name == "DICOMDIR" else decoder.members
+    try:
+        listed = bool(ask(path))
+    except DicomError as error:
+        assert str(error).startswith(f"{path}: ") and str(error).isprintable()
+        listed = False
+    found = survey([path], decoder)
+    assert all(each.reason.isprintable() for each in found.skipped)
+    for cine in found.cines:
+        for frame in cine.frames:
+            name = frame.file.name
+            assert not name.is_absolute() and ".." not in name.parts
+    return listed
+
+
+def meet_mutants(path, count, seed, decoder):
+    """Meets damaged copies of a file in its place, and returns how many can be read.
+
+    One that gives anything else stays in `CORPUS`, where it is met from then on.
+    """
+    content = path.read_bytes()
+    rng = np.random.default_rng(seed)
+    read = 0
+    for _ in range(count):
+        _, damaged = mutate(content, rng)
+        path.write_bytes(damaged)
+        try:
+            read += meet(path, decoder)
+        except Exception:
+            name = f"{zlib.crc32(damaged):08x}"
+            (CORPUS / f"{name}_{path.name}").write_bytes(damaged)
+            raise
+    return read
+
+
+@pytest.mark.parametrize("make", [archive, dicomdir])
+def test_mutants_of_lists_of_files_are_read_or_refused_in_a_line(
+    decoder, tmp_path, make
+):
+    read = meet_mutants(make(tmp_path), 120, 2, decoder)
+
+    # Were it none or all, the mutants would not be looked at, or not be damaged.
+    assert 20 < read < 100
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+def test_what_was_found_once_is_read_or_refused_in_a_line(decoder, tmp_path, path):
+    """Files of the corpus are drawn, and damaged by hand or by `meet_mutants`."""
+    *_, name = path.name.split("_")
+    (tmp_path / name).write_bytes(path.read_bytes())
+
+    if name.endswith(".dcm"):
+        outcome(tmp_path / name, decoder)
+    else:
+        meet(tmp_path / name, decoder)
 
 
 # The others take seconds each; `benchmarks/hostile.py` meets all of them.
