@@ -138,6 +138,7 @@ def survey(
                 result.skipped.append(Skipped(found.source, reason, found.named))
             elif not header.instance_uid or what not in seen:
                 headers.append((found, header))
+                seen.add(what)
             elif found.named:
                 # A copy is no further phase: without a series it stands for itself.
                 headers.append((found, replace(header, series_uid="")))
@@ -145,7 +146,6 @@ def survey(
                 result.skipped.append(
                     Skipped(found.source, "copy of another file", failed=False)
                 )
-            seen.add(what)
         advance()
     result.cines = group(headers)
     return result
