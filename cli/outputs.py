@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,10 @@ from phdnet_tf.cli.table import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from phdnet_tf.batch import Done
-    from phdnet_tf.decoder import Decoder
+    from phdnet_tf.decoder import Decoder, Source
     from phdnet_tf.dicom import MRImage
     from phdnet_tf.inference import Prediction, Predictor
     from phdnet_tf.series import Frame, Skipped
@@ -116,35 +119,40 @@ class Writer:
         """Makes the folder."""
         self._folder, self._formats, self._decoder = folder, formats, decoder
         self._spacing, self._predictors = pixel_spacing, predictors
-        self._names: dict[Path, list[str]] = {}
+        self._stems: dict[tuple[Path, Source | int], Path] = {}
+        self._taken: set[Path] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, done: Done) -> Iterator[str]:
-        """Writes the files of one cine or still.
+    def write(self, done: Done) -> list[str]:
+        """Writes the files of one cine or still, as many as can be written.
 
-        Yields:
-            What could not be written, in a line that says why.
+        Returns:
+            For each file that is not written, or lacks something, a line that says why.
         """
+        lines: list[str] = []
         if "png" in self._formats:
-            self._pictures(done)
+            self._pictures(done, lines)
         stem = self._cine_stem(done)
         if done.tracks and "tracks" in self._formats:
-            from phdnet_tf.plots_cine import save_tracks
-
-            title = f"{stem.name}   {done.predictions[0].model}"
-            with _whole(stem.with_name(f"{stem.name}-tracks.png")) as path:
-                save_tracks(path, done.tracks, done.predictions, title)
+            self._tracks(done, stem, lines)
         if done.tracks and "gif" in self._formats:
-            self._animation(done, stem.with_name(f"{stem.name}.gif"))
+            self._animation(done, stem, lines)
         if done.predictions and "sr" in self._formats:
-            yield from self._report(done, stem.with_name(f"{stem.name}-sr.dcm"))
+            self._report(done, stem, lines)
         if "slicer" in self._formats:
-            yield from self._markups(done)
+            self._markups(done, lines)
+        # An image that can no longer be read is missing in the PNG and in the GIF.
+        return list(dict.fromkeys(lines))
 
-    def finish(self, results: Sequence[Result], done: Sequence[Done]) -> None:
-        """Writes what holds all results."""
+    def finish(self, results: Sequence[Result], done: Sequence[Done]) -> list[str]:
+        """Writes what holds all results.
+
+        Returns:
+            For each file that is not written a line that says why.
+        """
         from phdnet_tf.formats import write_cines, write_csv, write_json
 
+        lines: list[str] = []
         everything: list[tuple[str, str, Callable[[TextIO], None]]] = [
             ("json", "predictions.json", lambda file: write_json(results, file)),
             ("csv", "predictions.csv", lambda file: write_csv(results, file)),
@@ -155,43 +163,74 @@ class Writer:
             )
         for form, name, write in everything:
             if form in self._formats:
-                with _whole(self._folder / name) as path:
-                    with path.open("w", newline="") as stream:
+                target = self._folder / name
+                with _noted(self._folder, target, lines), _whole(target) as path:
+                    with path.open("w", newline="", encoding="utf-8") as stream:
                         write(stream)
+        return lines
 
-    def _images(self, done: Done) -> Iterator[tuple[Frame, Prediction, MRImage]]:
+    def _images(
+        self, done: Done, lines: list[str]
+    ) -> Iterator[tuple[Frame, Prediction, MRImage]]:
         """The frames again, one at a time: none is kept when it is predicted."""
         from phdnet_tf.dicom import DicomError
 
         pairs = zip(done.frames, done.predictions, strict=True)
         wanted = ((pair, pair[0].file.source, pair[0].number) for pair in pairs)
         for pair, image in self._decoder.images(wanted, self._spacing):
-            # It was read before; a file that is gone by now is left out.
-            if not isinstance(image, DicomError):
+            # It was read before, but may be gone by now, or the machine busier.
+            if isinstance(image, DicomError):
+                lines.append(f"{pair[0]}: not drawn: {_reason(image, pair[0])}")
+            else:
                 yield *pair, image
 
-    def _pictures(self, done: Done) -> None:
+    def _pictures(self, done: Done, lines: list[str]) -> None:
         from phdnet_tf.plots import save_overlay
 
-        for frame, prediction, image in self._images(done):
-            maps = None
-            if self._predictors is not None:
-                maps = self._predictors[done.job.view].candidate_maps(image)
-            with _whole(self._name(frame, ".png")) as path:
+        for frame, prediction, image in self._images(done, lines):
+            maps = self._maps(done.job.view, frame, image, lines)
+            target = self._name(frame, ".png")
+            with _noted(frame, target, lines), _whole(target) as path:
                 save_overlay(path, image.pixels, prediction, maps)
 
-    def _animation(self, done: Done, target: Path) -> None:
+    def _maps(
+        self, view: str, frame: Frame, image: MRImage, lines: list[str]
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        if self._predictors is None:
+            return None
+        try:
+            return self._predictors[view].candidate_maps(image)
+        except ValueError as error:
+            # A server that is gone would be waited for at every picture.
+            self._predictors = None
+            lines.append(
+                f"{frame}: its picture, and all after it, are without the votes: "
+                f"{_reason(error, frame)}"
+            )
+            return None
+
+    def _tracks(self, done: Done, stem: Path, lines: list[str]) -> None:
+        from phdnet_tf.plots_cine import save_tracks
+
+        title = f"{stem.name}   {done.predictions[0].model}"
+        target = stem.with_name(f"{stem.name}-tracks.png")
+        with _noted(done.frames[0], target, lines), _whole(target) as path:
+            save_tracks(path, done.tracks, done.predictions, title)
+
+    def _animation(self, done: Done, stem: Path, lines: list[str]) -> None:
         from phdnet_tf.plots_cine import save_animation
 
-        images = ((image.pixels, found) for _, found, image in self._images(done))
-        with _whole(target) as path:
-            save_animation(path, images, done.job.cine.heart_beat)
+        target = stem.with_name(f"{stem.name}.gif")
+        images = self._images(done, lines)
+        pictures = ((image.pixels, found) for _, found, image in images)
+        with _noted(done.frames[0], target, lines), _whole(target) as path:
+            save_animation(path, pictures, done.job.cine.heart_beat)
 
-    def _report(self, done: Done, target: Path) -> Iterator[str]:
-        from phdnet_tf.dicom import DicomError
+    def _report(self, done: Done, stem: Path, lines: list[str]) -> None:
         from phdnet_tf.report import Reported, save_report
 
-        try:
+        target = stem.with_name(f"{stem.name}-sr.dcm")
+        with _noted(done.frames[0], target, lines), _whole(target) as path:
             reported = [
                 Reported(
                     prediction,
@@ -200,42 +239,67 @@ class Writer:
                 )
                 for frame, prediction in zip(done.frames, done.predictions, strict=True)
             ]
-            with _whole(target) as path:
-                save_report(path, reported)
-        except (DicomError, ValueError) as error:
-            yield str(error)
+            # A frame is missing where it could not be read, or Ctrl-C came before it.
+            save_report(path, reported, len(done.frames) == len(done.job.frames))
 
-    def _markups(self, done: Done) -> Iterator[str]:
+    def _markups(self, done: Done, lines: list[str]) -> None:
         from phdnet_tf.formats import write_markups
 
         for frame, prediction in zip(done.frames, done.predictions, strict=True):
-            try:
-                with _whole(self._name(frame, ".mrk.json")) as path:
-                    with path.open("w") as stream:
-                        write_markups(prediction, stream)
-            except ValueError as error:
-                yield str(error)
+            target = self._name(frame, ".mrk.json")
+            with _noted(frame, target, lines), _whole(target) as path:
+                with path.open("w") as stream:
+                    write_markups(prediction, stream)
 
     def _cine_stem(self, done: Done) -> Path:
         """Of the names of what a whole cine, or a still, has one of."""
-        first = self._name(done.job.frames[0], "")
+        first = done.job.frames[0]
         if len(done.job.frames) == 1:
-            return first
-        return first.with_name(f"cine-{done.job.number}")
+            return self._name(first, "")
+        stem = first.file.name.with_name(f"cine-{done.job.number}")
+        return self._folder / self._free(stem, done.job.number)
 
     def _name(self, frame: Frame, ending: str) -> Path:
-        """The file for a frame, with a number where two would have the same name."""
+        """The file for a frame."""
         # The whole name is kept: files of a series may differ in the ending only.
         name = frame.file.name
         stem = name.with_suffix("") if name.suffix.lower() == ".dcm" else name
         if frame.of > 1:
             stem = stem.with_name(f"{stem.name}-frame{frame.number:03d}")
-        taken = self._names.setdefault(stem, [])
-        if str(frame.file.source) not in taken:
-            taken.append(str(frame.file.source))
-        number = taken.index(str(frame.file.source)) + 1
-        end = f"-{number}{ending}" if number > 1 else ending
-        return self._folder / stem.with_name(stem.name + end)
+        stem = self._free(stem, frame.file.source)
+        return self._folder / stem.with_name(stem.name + ending)
+
+    def _free(self, stem: Path, owner: Source | int) -> Path:
+        """The stem, with a number if another file or cine has it already."""
+        if (stem, owner) not in self._stems:
+            free = stem
+            for number in itertools.count(2):
+                if free not in self._taken:
+                    break
+                free = stem.with_name(f"{stem.name}-{number}")
+            self._taken.add(free)
+            self._stems[stem, owner] = free
+        return self._stems[stem, owner]
+
+
+@contextmanager
+def _noted(source: Frame | Path, target: Path, lines: list[str]) -> Iterator[None]:
+    """Turns what keeps a file from being written into a line, so that all else is."""
+    try:
+        yield
+    except (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError) as error:
+        # Quoted, for a name may have control characters.
+        lines.append(f"{source}: {str(target)!r} not written: {_reason(error, source)}")
+
+
+def _reason(error: Exception, source: Frame | Path) -> str:
+    """An error as the end of a line that names its file already.
+
+    Some errors have several lines, and some no words at all.
+    """
+    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    text = text.removeprefix(f"{source}: ").partition("\n")[0]
+    return text or type(error).__name__
 
 
 @contextmanager

@@ -195,10 +195,15 @@ def predict(
             stopped = True
             count = sum(len(each.frames) for each in done)
             click.echo(f"Stopped after {count} of {total} images.", err=True)
-        outputs.show(results, done, printed)
-        if writer:
-            writer.finish(results, done)
-            click.echo(f"Written to {output}", err=True)
+        finally:
+            # Whatever ended the loop, what was predicted before is not lost.
+            if writer:
+                results += [
+                    {"image": str(output), "error": line}
+                    for line in writer.finish(results, done)
+                ]
+                click.echo(f"Written to {output}", err=True)
+            outputs.show(results, done, printed)
     if stopped:
         raise click.exceptions.Exit(130)
     if any(isinstance(result, dict) for result in results):
@@ -243,30 +248,44 @@ def _require_view(locator: Locator, name: Path | str, view: str | None) -> None:
 def _refuse_nothing(
     images: tuple[Path, ...], planned: Plan, skipped: list[Skipped]
 ) -> None:
-    """Ends the command where there is nothing to predict, nor a failure to tell of.
+    """Ends the command where there is nothing to predict, nor failures to tell of.
 
     Raises:
         click.ClickException: If so; a usage error where --view would help.
     """
-    if planned.jobs:
+    told = planned.skipped[:1]
+    if planned.jobs or any(each.failed and each not in told for each in skipped):
         return
-    if planned.skipped:
-        raise click.UsageError(planned.skipped[0].reason)
-    if not any(each.failed for each in skipped):
-        names = ", ".join(map(str, images))
-        raise click.ClickException(f"{names}: found no image to predict.")
+    if told:
+        raise click.UsageError(told[0].reason)
+    names = ", ".join(map(str, images))
+    raise click.ClickException(f"{names}: found no image to predict.")
 
 
 def _with_uids(done: Done, decoder: Decoder) -> Done:
-    """The same, each prediction with the identifiers of its image."""
+    """The same, each prediction with the identifiers of its image.
+
+    Where an image can no longer be read, an error says so, and there are none.
+    """
+    from phdnet_tf.dicom import DicomError
+
     predictions = []
+    errors = list(done.errors)
     for frame, prediction in zip(done.frames, done.predictions, strict=True):
-        identity = decoder.identity(frame.file.source)
-        uids = {
-            "study": identity["StudyInstanceUID"],
-            "series": identity["SeriesInstanceUID"],
-            "instance": identity["SOPInstanceUID"],
-        }
-        origin = prediction.origin | {"uids": uids}
-        predictions.append(dataclasses.replace(prediction, origin=origin))
-    return dataclasses.replace(done, predictions=tuple(predictions))
+        try:
+            identity = decoder.identity(frame.file.source)
+        except DicomError as error:
+            line = f"{error} Its landmarks are written without UIDs."
+            errors.append((frame, DicomError(line)))
+        else:
+            uids = {
+                "study": identity["StudyInstanceUID"],
+                "series": identity["SeriesInstanceUID"],
+                "instance": identity["SOPInstanceUID"],
+            }
+            origin = prediction.origin | {"uids": uids}
+            prediction = dataclasses.replace(prediction, origin=origin)
+        predictions.append(prediction)
+    return dataclasses.replace(
+        done, predictions=tuple(predictions), errors=tuple(errors)
+    )

@@ -14,6 +14,7 @@ import hashlib
 import logging
 import math
 import threading
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -340,8 +341,11 @@ def _last_line(error: Exception) -> str:
 
 def _one_line(value: object) -> str:
     """A value as a text that a report may repeat: all of it, without control codes."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        value = "\\".join(map(str, value))
     text = "" if value is None else str(value)
-    return "".join(character for character in text if character.isprintable())
+    # An ideographic space, or the joiners of some scripts, belong to a name.
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Zl", "Zp"))
 
 
 def _read_dataset(path: Path) -> Dataset:

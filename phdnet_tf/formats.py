@@ -117,9 +117,15 @@ def write_markups(prediction: Prediction, stream: TextIO) -> None:
                 "positionStatus": "defined",
             }
         )
+    # Slicer lists them by name, those of all phases together.
+    places = [
+        f"{key} {prediction.origin[key]}"
+        for key in ("cine", "phase", "frame")
+        if key in prediction.origin
+    ]
     markup = {
         "type": "Fiducial",
-        "name": f"{prediction.model} {prediction.view}",
+        "name": " ".join([prediction.model, prediction.view, *places]),
         "coordinateSystem": "LPS",
         "coordinateUnits": "mm",
         "locked": False,

@@ -68,10 +68,10 @@ def save_overlay(
         axes[:-1], prediction.landmarks, maps, strict=False
     ):
         _draw_votes(axis, votes, corners)
-        axis.set_title(f"votes: {_words(landmark.name)}", color="white", fontsize=9)
-    axes[-1].set_title(
-        f"{Path(prediction.image).name}   {prediction.model}", color="white", fontsize=9
-    )
+        _title(axis, f"votes: {_words(landmark.name)}")
+    frame = prediction.origin.get("frame")
+    number = "" if frame is None else f" frame {frame}"
+    _title(axes[-1], f"{Path(prediction.image).name}{number}   {prediction.model}")
     figure.legend(
         handles=[
             _marker(True, "high confidence"),
@@ -87,6 +87,11 @@ def save_overlay(
     # A figure is full of reference cycles; hundreds pile up before Python looks.
     del figure, axes, axis
     gc.collect(1)
+
+
+def _title(axis: Axes, text: str) -> None:
+    # A name with two dollar signs is no formula.
+    axis.set_title(text, color="white", fontsize=9, parse_math=False)
 
 
 def _words(name: str) -> str:
@@ -169,6 +174,7 @@ def _draw_points(axis: Axes, prediction: Prediction) -> None:
             fontsize=9,
             verticalalignment="center",
             annotation_clip=False,
+            parse_math=False,
             arrowprops={
                 "arrowstyle": "-",
                 "color": colour,

@@ -62,11 +62,14 @@ def save_tracks(
             f"{track.name.replace('_', ' ')}\n{consistency:.0%} within "
             f"{TOLERANCE_MM:g} mm of where the others make it expected",
             fontsize=9,
+            parse_math=False,
         )
         column[1].set_xlabel("phase")
         # A row's picture grows downward, and so does its y.
         column[1].invert_yaxis()
-    figure.suptitle(f"{title}   filled: high confidence, ring: low", fontsize=9)
+    figure.suptitle(
+        f"{title}   filled: high confidence, ring: low", fontsize=9, parse_math=False
+    )
     figure.savefig(path, dpi=110)
     # As in `plots.save_overlay`, lest hundreds pile up.
     del figure, panels, column, axis

@@ -69,7 +69,9 @@ class Reported:
     frame: int | None
 
 
-def save_report(path: Path, reported: Sequence[Reported]) -> None:
+def save_report(
+    path: Path, reported: Sequence[Reported], complete: bool = True
+) -> None:
     """Writes the landmarks of a cine, or of a still, as a report on its images.
 
     The report belongs to the images' study and patient, of which it repeats what the
@@ -78,6 +80,7 @@ def save_report(path: Path, reported: Sequence[Reported]) -> None:
     Args:
         path: File to write, in a folder that exists.
         reported: One for each frame, of one study.
+        complete: Whether these are all frames that were to be predicted.
 
     Raises:
         ValueError: If an image does not tell its UIDs.
@@ -85,14 +88,15 @@ def save_report(path: Path, reported: Sequence[Reported]) -> None:
     """
     for each in reported:
         for keyword in UNIQUE:
-            if not re.fullmatch(uid.RE_VALID_UID, each.identity[keyword]):
+            if not _is_uid(each.identity[keyword]):
                 raise ValueError(
                     f"{each.prediction.image}: has no valid {keyword}, so no report "
                     "can refer to it. Use --format json."
                 )
     with quiet():
         try:
-            report = _report(reported)
+            report = _report(reported, complete)
+            report.save_as(path, enforce_file_format=True)
         except (AttributeError, TypeError, ValueError) as error:
             # The reason would quote the value, which may name a person.
             raise ValueError(
@@ -100,10 +104,13 @@ def save_report(path: Path, reported: Sequence[Reported]) -> None:
                 "not follow the standard, so no report can repeat them. Correct them "
                 "in the file, or use --format json."
             ) from error
-        report.save_as(path, enforce_file_format=True)
 
 
-def _report(reported: Sequence[Reported]) -> sr.Comprehensive3DSR:
+def _is_uid(text: str) -> bool:
+    return len(text) <= 64 and bool(re.fullmatch(uid.RE_VALID_UID, text))
+
+
+def _report(reported: Sequence[Reported], complete: bool) -> sr.Comprehensive3DSR:
     images = {each.identity["SOPInstanceUID"]: each.identity for each in reported}
     evidence = [_referenced(identity) for identity in images.values()]
     model = reported[0].prediction.model
@@ -135,7 +142,7 @@ def _report(reported: Sequence[Reported]) -> sr.Comprehensive3DSR:
         manufacturer_model_name=model,
         software_versions=__version__,
         series_description="Landmarks, not verified",
-        is_complete=True,
+        is_complete=complete,
         is_verified=False,
         # A name may be in any script.
         specific_character_set="ISO_IR 192",
@@ -183,7 +190,7 @@ def _regions(
         sr.ImageRegion(sr.GraphicTypeValues.POINT, in_image, source)
     ]
     place = each.identity["FrameOfReferenceUID"]
-    if landmark.position_lps is not None and place:
+    if landmark.position_lps is not None and _is_uid(place):
         regions.append(
             sr.ImageRegion3D(
                 sr.GraphicTypeValues3D.POINT, np.array([landmark.position_lps]), place

@@ -10,22 +10,28 @@ import math
 import re
 from dataclasses import dataclass
 
+# Behind the number of chambers; not a coil's channels, nor "T2 chest".
+CHAMBERS = r"[\s_-]?(ch(?!ann|est)|kammer|cam|cavit)"
+# A word by itself, for which "_" is no letter.
+ALONE = r"(?<![a-z])%s(?![a-z])"
+
 # What scanners, protocols and hospitals write, in English, German, French and Spanish.
 # The first that is found counts, so what names a view in full comes first.
 PATTERNS = (
     (
         "4ch",
-        r"4[\s_-]?(ch|kammer|cam|cavit)|four[\s_-]?chamber|vier[\s_-]?kammer|\bhla\b",
+        rf"(?<!\d)4{CHAMBERS}|four[\s_-]?chamber|vier[\s_-]?kammer|{ALONE % 'hla'}",
     ),
     (
         "2ch",
-        r"2[\s_-]?(ch|kammer|cam|cavit)|two[\s_-]?chamber|zwei[\s_-]?kammer|\bvla\b",
+        rf"(?<!\d)2{CHAMBERS}|two[\s_-]?chamber|zwei[\s_-]?kammer|{ALONE % 'vla'}",
     ),
-    ("3ch", r"3[\s_-]?(ch|kammer|cam|cavit)|three[\s_-]?chamber|drei[\s_-]?kammer"),
+    ("3ch", rf"(?<!\d)3{CHAMBERS}|three[\s_-]?chamber|drei[\s_-]?kammer"),
     ("lvot", r"lvot|rvot|outflow"),
     (
         "sa",
-        r"short[\s_-]?a|sax|(\b|_)sa(\b|_)|kurz[\s_-]?achs|petit[\s_-]?axe|eje[\s_-]?corto",
+        rf"short[\s_-]?ax|sax|{ALONE % 'sa'}|kurz[\s_-]?achs|petit[\s_-]?axe"
+        r"|eje[\s_-]?corto",
     ),
 )
 

@@ -11,9 +11,14 @@ import pytest
 from cines import edit, write_cine, write_enhanced
 from click.testing import CliRunner
 from drawn import exported
+from matplotlib.text import Text
 from PIL import Image
+from PIL.ImageDraw import ImageDraw
 
 from phdnet_tf.cli import main
+from phdnet_tf.cli.outputs import FORMATS
+from phdnet_tf.decoder import Decoder
+from phdnet_tf.dicom import DicomError
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +228,81 @@ def test_a_report_that_cannot_be_written_fails_alone(models, tmp_path):
     assert len(json.loads((output / "predictions.json").read_text())) == 3
 
 
+def test_a_name_that_cannot_be_written_costs_nothing_else(models, tmp_path):
+    (one,) = write_cine(tmp_path / "one", phases=1)
+    (other,) = write_cine(tmp_path / "other", phases=1, position=(0, 0, 9))
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.write(one, "x" * 255)
+        archive.write(other, "z.dcm")
+    output = tmp_path / "out"
+
+    result = predict(tmp_path / "study.zip", "--output", output, models=models, code=1)
+
+    assert "not written: File name too long" in result.stderr
+    assert "z.dcm" in result.stdout and "x" * 255 in result.stdout
+    predictions = json.loads((output / "predictions.json").read_text())
+    assert ["error" in each for each in predictions] == [False, True, False]
+    with (output / "predictions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4  # Two landmarks each.
+    assert [p.name for p in output.rglob("*.png")] == ["z.png"]
+
+
+def test_whatever_ends_a_batch_the_results_are_there(models, tmp_path, monkeypatch):
+    for number in (1, 2):
+        write_cine(tmp_path / "study" / f"{number}", position=(0, 0, number))
+    output = tmp_path / "out"
+    done = []
+
+    def write(self, finished):
+        done.append(finished)
+        if len(done) == 2:
+            raise TypeError("a bug")
+        return []
+
+    monkeypatch.setattr("phdnet_tf.cli.outputs.Writer.write", write)
+
+    with pytest.raises(TypeError, match="a bug"):
+        predict(tmp_path / "study", "--output", output, models=models)
+
+    assert len(json.loads((output / "predictions.json").read_text())) == 2
+
+
+def test_a_file_that_fails_is_told_of_where_no_model_fits_the_rest(models, tmp_path):
+    (path, *_) = write_cine(tmp_path / "cine", description="2CH")
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes(path.read_bytes()[:700])
+
+    result = predict(broken, path, "--format", "json", models=models, code=1)
+
+    errors = [each["error"] for each in json.loads(result.stdout)]
+    assert "broken.dcm: " in errors[0] and "looks like 2ch" in errors[1]
+    assert all(f"Error: {error}" in result.stderr for error in errors)
+
+
+def test_uids_that_can_no_longer_be_read_cost_no_landmarks(
+    models, tmp_path, monkeypatch
+):
+    write_cine(tmp_path / "cine", phases=2)
+    identity = Decoder.identity
+
+    def gone(self, source):
+        if source.path.name == "phase_01.dcm":
+            raise DicomError(f"{source}: no such file.")
+        return identity(self, source)
+
+    monkeypatch.setattr(Decoder, "identity", gone)
+
+    result = predict(
+        *(tmp_path / "cine", "--frames", "all", "--include-uids", "--format", "json"),
+        models=models,
+        code=1,
+    )
+
+    first, second, failed = json.loads(result.stdout)
+    assert "uids" in second and "uids" not in first and len(first["landmarks"]) == 2
+    assert failed["error"].endswith("Its landmarks are written without UIDs.")
+
+
 @pytest.mark.parametrize("form", ["png", "gif", "tracks", "sr", "slicer"])
 def test_files_need_a_folder(models, tmp_path, form):
     path = write_cine(tmp_path / "cine")[0]
@@ -256,10 +336,31 @@ def marked(tmp_path):
     write_cine(folder / "ct", position=(1, 1, 1), **MARKS | {"Modality": "CT"})
     cut = write_cine(folder / "cut", position=(2, 2, 2), **MARKS)[0]
     cut.write_bytes(cut.read_bytes()[:-900])
+    # A report cannot repeat this, and must not when it says so.
+    write_cine(folder / "bad", 1, position=(3, 3, 3), **MARKS, StudyDate="MARKEDDATE")
     uids = [pydicom.dcmread(path).SOPInstanceUID for path in paths]
     secrets = [part for value in MARKS.values() for part in value.split("^")[:1]]
     secrets[-1] = "MARKEDDESCRIPTION"
-    return folder, [*secrets, *uids]
+    return folder, [*secrets, "MARKEDDATE", *uids]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """All text that is drawn into pictures, where no search of bytes would find it."""
+    texts = []
+
+    def record(kind, name, at):
+        method = getattr(kind, name)
+
+        def recording(self, *arguments, **keywords):
+            texts.append(str(arguments[at]))
+            return method(self, *arguments, **keywords)
+
+        monkeypatch.setattr(kind, name, recording)
+
+    record(Text, "set_text", 0)  # PNG
+    record(ImageDraw, "text", 1)  # GIF
+    return texts
 
 
 def artefacts(folder, result):
@@ -268,38 +369,53 @@ def artefacts(folder, result):
     yield "standard error", result.stderr.encode()
     for path in folder.rglob("*"):
         yield str(path), str(path.relative_to(folder)).encode()
-        if path.is_file():
+        # A report belongs to the patient; its test is another.
+        if path.is_file() and not path.name.endswith("-sr.dcm"):
             yield str(path), path.read_bytes()
 
 
-def leaks(folder, result, secrets):
+def leaks(folder, result, secrets, drawn=()):
+    contents = [*artefacts(folder, result), *(("drawn", t.encode()) for t in drawn)]
     return [
         (where, secret)
-        for where, content in artefacts(folder, result)
+        for where, content in contents
         for secret in secrets
         if secret.encode() in content
     ]
 
 
-def test_no_artefact_of_a_run_holds_an_identity(models, marked, tmp_path):
+def test_no_artefact_of_a_run_holds_an_identity(models, marked, tmp_path, drawn):
     folder, secrets = marked
     output = tmp_path / "out"
 
     result = predict(
-        *(folder, "--frames", "all", "--output", output),
+        *(folder, "--frames", "all", "--output", output, "--maps"),
+        *(part for form in FORMATS for part in ("--format", form)),
         models=models,
         code=1,
     )
 
-    assert len(list(output.rglob("*.*"))) > 12
-    assert leaks(output, result, secrets) == []
-    # The test can find what there is to find.
+    endings = [path.name.split(".", 1)[-1] for path in output.rglob("*.*")]
+    assert endings.count("png") > 12 and endings.count("mrk.json") > 12
+    assert endings.count("gif") == 3 and endings.count("dcm") == 3
+    assert "do not follow the standard" in result.stderr
+    assert leaks(output, result, secrets, drawn) == []
+    # The test can find what there is to find: in files, and in titles and labels.
     assert leaks(folder, result, secrets[:1]) != []
+    shown = [
+        "phase_03.dcm",
+        "enhanced.dcm frame 2",
+        "votes: bright",
+        "phase 6",
+        "cine-",
+    ]
+    for text in shown:
+        assert any(text in each for each in drawn), text
 
 
 def test_printed_formats_hold_no_identity(models, marked, tmp_path):
     folder, secrets = marked
-    for form in ("table", "json"):
+    for form in ("table", "json", "csv"):
         result = predict(
             folder, "--frames", "all", "--format", form, models=models, code=1
         )

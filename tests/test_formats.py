@@ -89,6 +89,16 @@ def test_markups_are_what_slicer_reads():
         assert point["selected"] is landmark.high_confidence
 
 
+def test_markups_of_a_cine_are_told_apart_by_name():
+    def name(**origin):
+        (markup,) = json.loads(written(write_markups, prediction(**origin)))["markups"]
+        return markup["name"]
+
+    assert name() == "phdnet_4ch/1 4ch"
+    assert name(cine=2, phase=3) == "phdnet_4ch/1 4ch cine 2 phase 3"
+    assert name(cine=2, phase=3, frame=4).endswith("cine 2 phase 3 frame 4")
+
+
 def test_markups_lie_on_the_oblique_slice():
     image = MRImage(
         np.zeros((80, 100)), (1.5, 1.25), (-120.5, 40.25, 60.125), oblique()

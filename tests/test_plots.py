@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import matplotlib.image
+import matplotlib.text
 import numpy as np
 
 from phdnet_tf.inference import Landmark, Prediction
@@ -50,6 +53,26 @@ def test_the_candidate_maps_are_drawn_beside_the_picture(tmp_path):
     save_overlay(path, PIXELS, prediction(True, False), (votes, corners))
 
     assert matplotlib.image.imread(path).shape[1] > 2 * narrow
+
+
+def test_the_title_names_file_and_frame_and_is_no_formula(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    drawn = []
+    monkeypatch.setattr(
+        *(matplotlib.text.Text, "set_text"),
+        lambda self, text, set_text=matplotlib.text.Text.set_text: (
+            drawn.append(text),
+            set_text(self, text),
+        ),
+    )
+    found = replace(prediction(True), image="in/$^$.dcm", origin={"frame": 7})
+    found = replace(found, landmarks=(replace(found.landmarks[0], name="$^$"),))
+
+    save_overlay(path, PIXELS, found, (np.ones((1, 9, 9)), np.eye(2)[None] * 8))
+
+    assert path.is_file()
+    assert "$^$.dcm frame 7   phdnet_sa/1" in drawn
+    assert "votes: $^$" in drawn
 
 
 def test_error_curves_are_drawn_even_where_a_group_is_empty(tmp_path):

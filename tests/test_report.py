@@ -108,6 +108,38 @@ def test_nobody_has_verified_it_and_it_belongs_to_the_study(cine, tmp_path):
         assert report[keyword].value == image[keyword].value, keyword
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        # The space between family and given name is an ideographic one.
+        {"PatientName": "YAMADA^TARO=\u5c71\u7530\u3000\u592a\u90ce"},
+        {"PatientName": "Van\u00a0Dyck^A"},
+        {"PatientID": "one\\two"},
+    ],
+)
+def test_the_patient_of_a_report_is_the_image_s(cine, tmp_path, attributes):
+    path = tmp_path / "sr.dcm"
+    edit(cine[0], SpecificCharacterSet="ISO_IR 192", **attributes)
+    save_report(path, [reported(cine[0])])
+
+    report, image = pydicom.dcmread(path), pydicom.dcmread(cine[0])
+
+    for keyword, value in attributes.items():
+        assert report[keyword].value == image[keyword].value
+        written = report[keyword].value
+        assert str(written) == value or written == value.split("\\")
+
+
+def test_a_part_of_a_cine_is_not_called_complete(cine, tmp_path):
+    path = tmp_path / "sr.dcm"
+
+    save_report(path, [reported(cine[0])], complete=False)
+    assert pydicom.dcmread(path).CompletionFlag == "PARTIAL"
+
+    save_report(path, [reported(cine[0])])
+    assert pydicom.dcmread(path).CompletionFlag == "COMPLETE"
+
+
 def test_nothing_else_of_the_image_is_repeated(cine, tmp_path):
     path = tmp_path / "sr.dcm"
     edit(
@@ -143,6 +175,15 @@ def test_without_a_place_the_points_are_in_the_image_only(cine, tmp_path):
     assert len(groups(path)) == 3
 
 
+def test_a_damaged_frame_of_reference_is_no_place(cine, tmp_path):
+    path = tmp_path / "sr.dcm"
+    edit(cine[0], FrameOfReferenceUID="1.2.x")
+    save_report(path, [reported(cine[0])])
+
+    assert len(groups(path)) == 3
+    assert b"1.2.x" not in path.read_bytes()
+
+
 def test_landmarks_of_ones_own_are_at_the_heart(cine, tmp_path):
     path = tmp_path / "sr.dcm"
     save_report(path, [reported(cine[0], names=("a", "mitral_valve", "c"))])
@@ -157,6 +198,7 @@ def test_landmarks_of_ones_own_are_at_the_heart(cine, tmp_path):
     [
         ({"StudyInstanceUID": ""}, "no valid StudyInstanceUID"),
         ({"SOPInstanceUID": "1.2.x"}, "no valid SOPInstanceUID"),
+        ({"SeriesInstanceUID": "1." + "2" * 63}, "no valid SeriesInstanceUID"),
         ({"StudyDate": "marked"}, "do not follow the standard"),
     ],
 )
