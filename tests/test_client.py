@@ -150,8 +150,8 @@ def test_a_label_of_tf_serving_is_the_version_that_it_is_at(stub, protocol):
     assert connect(stub, protocol, "/phdnet_sa/stable").name == "phdnet_sa/1"
     assert connect(stub, protocol, "/phdnet_sa/canary").name == "phdnet_sa/2"
     assert connect(stub, protocol).name == "phdnet_sa/2"
-    with pytest.raises(NotServedError, match=r"no version 'stabel' .* It has 1, 2\."):
-        connect(stub, protocol, "/phdnet_sa/stabel")
+    with pytest.raises(NotServedError, match=r"no version 'latest' .* It has 1, 2\."):
+        connect(stub, protocol, "/phdnet_sa/latest")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
