@@ -142,9 +142,10 @@ class RestTransport:
         if response.ok and key in answer:
             return answer[key]
         status = response.status_code
-        details = answer.get("error", f"an answer of another kind, status {status}")
+        nothing = f"status {status}, and nothing that a model server says"
         code = CODES.get(status, grpc.StatusCode.UNKNOWN)
-        raise failure(self._address, code, str(details), self._timeout)
+        details = str(answer.get("error", nothing))
+        raise failure(self._address, code, details, self._timeout)
 
 
 def _cause(error: BaseException) -> BaseException:

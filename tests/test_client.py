@@ -212,13 +212,13 @@ def answering(status, content=b"", headers=None, seconds=0.0):
 @pytest.mark.parametrize(
     ("status", "content", "message"),
     [
-        (401, b"<html>Log in</html>", "server failed: .* status 401"),
+        (401, b"<html>Log in</html>", "server failed: status 401"),
         (429, b'{"error": "slowly"}', "server failed: slowly"),
-        (500, b"{}", "server failed: .* status 500"),
-        (502, b"<html></html>", "does not answer: .* status 502"),
+        (500, b"{}", "server failed: status 500"),
+        (502, b"<html></html>", "does not answer: status 502"),
         (503, b'{"error": "later"}', "does not answer: later"),
-        (200, b"[]", "server failed: .* status 200"),
-        (200, b'{"some": "service"}', "server failed: .* status 200"),
+        (200, b"[]", "server failed: status 200"),
+        (200, b'{"some": "service"}', "server failed: status 200"),
     ],
 )
 def test_what_another_server_answers_is_told(status, content, message, impatient):
