@@ -516,7 +516,10 @@ def test_a_server_of_both_views_takes_each_image_to_its_model(
         for text in (local.stdout, remote.stdout)
     ]
     assert told[0] == told[1]
-    assert [view for _, view, _ in told[0]] == ["sa", "4ch"]
+    assert {view: model for _, view, model in told[0]} == {
+        "sa": "phdnet_sa/1",
+        "4ch": "phdnet_4ch/1",
+    }
 
 
 def test_a_model_behind_the_address_is_a_choice_as_model_is(both_views, tmp_path):
