@@ -83,8 +83,13 @@ class ServerProcess:
         self.start_seconds = time.perf_counter() - started
         self.start_cpu_seconds = self.cpu_seconds()
 
-    def ask(self, kind: str, pixels: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-        """The landmarks of one image, by one of `KINDS`; raises if it is refused."""
+    def ask(
+        self, kind: str, pixels: np.ndarray | bytes, spacing: np.ndarray
+    ) -> np.ndarray:
+        """The landmarks of one image, by one of `KINDS`; raises if it is refused.
+
+        Bytes are sent as they are, in the place of the PNG or of the JSON.
+        """
         protocol, form = kind.split()
         if protocol == "grpc":
             return self._ask_grpc(form, pixels, spacing)
@@ -92,30 +97,32 @@ class ServerProcess:
             self._local.session = requests.Session()
         instance: dict[str, Any] = {"pixel_spacing": spacing[0].tolist()}
         if form == "png":
-            png = base64.b64encode(encode_png(pixels)).decode()
+            png = base64.b64encode(_png(pixels)).decode()
             instance["image_bytes"] = {"b64": png}
-        else:
+        elif not isinstance(pixels, bytes):
             instance["image"] = pixels.tolist()
         signature = "png" if form == "png" else "serving_default"
+        body = json.dumps({"signature_name": signature, "instances": [instance]})
+        whole = form == "json" and isinstance(pixels, bytes)
         answer = self._local.session.post(
             f"{self.rest}/v1/models/{MODEL}:predict",
-            json={"signature_name": signature, "instances": [instance]},
+            data=pixels if whole else body,
             timeout=60,
         )
         answer.raise_for_status()
         return np.array(answer.json()["predictions"][0]["landmarks"])
 
     def _ask_grpc(
-        self, form: str, pixels: np.ndarray, spacing: np.ndarray
+        self, form: str, pixels: np.ndarray | bytes, spacing: np.ndarray
     ) -> np.ndarray:
         request = predict_pb2.PredictRequest()
         request.model_spec.name = MODEL
         if form == "png":
             request.model_spec.signature_name = "png"
-            image_bytes = tf.make_tensor_proto([encode_png(pixels)])
+            image_bytes = tf.make_tensor_proto([_png(pixels)])
             request.inputs["image_bytes"].CopyFrom(image_bytes)
         else:
-            request.inputs["image"].CopyFrom(tf.make_tensor_proto(pixels[None]))
+            request.inputs["image"].CopyFrom(tf.make_tensor_proto([pixels]))
         request.inputs["pixel_spacing"].CopyFrom(tf.make_tensor_proto(spacing))
         response = self._predict(request, timeout=60)
         return tf.make_ndarray(response.outputs["landmarks"])[0]
@@ -158,6 +165,28 @@ def image(seed: int, side: int) -> np.ndarray:
     distance = np.hypot(x - side * rng.uniform(0.3, 0.7), y - side / 2)
     pixels = rng.gamma(2, 30, (side, side)) + 600 * (distance < side / 6)
     return np.round(pixels).astype(np.float32)
+
+
+def malformed(kind: str) -> list[tuple[np.ndarray | bytes, np.ndarray]]:
+    """Images and spacings that each has to be refused, for one of `KINDS`."""
+    form = kind.split()[1]
+    good = image(0, 128)
+    bad: list[tuple[np.ndarray | bytes, np.ndarray]] = [
+        (good, 0 * SPACING),
+        (good, -SPACING),
+        (good[:3, :3], SPACING),
+    ]
+    if form == "png":  # which cannot hold NaN
+        bad.append((b"junk", SPACING))
+    else:
+        bad.append((np.full((64, 64), np.nan, np.float32), SPACING))
+    if form == "json":
+        bad.append((b"{", SPACING))
+    return bad
+
+
+def _png(pixels: np.ndarray | bytes) -> bytes:
+    return pixels if isinstance(pixels, bytes) else encode_png(pixels)
 
 
 def overhead(server: ServerProcess, models: Path, rounds: int) -> dict[str, float]:
@@ -274,12 +303,8 @@ def soak(models: Path, count: int, clients: int) -> dict[str, Any]:
         ].numpy()[0]
         for p in images
     ]
-    bad = [
-        (images[0], np.zeros((1, 2), np.float32)),
-        (images[0], -SPACING),
-        (images[0][:3, :3], SPACING),
-        (np.full((64, 64), np.nan, np.float32), SPACING),
-    ]
+    bad = {kind: malformed(kind) for kind in KINDS}
+    sent: set[tuple[str, int]] = set()
     turns = iter(range(count))
     lock = threading.Lock()
     outcome = {"right": 0, "wrong": 0, "refused": 0, "failed": 0}
@@ -287,10 +312,12 @@ def soak(models: Path, count: int, clients: int) -> dict[str, Any]:
     server = ServerProcess(models)
 
     def judged(number: int) -> str:
-        kind = KINDS[number % 4]
         if number % 10 == 0:
-            # A PNG cannot hold NaN.
-            pixels, spacing = bad[number // 10 % (3 if kind.endswith("png") else 4)]
+            turn, place = divmod(number // 10, len(KINDS))
+            kind = KINDS[place]
+            which = turn % len(bad[kind])
+            sent.add((kind, which))
+            pixels, spacing = bad[kind][which]
             try:
                 server.ask(kind, pixels, spacing)
             except grpc.RpcError as error:
@@ -299,6 +326,7 @@ def soak(models: Path, count: int, clients: int) -> dict[str, Any]:
             except requests.HTTPError as error:
                 return "refused" if error.response.status_code == 400 else "failed"
             return "wrong"
+        kind = KINDS[number % len(KINDS)]
         index = number // 4 % len(images)
         try:
             found = server.ask(kind, images[index], SPACING)
@@ -328,6 +356,7 @@ def soak(models: Path, count: int, clients: int) -> dict[str, Any]:
     again.end()
     return {
         **outcome,
+        "malformed_in_ways": len(sent),
         "seconds": seconds,
         "memory_mb": {done: round(mb) for done, mb in memory.items()},
         "restart_s": again.start_seconds,

@@ -6,6 +6,7 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -69,6 +70,14 @@ def _which(
     help="PEM file of the authority that signed the server's certificate.",
 )
 @click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Most that the server may take for an answer.",
+)
+@click.option(
     "--frame",
     "--frames",
     "which",
@@ -110,6 +119,7 @@ def predict(
     models: Path,
     server: str | None,
     server_ca: Path | None,
+    timeout: float,
     which: str | int | None,
     formats: tuple[str, ...],
     output: Path | None,
@@ -149,10 +159,11 @@ def predict(
         from phdnet_tf.cli.progress import counting, wait_for
 
         if server:
-            predictors = _connect(server, view, server_ca)
+            predictors = _connect(server, view, timeout, server_ca)
         else:
             predictors = _load(paths, view)
-        chosen = next(iter(predictors)) if model or view else None
+        named = server and urlsplit(server).path.strip("/")
+        chosen = next(iter(predictors)) if model or view or named else None
         found = wait_for(looking, "reading headers", lambda: len(read))
         planned = plan(found.cines, list(predictors), chosen, which)
         skipped = [*found.skipped, *planned.skipped]
@@ -230,14 +241,15 @@ def _load(paths: list[Path], view: str | None) -> dict[str, Locator]:
 
 
 def _connect(
-    server: str, view: str | None, authority: Path | None
+    server: str, view: str | None, timeout: float, authority: Path | None
 ) -> dict[str, Locator]:
-    """The model on a server, by its view."""
-    from phdnet_tf.client import Client
+    """The models on a server, by their views."""
+    from phdnet_tf.client import connect
 
-    client = Client(server, view, authority=authority)
-    _require_view(client, client.name, view)
-    return {client.view: client}
+    clients = connect(server, view, timeout, authority)
+    for client in clients.values():
+        _require_view(client, client.name, view)
+    return {**clients}
 
 
 def _require_view(locator: Locator, name: Path | str, view: str | None) -> None:

@@ -13,7 +13,12 @@ from typing import Any
 
 from phdnet_tf.decoder import Decoder
 from phdnet_tf.dicom import DicomError, MRImage
-from phdnet_tf.inference import Locator, Prediction, ServerDownError
+from phdnet_tf.inference import (
+    Locator,
+    NotServedError,
+    Prediction,
+    ServerDownError,
+)
 from phdnet_tf.series import Cine, Frame, Skipped, choose
 from phdnet_tf.tracks import Track, find_tracks, with_jumps
 from phdnet_tf.view import Proposal, propose
@@ -191,7 +196,7 @@ Piece = list[tuple[tuple[Job, Frame], MRImage | DicomError]]
 
 def _asking(locator: Locator) -> Callable[[Piece], list[Prediction | ValueError]]:
     """A function that predicts images, and does not ask a server again that is down."""
-    down: ServerDownError | None = None
+    down: ServerDownError | NotServedError | None = None
 
     def ask(piece: Piece) -> list[Prediction | ValueError]:
         nonlocal down
@@ -205,7 +210,7 @@ def _asking(locator: Locator) -> Callable[[Piece], list[Prediction | ValueError]
             images, names = map(list, zip(*read, strict=True))
             try:
                 found = iter(locator.predict_many(images, names))
-            except ServerDownError as error:
+            except (ServerDownError, NotServedError) as error:
                 down, found = error, repeat(error)
         return [
             _named(next(found), frame) if isinstance(image, MRImage) else image

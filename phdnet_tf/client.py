@@ -4,7 +4,8 @@ What is sent is the pixels and their spacing, and nothing else of the DICOM file
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
@@ -15,10 +16,15 @@ import tensorflow as tf
 
 from phdnet_tf.client_grpc import GrpcTransport
 from phdnet_tf.client_rest import RestTransport
-from phdnet_tf.client_transport import Inputs, NotServedError, Outputs, Transport
+from phdnet_tf.client_transport import Inputs, Outputs, Transport
 from phdnet_tf.config import VIEWS
 from phdnet_tf.dicom import MRImage
-from phdnet_tf.inference import Prediction, RefusedImageError, make_prediction
+from phdnet_tf.inference import (
+    NotServedError,
+    Prediction,
+    RefusedImageError,
+    make_prediction,
+)
 
 TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = {
     "http": (RestTransport, False),
@@ -28,18 +34,53 @@ TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = 
 }
 
 
+def connect(
+    server: str,
+    view: str | None = None,
+    timeout: float = 30.0,
+    authority: Path | None = None,
+) -> dict[str, "Client"]:
+    """Clients for what a server has, as the command takes models from a folder.
+
+    Args:
+        server: As for `Client`.
+        view: "sa" or "4ch"; None is all that are served.
+        timeout: As for `Client`.
+        authority: As for `Client`.
+
+    Returns:
+        A client for each view, in the order of `config.VIEWS`, or for the one that was
+        chosen, or for the model that the address names.
+
+    Raises:
+        ValueError: As `Client`.
+        NotServedError: As `Client`; also if there is no model of any view.
+        ServerDownError: As `Client`.
+    """
+    views: list[str | None] = [view]
+    if view is None and not urlsplit(server).path.strip("/"):
+        with closing(_open(server, timeout, authority)) as transport:
+            # With none, the client says what is missing.
+            views = [*_served(transport, VIEWS)] or [None]
+    clients = [Client(server, each, timeout, authority) for each in views]
+    return {client.view: client for client in clients}
+
+
 class Client:
     """A model on a server, used as `inference.Predictor` is one on disk.
 
-    The version is looked up once, so that all answers are of one model; if the server
-    has replaced it, the client goes on with the one that took its place.
+    The newest version is looked up once, so that all answers are of one model; if the
+    server has replaced it, the client goes on with the one that took its place. A label
+    is looked up for each call of `predict` and `predict_many`, so that a program that
+    runs follows it.
 
     Args:
         server: `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. A model
             other than that of the view, one of its versions or a label of TF Serving is
             named behind it: `grpc://HOST:PORT/phdnet_sa/3`, `…/phdnet_sa/canary`.
         view: "sa" or "4ch"; None is the only one that is served.
-        timeout: Most seconds that a request may take.
+        timeout: Most seconds that the server may take for an answer. One that cannot be
+            reached is asked again for about 15 seconds, over gRPC within this time.
         authority: PEM file of the certificate authority, for https and grpcs, where the
             system does not know it.
 
@@ -66,19 +107,16 @@ class Client:
         authority: Path | None = None,
     ) -> None:
         """Connects, and asks what is served; see the class."""
+        self._transport = _open(server, timeout, authority)
         parts = urlsplit(server)
-        path = parts.path.strip("/").split("/")
-        if parts.scheme not in TRANSPORTS or not parts.hostname or len(path) > 2:
-            raise ValueError(
-                f"{server}: expected http://HOST:PORT or grpc://HOST:PORT (https and "
-                "grpcs with TLS), and behind it /MODEL or /MODEL/VERSION if needed."
-            )
-        self._server = f"{parts.scheme}://{parts.netloc}"
-        transport, secure = TRANSPORTS[parts.scheme]
-        self._transport: Transport = transport(parts.netloc, secure, timeout, authority)
-        self._wanted = path[1] if len(path) > 1 else ""
-        self._model = path[0] or self._find_model(view)
-        self._resolve()
+        self._server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._model, _, self._wanted = parts.path.strip("/").partition("/")
+        try:
+            self._model = self._model or self._find_model(view)
+            self._resolve()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Ends the connection."""
@@ -107,8 +145,8 @@ class Client:
             NotServedError: If the server no longer has the model.
             ServerDownError: If it does not answer.
         """
-        [outputs] = self._locate([image])
-        return make_prediction(self, outputs, image, name)
+        self._follow_label()
+        return self._predict(image, name)
 
     def predict_many(
         self, images: Sequence[MRImage], names: Sequence[str]
@@ -126,6 +164,7 @@ class Client:
             NotServedError: If the server no longer has the model.
             ServerDownError: If it does not answer.
         """
+        self._follow_label()
         found: dict[int, Prediction | RefusedImageError] = {}
         order = sorted(range(len(images)), key=lambda i: images[i].pixels.shape)
         for _, group in groupby(order, key=lambda i: images[i].pixels.shape):
@@ -141,7 +180,7 @@ class Client:
                         found[i] = self._predict_or_refuse(images[i], names[i])
                     continue
                 for i, outputs in zip(indices, answers, strict=True):
-                    found[i] = make_prediction(self, outputs, images[i], names[i])
+                    found[i] = self._prediction(outputs, images[i], names[i])
         return [found[i] for i in range(len(images))]
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
@@ -180,9 +219,23 @@ class Client:
         self, image: MRImage, name: str
     ) -> Prediction | RefusedImageError:
         try:
-            return self.predict(image, name)
+            return self._predict(image, name)
         except RefusedImageError as error:
             return error
+
+    def _predict(self, image: MRImage, name: str) -> Prediction:
+        [outputs] = self._locate([image])
+        return self._prediction(outputs, image, name)
+
+    def _prediction(self, outputs: Outputs, image: MRImage, name: str) -> Prediction:
+        try:
+            return make_prediction(self, outputs, image, name)
+        except KeyError as error:
+            raise NotServedError(
+                f"{self._server}: expected {self.name} to answer as models of this "
+                f"version of phdnet-tf do. Received no {error}: serve a model that it "
+                "exported, or ask with the version that exported this one."
+            ) from error
 
     def _ask(self, signature: str, inputs: Inputs) -> Outputs:
         try:
@@ -199,13 +252,7 @@ class Client:
             )
 
     def _find_model(self, view: str | None) -> str:
-        served = []
-        for candidate in [view] if view else VIEWS:
-            try:
-                if self._transport.versions(f"phdnet_{candidate}", ""):
-                    served.append(f"phdnet_{candidate}")
-            except NotServedError:
-                continue
+        served = _served(self._transport, [view] if view else VIEWS)
         if len(served) > 1:
             raise NotServedError(
                 f"{self._server} serves models of several views. Choose with --view "
@@ -218,18 +265,29 @@ class Client:
                 "see what the server loads, or name another model behind the address: "
                 f"{self._server}/MODEL."
             )
-        return served[0]
+        return f"phdnet_{served[0]}"
+
+    def _look_up(self) -> int:
+        """The version in service."""
+        try:
+            numbers = self._transport.versions(self._model, self._wanted)
+        # TF Serving calls a label that it does not know a malformed request.
+        except (NotServedError, RefusedImageError):
+            numbers = []
+        if not numbers:
+            raise NotServedError(self._what_is_served())
+        return max(numbers)
+
+    def _follow_label(self) -> None:
+        """Takes the version that the label is at now, if it was moved."""
+        labelled = self._wanted and not self._wanted.isdecimal()
+        if labelled and self._look_up() != self._version:
+            self._resolve()
 
     def _resolve(self) -> None:
         """Looks up the version in service, and what it says of itself."""
         model = self._model
-        try:
-            numbers = self._transport.versions(model, self._wanted)
-        except NotServedError:
-            numbers = []
-        if not numbers:
-            raise NotServedError(self._what_is_served())
-        self._version = max(numbers)
+        self._version = self._look_up()
         self.name = f"{model}/{self._version}"
         asked = {"field": np.array([b"description"], object)}
         try:
@@ -258,6 +316,31 @@ class Client:
             f"{self._server}: no model {self._model!r} in service. Check its name, and "
             "the log of the server."
         )
+
+
+def _open(server: str, timeout: float, authority: Path | None) -> Transport:
+    """The way to a server, if its address makes sense."""
+    parts = urlsplit(server)
+    path = parts.path.strip("/").split("/")
+    if parts.scheme not in TRANSPORTS or not parts.hostname or len(path) > 2:
+        raise ValueError(
+            f"{server}: expected http://HOST:PORT or grpc://HOST:PORT (https and "
+            "grpcs with TLS), and behind it /MODEL or /MODEL/VERSION if needed."
+        )
+    transport, secure = TRANSPORTS[parts.scheme]
+    return transport(parts.netloc, secure, timeout, authority)
+
+
+def _served(transport: Transport, views: Iterable[str]) -> list[str]:
+    """Those of the views of which a model is in service."""
+    served = []
+    for view in views:
+        try:
+            if transport.versions(f"phdnet_{view}", ""):
+                served.append(view)
+        except NotServedError:
+            continue
+    return served
 
 
 def _inputs(images: list[MRImage]) -> dict[str, np.ndarray]:

@@ -7,13 +7,14 @@ from typing import Any
 import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
     get_model_status_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
-from phdnet_tf.client_transport import ATTEMPTS, Inputs, Outputs, failure
+from phdnet_tf.client_transport import ATTEMPTS, PAUSE, Inputs, Outputs, failure
 
 AVAILABLE = get_model_status_pb2.ModelVersionStatus.AVAILABLE
 
@@ -24,7 +25,7 @@ class GrpcTransport:
     Args:
         address: HOST:PORT, or HOST for port 8500.
         secure: Whether to use TLS.
-        timeout: Most seconds that a request may take.
+        timeout: Most seconds that a request may take, with all that is asked again.
         authority: PEM file of the certificate authority; None trusts gRPC's own.
     """
 
@@ -35,7 +36,8 @@ class GrpcTransport:
         self, address: str, secure: bool, timeout: float, authority: Path | None
     ) -> None:
         """Opens the channel, which connects when it is used."""
-        self._address = address if ":" in address else f"{address}:8500"
+        named = ":" in address.rpartition("]")[2]  # the colons of [::1] name no port
+        self._address = address if named else f"{address}:8500"
         self._timeout = timeout
         retries = {
             "methodConfig": [
@@ -43,8 +45,8 @@ class GrpcTransport:
                     "name": [{}],
                     "retryPolicy": {
                         "maxAttempts": ATTEMPTS,
-                        "initialBackoff": "0.4s",
-                        "maxBackoff": "2s",
+                        "initialBackoff": f"{PAUSE}s",
+                        "maxBackoff": "8s",
                         "backoffMultiplier": 2,
                         "retryableStatusCodes": ["UNAVAILABLE"],
                     },
@@ -53,6 +55,9 @@ class GrpcTransport:
         }
         options = [
             ("grpc.service_config", json.dumps(retries)),
+            # gRPC sends nothing again that is larger than this, by default 256 KiB, and
+            # that is the size of an image.
+            ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
             # Candidate maps of a batch are larger than the 4 MB that gRPC allows.
             ("grpc.max_receive_message_length", -1),
             # A server that restarts is back sooner than gRPC would look by itself.
@@ -65,9 +70,8 @@ class GrpcTransport:
             self._channel = grpc.secure_channel(self._address, credentials, options)
         else:
             self._channel = grpc.insecure_channel(self._address, options)
-        self._predict = prediction_service_pb2_grpc.PredictionServiceStub(
-            self._channel
-        ).Predict
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._predict, self._metadata = stub.Predict, stub.GetModelMetadata
         self._status = model_service_pb2_grpc.ModelServiceStub(
             self._channel
         ).GetModelStatus
@@ -77,13 +81,18 @@ class GrpcTransport:
         self._channel.close()
 
     def versions(self, model: str, version: str) -> list[int]:
-        """Asks GetModelStatus."""
+        """Asks GetModelStatus, or GetModelMetadata for a label."""
+        if version and not version.isdecimal():
+            # TF Serving's status takes no notice of labels, and tells of all versions.
+            asked = get_model_metadata_pb2.GetModelMetadataRequest()
+            asked.model_spec.name = model
+            asked.model_spec.version_label = version
+            asked.metadata_field.append("signature_def")
+            return [self._call(self._metadata, asked).model_spec.version.value]
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
-        if version.isdecimal():
+        if version:
             request.model_spec.version.value = int(version)
-        elif version:
-            request.model_spec.version_label = version
         response = self._call(self._status, request)
         return [
             status.version

@@ -3,7 +3,7 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import numpy as np
@@ -12,14 +12,30 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
-from phdnet_tf.client_transport import ATTEMPTS, Inputs, Outputs, failure
+from phdnet_tf.client_transport import ATTEMPTS, PAUSE, Inputs, Outputs, failure
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    413: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    # What a proxy says for a server that restarts, and what TF Serving says.
+    502: grpc.StatusCode.UNAVAILABLE,
+    503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+
+CONNECT_SECONDS = 3.05
+"""Most time to reach a host, once: a lost packet is sent again after one second."""
+
+
+class _Retry(Retry):
+    """Asks again who is away, but not who is slow: he would have the work twice."""
+
+    def increment(self, *arguments: Any, **keywords: Any) -> Self:
+        if isinstance(keywords.get("error"), ReadTimeoutError):
+            raise keywords["error"]
+        return super().increment(*arguments, **keywords)
 
 
 class RestTransport:
@@ -28,7 +44,7 @@ class RestTransport:
     Args:
         address: HOST:PORT, or HOST for the scheme's own port.
         secure: Whether to use https.
-        timeout: Most seconds to connect, and between two parts of the answer.
+        timeout: Most seconds between two parts of the answer.
         authority: PEM file of the certificate authority; None trusts the usual ones.
     """
 
@@ -39,17 +55,20 @@ class RestTransport:
         self, address: str, secure: bool, timeout: float, authority: Path | None
     ) -> None:
         """Connects to nothing yet."""
-        self._address = f"{'https' if secure else 'http'}://{address}"
+        self._url = f"{'https' if secure else 'http'}://{address}"
+        # A password before the host is for the host alone, and not for a message.
+        self._address = self._url.replace(address, address.rpartition("@")[2])
         self._timeout = timeout
         self._verify: str | bool = str(authority) if authority else True
         self._session = requests.Session()
-        retry = Retry(
+        retry = _Retry(
             total=ATTEMPTS - 1,
-            read=1,  # a kept connection may have ended; but a server may just be slow
-            backoff_factor=0.2,
-            status_forcelist=[503],
+            other=0,  # a certificate that is not trusted now never will be
+            backoff_factor=PAUSE,
+            status_forcelist=[502, 503],
             allowed_methods=None,
             raise_on_status=False,
+            respect_retry_after_header=False,  # it may ask for hours
         )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retry))
@@ -59,12 +78,17 @@ class RestTransport:
         self._session.close()
 
     def versions(self, model: str, version: str) -> list[int]:
-        """Asks for the model's status."""
-        kind = "versions" if version.isdecimal() else "labels"
-        path = f"/v1/models/{model}" + (f"/{kind}/{version}" if version else "")
+        """Asks for the model's status, or for the metadata of a label."""
+        path = f"/v1/models/{model}"
+        if version and not version.isdecimal():
+            # TF Serving's status takes no notice of labels, and tells of all versions.
+            spec = self._call("GET", f"{path}/labels/{version}/metadata", "model_spec")
+            return [int(spec["version"])]
+        if version:
+            path += f"/versions/{version}"
         return [
             int(status["version"])
-            for status in self._call("GET", path)["model_version_status"]
+            for status in self._call("GET", path, "model_version_status")
             if status["state"] == "AVAILABLE"
         ]
 
@@ -75,11 +99,12 @@ class RestTransport:
         outputs = self._call(
             "POST",
             f"/v1/models/{model}/versions/{version}:predict",
+            "outputs",
             {
                 "signature_name": signature,
                 "inputs": {name: _json(value) for name, value in inputs.items()},
             },
-        )["outputs"]
+        )
         if signature == "describe":  # TF Serving names an output only beside others
             return {"value": np.array(outputs, object)}
         return {
@@ -87,14 +112,15 @@ class RestTransport:
             for name, value in outputs.items()
         }
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
+    def _call(self, method: str, path: str, key: str, body: Any = None) -> Any:
+        """What the answer has under a key."""
         try:
             response = self._session.request(
                 method,
-                self._address + path,
+                self._url + path,
                 # Not `json=body`, which refuses NaN: that is the model's to do.
                 data=json.dumps(body) if body else None,
-                timeout=self._timeout,
+                timeout=(min(CONNECT_SECONDS, self._timeout), self._timeout),
                 verify=self._verify,
             )
         except requests.RequestException as error:
@@ -110,13 +136,16 @@ class RestTransport:
         try:
             answer = response.json()
         except ValueError:
-            answer = {
-                "error": f"an answer that is not JSON, status {response.status_code}"
-            }
-        if response.ok and "error" not in answer:
-            return answer
-        code = CODES.get(response.status_code, grpc.StatusCode.UNAVAILABLE)
-        raise failure(self._address, code, str(answer.get("error")), self._timeout)
+            answer = None
+        if not isinstance(answer, dict):
+            answer = {}
+        if response.ok and key in answer:
+            return answer[key]
+        status = response.status_code
+        nothing = f"status {status}, and nothing that a model server says"
+        code = CODES.get(status, grpc.StatusCode.UNKNOWN)
+        details = str(answer.get("error", nothing))
+        raise failure(self._address, code, details, self._timeout)
 
 
 def _cause(error: BaseException) -> BaseException:

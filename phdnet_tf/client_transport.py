@@ -6,18 +6,18 @@ from typing import Protocol
 import grpc
 import numpy as np
 
-from phdnet_tf.inference import RefusedImageError, ServerDownError
+from phdnet_tf.inference import NotServedError, RefusedImageError, ServerDownError
 from phdnet_tf.serving import what_is_wrong
 
 Inputs = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 
 ATTEMPTS = 5
-"""How often a server that is not available is asked, with rising pauses: 3 s in all."""
+"""How often a server that is not available is asked; gRPC allows no more."""
 
-
-class NotServedError(ValueError):
-    """A model, a version or a label that the server does not have."""
+PAUSE = 1.0
+"""Seconds before it is asked again, doubled each time: about 15 in all, which is longer
+than `phdnet-tf serve` takes to start."""
 
 
 class Transport(Protocol):
@@ -49,22 +49,21 @@ def failure(
     """The error that a status code means."""
     if code == grpc.StatusCode.NOT_FOUND:
         return NotServedError(f"{address}: {details}")
-    if code in (
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.FAILED_PRECONDITION,
-    ):
+    # gRPC has one code for a request that is too large and a server that is too busy.
+    large = code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than" in details
+    refusals = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
+    if large or code in refusals:
         return RefusedImageError(what_is_wrong(details))
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerDownError(
             f"{address}: no answer within {timeout:g} s. Check that the server is "
-            "well, or allow it more time."
+            "well, or allow it more time: --timeout."
         )
-    remedy = "Check the address, and that it runs."
+    what, remedy = "does not answer", "Check the address, and that it runs."
+    if code != grpc.StatusCode.UNAVAILABLE:
+        what, remedy = "failed", "See its log, or that of a proxy before it."
     if "CERTIFICATE_VERIFY_FAILED" in details:
         remedy = "If you trust it, name the authority that signed it: --server-ca."
-    down = code == grpc.StatusCode.UNAVAILABLE
     return ServerDownError(
-        f"{address}: the server {'does not answer' if down else 'failed'}: "
-        f"{details.strip().rstrip('.')}. {remedy}"
+        f"{address}: the server {what}: {details.strip().rstrip('.')}. {remedy}"
     )

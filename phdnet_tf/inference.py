@@ -94,6 +94,10 @@ class ServerDownError(ValueError):
     """A server that does not answer: where, and what to do."""
 
 
+class NotServedError(ValueError):
+    """A model, a version or a label that the server does not have."""
+
+
 class Locator(Protocol):
     """What locates landmarks: a model on disk (`Predictor`) or on a server (`Client`).
 

@@ -7,6 +7,7 @@ version that was copied in part. `docs/serving.md` says when to use which.
 import logging
 import os
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -72,8 +73,7 @@ class Server:
         """Starts nothing yet."""
         self._config = config
         # A call uses about two cores, and takes memory of its own.
-        at_once = max(1, len(os.sched_getaffinity(0)) // 2)
-        self.models = Models(config.models, at_once)
+        self.models = Models(config.models, at_once=max(1, _cores() // 2))
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -90,8 +90,9 @@ class Server:
         metrics = Metrics(self.models)
         self._socket = _listen(config.host, config.rest_port)
         try:
-            self._grpc, grpc_port = _grpc_server(config, self.models, metrics)
+            # Which tells a certificate that is no good from a port that is taken.
             self._rest = _rest_server(config, self.models, metrics)
+            self._grpc, grpc_port = _grpc_server(config, self.models, metrics)
         except BaseException:
             self._socket.close()
             raise
@@ -129,6 +130,15 @@ class Server:
             except OSError as error:
                 # A network folder that is away for a moment must not end the polling.
                 logger.error("%s cannot be read: %s", self._config.models, error)
+            except Exception:
+                logger.exception("%s cannot be looked at", self._config.models)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -158,7 +168,7 @@ def _grpc_server(
             ("grpc.so_reuseport", 0),
         ],
     )
-    add_services(server, models, metrics)
+    add_services(server, models, metrics, config.max_bytes)
     host = f"[{config.host}]" if ":" in config.host else config.host
     address = f"{host}:{config.grpc_port}"
     try:
@@ -190,5 +200,11 @@ def _rest_server(
         ssl_certfile=chain,
         ssl_keyfile=key,
     )
-    settings.load()
+    try:
+        settings.load()
+    except ssl.SSLError as error:
+        raise OSError(
+            f"{chain} and {key}: expected a certificate and its private key, as PEM. "
+            f"Received others: {error}. Give both to --tls, the certificate first."
+        ) from error
     return uvicorn.Server(settings)

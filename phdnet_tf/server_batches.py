@@ -28,8 +28,9 @@ class Batches:
 
     def __init__(self, at_once: int) -> None:
         """Has nothing to do yet."""
-        self._turns = threading.BoundedSemaphore(at_once)
-        self._lock = threading.Lock()
+        self._at_once = at_once
+        self._running = 0
+        self._changed = threading.Condition()
         self._waiting: dict[Hashable, list[tuple[Inputs, Future[Outputs]]]] = {}
 
     def run(self, key: Hashable, call: Run, inputs: Inputs) -> Outputs:
@@ -50,34 +51,43 @@ class Batches:
             # Two requests that lack what the other has too many would fit together.
             key = object()
         mine = inputs, Future[Outputs]()
-        with self._lock:
+        with self._changed:
             self._waiting.setdefault(key, []).append(mine)
-        with self._turns:
-            taken = self._take(key, mine)
+            # Whom another has taken along waits for the answer, and for no turn.
+            self._changed.wait_for(
+                lambda: self._running < self._at_once or not self._waits(key, mine)
+            )
+            taken = self._take(key, mine) if self._waits(key, mine) else []
             if taken:
+                self._running += 1
+                self._changed.notify_all()
+        if taken:
+            try:
                 _answer(call, taken)
+            finally:
+                with self._changed:
+                    self._running -= 1
+                    self._changed.notify_all()
         return mine[1].result()
+
+    def _waits(self, key: Hashable, mine: tuple[Inputs, Future[Outputs]]) -> bool:
+        return any(one is mine for one in self._waiting.get(key, []))
 
     def _take(
         self, key: Hashable, mine: tuple[Inputs, Future[Outputs]]
     ) -> list[tuple[Inputs, Future[Outputs]]]:
-        """What is to be run in this turn: none if somebody else has taken mine."""
-        with self._lock:
-            waiting = self._waiting.get(key, [])
-            if not any(one is mine for one in waiting):
-                return []
-            taken, images = [mine], _images(mine)
-            for one in waiting:
-                if one is not mine and images + _images(one) <= MOST:
-                    taken.append(one)
-                    images += _images(one)
-            left = [one for one in waiting if not any(one is t for t in taken)]
-            if left:
-                self._waiting[key] = left
-            else:
-                # The key may hold a model that is no longer served.
-                del self._waiting[key]
-            return taken
+        """What is to be run in this turn, which nobody waits for any more."""
+        waiting = self._waiting.pop(key)
+        taken, images = [mine], _images(mine)
+        for one in waiting:
+            if one is not mine and images + _images(one) <= MOST:
+                taken.append(one)
+                images += _images(one)
+        left = [one for one in waiting if not any(one is t for t in taken)]
+        # Without any, the key is gone: it may hold a model that is no longer served.
+        if left:
+            self._waiting[key] = left
+        return taken
 
 
 def _images(one: tuple[Inputs, Future[Outputs]]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -20,16 +21,19 @@ from phdnet_tf.server_models import Models, Refusal, arrays
 SIGNATURE = "serving_default"
 
 
-def add_services(server: grpc.Server, models: Models, metrics: Metrics) -> None:
+def add_services(
+    server: grpc.Server, models: Models, metrics: Metrics, max_bytes: int
+) -> None:
     """Registers both services.
 
     Args:
         server: Not yet started.
         models: What it serves.
         metrics: Where requests are counted.
+        max_bytes: Largest request, which bounds its tensors in memory, too.
     """
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        _PredictionService(models, metrics), server
+        _PredictionService(models, metrics, max_bytes), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
         _ModelService(models), server
@@ -39,9 +43,10 @@ def add_services(server: grpc.Server, models: Models, metrics: Metrics) -> None:
 class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; the stubs answer UNIMPLEMENTED to the rest."""
 
-    def __init__(self, models: Models, metrics: Metrics) -> None:
+    def __init__(self, models: Models, metrics: Metrics, max_bytes: int) -> None:
         self._models = models
         self._metrics = metrics
+        self._most = max_bytes // np.dtype(np.float32).itemsize
 
     def Predict(
         self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
@@ -63,15 +68,15 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def _predict(self, request: predict_pb2.PredictRequest) -> Any:
         spec = request.model_spec
         signature = spec.signature_name or SIGNATURE
-        number, outputs = self._models.predict(
-            spec.name,
-            _number(spec),
+        version = self._models.find(spec.name, _number(spec))
+        outputs = self._models.predict(
+            version,
             signature,
-            arrays(request.inputs),
+            arrays(request.inputs, self._most),
             request.output_filter,
         )
         response = predict_pb2.PredictResponse()
-        _fill(response.model_spec, spec.name, number, signature)
+        _fill(response.model_spec, spec.name, version.number, signature)
         for name, value in outputs.items():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
         return response

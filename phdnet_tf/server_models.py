@@ -1,6 +1,7 @@
 """The models that the local server serves: found by polling, complete, newest first."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,13 +120,29 @@ class Version:
         return self.signature_defs.signature_def[signature].inputs
 
 
-def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def arrays(tensors: Mapping[str, Any], most: float = math.inf) -> dict[str, np.ndarray]:
     """The values of TensorProtos.
 
+    Args:
+        tensors: By their names.
+        most: Values that all of them may have together. A TensorProto may repeat its
+            last value to fill its shape, so that some bytes can ask for gigabytes.
+
     Raises:
-        Refusal: If one is broken: fewer bytes than its shape asks for, for example.
+        Refusal: If there are too many, or one is broken: fewer bytes than its shape
+            asks for, for example.
     """
     values = {}
+    count = sum(
+        math.prod(abs(dim.size) for dim in tensor.tensor_shape.dim)
+        for tensor in tensors.values()
+    )
+    if count > most:
+        raise Refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"inputs: expected {most} values at most. Received: {count}. Send fewer "
+            "images in a request.",
+        )
     for name, tensor in tensors.items():
         try:
             values[name] = tf.make_ndarray(tensor)
@@ -266,28 +283,25 @@ class Models:
 
     def predict(
         self,
-        name: str,
-        number: int | None,
+        version: Version,
         signature: str,
         inputs: Mapping[str, np.ndarray],
         outputs: Iterable[str] = (),
-    ) -> tuple[int, dict[str, np.ndarray]]:
+    ) -> dict[str, np.ndarray]:
         """Answers a request.
 
         Args:
-            name: Of the model.
-            number: Of the version; None is the one in service.
+            version: As `find` gave it; it answers even if it was replaced since.
             signature: Name of the signature.
             inputs: Its inputs.
             outputs: Names of the outputs that are wanted; none means all.
 
         Returns:
-            The version that answered, and its outputs.
+            Its outputs.
 
         Raises:
             Refusal: If it cannot be answered.
         """
-        version = self.find(name, number)
         version.require_fit(signature, inputs)
         shapes = tuple(sorted((key, v.shape[1:]) for key, v in inputs.items()))
         found = self._batches.run(
@@ -303,7 +317,7 @@ class Models:
                 f"Received: {', '.join(sorted(unknown))}.",
             )
         wanted = set(outputs) or found.keys()
-        return version.number, {name: found[name] for name in wanted}
+        return {name: found[name] for name in wanted}
 
 
 def _status(number: int, state: int, code: int = 0, message: str = "") -> Status:
@@ -317,7 +331,7 @@ def _files(version: Path) -> object:
     """Something that changes when a file of a version does."""
     try:
         return {
-            str(file): (stat.st_size, stat.st_mtime_ns)
+            str(file): (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
             for file in version.rglob("*")
             for stat in [file.stat()]
         }

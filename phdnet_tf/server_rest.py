@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -52,6 +52,9 @@ def make_app(models: Models, metrics: Metrics, max_bytes: int) -> Starlette:
         except Refusal as refusal:
             code = refusal.code
             raise
+        except ClientDisconnect:
+            code = grpc.StatusCode.CANCELLED
+            return Response(status_code=499)  # as nginx counts it; nobody reads it
         finally:
             metrics.count(name, "rest", code, time.perf_counter() - started)
 
@@ -79,7 +82,11 @@ def make_app(models: Models, metrics: Metrics, max_bytes: int) -> Starlette:
         ]
     return Starlette(
         routes=routes,
-        exception_handlers={Refusal: _refused, HTTPException: _no_such_path},
+        exception_handlers={
+            Refusal: _refused,
+            HTTPException: _no_such_path,
+            Exception: _failed,
+        },
     )
 
 
@@ -94,6 +101,10 @@ async def _refused(request: Request, refusal: Any) -> Response:
 async def _no_such_path(request: Request, error: Any) -> Response:
     message = f"Malformed request: {request.method} {request.url.path}"
     return JSONResponse({"error": message}, error.status_code, error.headers)
+
+
+async def _failed(request: Request, error: Any) -> Response:
+    return JSONResponse({"error": "Internal error: see the log of the server."}, 500)
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
@@ -132,6 +143,7 @@ def _predict(models: Models, name: str, number: int | None, body: bytes) -> byte
     signature = request.get("signature_name", SIGNATURE)
     if not isinstance(signature, str):
         raise _invalid("'signature_name' key must be a string value.")
+    signature = signature or SIGNATURE
     if ("inputs" in request) == ("instances" in request):
         raise _invalid("JSON: expected one of the keys 'inputs' and 'instances'.")
     specs = version.inputs(signature)
@@ -145,8 +157,7 @@ def _predict(models: Models, name: str, number: int | None, body: bytes) -> byte
         key: _array(key, value, tf.dtypes.as_dtype(specs[key].dtype))
         for key, value in given.items()
     }
-    # By its number, so that the signature is that of the version that answers.
-    _, outputs = models.predict(name, version.number, signature, inputs)
+    outputs = models.predict(version, signature, inputs)
     return json.dumps(_rows(outputs) if rows else _columns(outputs)).encode()
 
 
@@ -187,7 +198,11 @@ def _is_base64(value: Any) -> bool:
 def _array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
     try:
         if dtype == tf.string:
-            return np.array(_strings(value), object)
+            texts = np.array(_strings(value), object)
+            # NumPy makes an array of lists of what is ragged.
+            if not all(isinstance(text, bytes) for text in texts.flat):
+                raise ValueError("received rows that differ in length")
+            return texts
         array = np.asarray(value)
     except (ValueError, OverflowError, RecursionError, binascii.Error) as error:
         raise _invalid(f"{name}: expected {dtype.name} values: {error}.") from error
@@ -205,7 +220,9 @@ def _strings(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode()
     if _is_base64(value) and isinstance(value["b64"], str):
-        return base64.b64decode(value["b64"], validate=True)
+        # As TF Serving does, without line breaks, and with or without padding.
+        text = "".join(value["b64"].split()).rstrip("=")
+        return base64.b64decode(text + -len(text) % 4 * "=", validate=True)
     raise ValueError("received neither a string nor an object {'b64': ...}")
 
 

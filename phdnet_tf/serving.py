@@ -321,7 +321,12 @@ def _describe(description: dict[str, Any]) -> tf.types.experimental.PolymorphicF
             f"field: expected one of {', '.join(texts)}. Received:",
             field,
         )
-        with tf.control_dependencies([known]):
+        few = _assert(
+            tf.size(field) <= MAX_BATCH,
+            f"field: expected {MAX_BATCH} at most in a request. Received:",
+            tf.size(field),
+        )
+        with tf.control_dependencies([known, few]):
             index = tf.argmax(tf.cast(matches, tf.int32), axis=1)
         return {"value": tf.gather(tf.constant(list(texts.values())), index)}
 
@@ -404,8 +409,8 @@ def require_complete(version: Path) -> None:
     """Refuses a version that was copied in part, or changed.
 
     Raises:
-        ValueError: If a file is missing or differs from what was exported; the message
-            names it.
+        ValueError: If a file is missing, differs from what was exported, or was not
+            exported; the message names it.
         OSError: If a file cannot be read.
     """
     listed = version / CHECKSUMS
@@ -415,13 +420,21 @@ def require_complete(version: Path) -> None:
             "Received none: wait until the copy is complete, or export the model again."
         )
     found = set(_checksums(version).splitlines())
-    for line in listed.read_text(errors="replace").splitlines():
+    lines = listed.read_text(errors="replace").splitlines()
+    for line in lines:
         if line not in found:
             raise ValueError(
                 f"{version}: expected the files that {CHECKSUMS} lists. Received a "
                 f"missing or different {line[66:]!r}: wait until the copy is complete, "
                 "or copy it again."
             )
+    # The list itself may have been copied in part.
+    others = sorted(line[66:] for line in found.difference(lines))
+    if others:
+        raise ValueError(
+            f"{version}: expected the files that {CHECKSUMS} lists. Received another "
+            f"one, {others[0]!r}: wait until the copy is complete, or take it away."
+        )
 
 
 def versions(model_folder: Path) -> list[int]:
@@ -429,7 +442,8 @@ def versions(model_folder: Path) -> list[int]:
     return sorted(
         int(entry.name)
         for entry in model_folder.glob("*")
-        if entry.name.isdecimal() and entry.is_dir()
+        # TF Serving ignores greater numbers, too, which its messages cannot hold.
+        if entry.name.isdecimal() and int(entry.name) < 2**63 and entry.is_dir()
     )
 
 

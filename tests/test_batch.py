@@ -5,7 +5,7 @@ from cines import edit, write_cine
 
 from phdnet_tf.batch import plan, run
 from phdnet_tf.decoder import Decoder
-from phdnet_tf.inference import Landmark, Prediction, ServerDownError
+from phdnet_tf.inference import Landmark, NotServedError, Prediction, ServerDownError
 from phdnet_tf.series import survey
 
 
@@ -144,11 +144,12 @@ def test_a_series_of_a_view_without_model_is_left_out(decoder, tmp_path):
     assert not planned.skipped[0].failed
 
 
-def test_a_server_that_is_down_is_asked_once(decoder, tmp_path):
+@pytest.mark.parametrize("error", [ServerDownError, NotServedError])
+def test_a_server_that_is_down_is_asked_once(decoder, tmp_path, error):
     class Down(Locator):
         def predict_many(self, images, names):
             self.seen += names
-            raise ServerDownError("http://host: no answer.")
+            raise error("http://host: no answer.")
 
     write_cine(tmp_path / "cine", phases=9)
     planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")

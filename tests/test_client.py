@@ -5,21 +5,34 @@ import struct
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import grpc
 import numpy as np
 import pytest
+import tf_serving
+from cines import write_cine
 from click.testing import CliRunner
 from drawn import exported
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from phdnet_tf import client_grpc, client_rest
 from phdnet_tf.cli import main
 from phdnet_tf.client import Client, encode_png
-from phdnet_tf.client_transport import NotServedError
+from phdnet_tf.client_transport import failure
 from phdnet_tf.dicom import MRImage, read_image, write_image
-from phdnet_tf.inference import Predictor, RefusedImageError, ServerDownError
+from phdnet_tf.inference import (
+    NotServedError,
+    Predictor,
+    RefusedImageError,
+    ServerDownError,
+)
 from phdnet_tf.server import Server, ServerConfig
 
 PATIENT = "ROENTGEN-W-C-18450327"
 PROTOCOLS = ("rest", "grpc")
+SCHEMES = {"rest": "http", "grpc": "grpc"}
 
 
 def image(seed=0, shape=(70, 90), scale=1.0):
@@ -31,6 +44,13 @@ def image(seed=0, shape=(70, 90), scale=1.0):
 @pytest.fixture(scope="module")
 def predictor(server):
     return Predictor(server.folder / "phdnet_sa")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Clients that give a server up after 1.5 seconds instead of 15."""
+    monkeypatch.setattr(client_grpc, "PAUSE", 0.1)
+    monkeypatch.setattr(client_rest, "PAUSE", 0.1)
 
 
 def connect(server, protocol, path="", **options):
@@ -119,8 +139,143 @@ def test_an_address_that_makes_no_sense_is_refused(address):
         Client(address)
 
 
+@pytest.fixture(scope="module")
+def stub(server):
+    with tf_serving.running(server.folder / "phdnet_sa" / "1") as running:
+        yield running
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_label_of_tf_serving_is_the_version_that_it_is_at(stub, protocol):
+    assert connect(stub, protocol, "/phdnet_sa/stable").name == "phdnet_sa/1"
+    assert connect(stub, protocol, "/phdnet_sa/canary").name == "phdnet_sa/2"
+    assert connect(stub, protocol).name == "phdnet_sa/2"
+    with pytest.raises(NotServedError, match=r"no version 'latest' .* It has 1, 2\."):
+        connect(stub, protocol, "/phdnet_sa/latest")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_label_that_is_moved_is_followed(stub, protocol, monkeypatch):
+    with connect(stub, protocol, "/phdnet_sa/stable") as client:
+        before = client.predict(image())
+        monkeypatch.setitem(stub.model.labels, "stable", 2)
+        [after] = client.predict_many([image()], ["after"])
+        monkeypatch.setitem(stub.model.labels, "stable", 1)
+        back = client.predict(image())
+
+    models = [each.model for each in (before, after, back)]
+    assert models == ["phdnet_sa/1", "phdnet_sa/2", "phdnet_sa/1"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_refusal_that_tf_serving_wraps_is_one_sentence(stub, protocol):
+    with connect(stub, protocol) as client, pytest.raises(RefusedImageError) as error:
+        client.predict(MRImage(image().pixels, (0.0, 1.0)))
+
+    assert str(error.value) == "pixel_spacing: expected mm. Received: [0 1]."
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_model_that_answers_otherwise_is_named(stub, protocol, monkeypatch):
+    monkeypatch.setattr(stub.model, "left_out", ("confidence",))
+    with (
+        connect(stub, protocol) as client,
+        pytest.raises(NotServedError, match=r"phdnet_sa/2 .* no 'confidence'"),
+    ):
+        client.predict(image())
+
+
+@contextmanager
+def answering(status, content=b"", headers=None, seconds=0.0):
+    """A server that answers everything with the same, and the list of what it got."""
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            got.append(self.path)
+            time.sleep(seconds)
+            self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", got
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "message"),
+    [
+        (401, b"<html>Log in</html>", "server failed: status 401"),
+        (429, b'{"error": "slowly"}', "server failed: slowly"),
+        (500, b"{}", "server failed: status 500"),
+        (502, b"<html></html>", "does not answer: status 502"),
+        (503, b'{"error": "later"}', "does not answer: later"),
+        (200, b"[]", "server failed: status 200"),
+        (200, b'{"some": "service"}', "server failed: status 200"),
+    ],
+)
+def test_what_another_server_answers_is_told(status, content, message, impatient):
+    # It may ask for hours, which nobody would wait for.
+    with (
+        answering(status, content, {"Retry-After": "3600"}) as (address, _),
+        pytest.raises(ServerDownError, match=message) as error,
+    ):
+        Client(f"http://user:secret@{address}")
+
+    assert address in str(error.value) and "secret" not in str(error.value)
+
+
+def test_a_request_that_a_server_is_slow_with_is_not_sent_again():
+    with (
+        answering(200, b"{}", seconds=1) as (address, got),
+        pytest.raises(ServerDownError, match=r"no answer within 0\.3 s"),
+    ):
+        Client(f"http://{address}", view="sa", timeout=0.3)
+
+    assert len(got) == 1
+
+
+def test_a_server_that_restarts_is_waited_for_longer_than_that_takes():
+    session = client_rest.RestTransport("host", False, 30, None)._session
+    retry, pauses = session.get_adapter("http://host").max_retries, 0
+    with pytest.raises(MaxRetryError):
+        while True:
+            retry = retry.increment(error=NewConnectionError(None, "refused"))
+            pauses += retry.get_backoff_time()
+
+    assert 12 < pauses < 20
+
+
+def test_a_busy_server_is_not_a_refused_image():
+    busy, large = (
+        failure("host", grpc.StatusCode.RESOURCE_EXHAUSTED, details, 30)
+        for details in (
+            "Concurrent RPC limit exceeded!",
+            "SERVER: Received message larger than max (99 vs. 9)",
+        )
+    )
+
+    assert isinstance(busy, ServerDownError) and isinstance(large, RefusedImageError)
+
+
+def test_an_address_of_ipv6_gets_a_port_if_it_has_none():
+    addresses = ("[::1]", "[::1]:9", "host", "host:9")
+    transports = [client_grpc.GrpcTransport(a, False, 1, None) for a in addresses]
+
+    assert [transport._address for transport in transports] == [
+        *("[::1]:8500", "[::1]:9", "host:8500", "host:9")
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
-def test_a_server_that_is_down_is_named_after_a_few_tries(scheme):
+def test_a_server_that_is_down_is_named_after_a_few_tries(scheme, impatient):
     started = time.monotonic()
 
     with pytest.raises(ServerDownError, match=r"127\.0\.0\.1:9.*does not answer.*runs"):
@@ -129,14 +284,10 @@ def test_a_server_that_is_down_is_named_after_a_few_tries(scheme):
     assert 0.5 < time.monotonic() - started < 20
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_server_that_comes_late_is_waited_for(server, protocol):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    other = {"rest": "grpc", "grpc": "rest"}[protocol]
-    config = ServerConfig(
-        server.folder, poll_seconds=60, **{f"{protocol}_port": port, f"{other}_port": 0}
-    )
+@contextmanager
+def coming_late(folder, rest_port, grpc_port):
+    """A server that is there half a second after the block has begun."""
+    config = ServerConfig(folder, "127.0.0.1", rest_port, grpc_port, poll_seconds=60)
     ended = threading.Event()
 
     def late():
@@ -146,24 +297,34 @@ def test_a_server_that_comes_late_is_waited_for(server, protocol):
 
     thread = threading.Thread(target=late)
     thread.start()
-    scheme = {"rest": "http", "grpc": "grpc"}[protocol]
     try:
-        client = Client(f"{scheme}://127.0.0.1:{port}", view="sa")
-        assert client.predict(image()).landmarks
+        yield
     finally:
         ended.set()
         thread.join()
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_server_that_comes_late_is_waited_for(server, protocol):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ports = {"rest_port": 0, "grpc_port": 0, f"{protocol}_port": port}
+    with coming_late(server.folder, **ports):
+        client = Client(f"{SCHEMES[protocol]}://127.0.0.1:{port}", view="sa")
+        assert client.predict(image()).landmarks
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_client_outlives_a_restart_of_the_server(server, protocol):
+    # Larger than what gRPC would send again by itself.
+    large = image(shape=(512, 512))
     config = ServerConfig(server.folder, rest_port=0, grpc_port=0, poll_seconds=60)
     with Server(config) as first:
         ports = [int(url.rsplit(":", 1)[1]) for url in (first.rest, first.grpc)]
         client = connect(first, protocol)
-        before = client.predict(image())
-    with Server(ServerConfig(server.folder, "127.0.0.1", *ports, poll_seconds=60)):
-        assert client.predict(image()) == before
+        before = client.predict(large)
+    with coming_late(server.folder, *ports):
+        assert client.predict(large) == before
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
@@ -210,7 +371,7 @@ def certificate(tmp_path_factory):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_tls_is_spoken_with_those_who_trust_the_authority(
-    server, certificate, protocol
+    server, certificate, protocol, impatient
 ):
     config = ServerConfig(
         *(server.folder, "127.0.0.1", 0, 0), poll_seconds=60, certificate=certificate
@@ -287,9 +448,8 @@ def dicom(tmp_path):
 def test_nothing_of_the_header_is_sent(server, dicom, protocol):
     assert PATIENT.encode() in dicom.read_bytes()
     recorder = Recorder(getattr(server, protocol))
-    scheme = {"rest": "http", "grpc": "grpc"}[protocol]
 
-    with Client(f"{scheme}://{recorder.address}") as client:
+    with Client(f"{SCHEMES[protocol]}://{recorder.address}") as client:
         client.predict(read_image(dicom), str(dicom))
     recorder.listening.close()
 
@@ -329,6 +489,51 @@ def test_predict_prints_the_same_with_a_server(server, dicom, tmp_path, protocol
     assert "notes.txt" in remote.stderr
 
 
+@pytest.fixture(scope="module")
+def both_views(tmp_path_factory):
+    models = tmp_path_factory.mktemp("both") / "models"
+    for view in ("sa", "4ch"):
+        exported(models, view)
+    config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
+    with Server(config) as running:
+        running.folder = models
+        yield running
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_server_of_both_views_takes_each_image_to_its_model(
+    both_views, tmp_path, protocol
+):
+    for name in ("SAX", "4CH"):
+        write_cine(tmp_path / name, phases=1, description=name)
+    arguments = ("predict", tmp_path / "SAX", tmp_path / "4CH", "--format", "json")
+
+    local = run(*arguments, "--models", both_views.folder)
+    remote = run(*arguments, "--server", getattr(both_views, protocol))
+
+    told = [
+        [(each["image"], each["view"], each["model"]) for each in json.loads(text)]
+        for text in (local.stdout, remote.stdout)
+    ]
+    assert told[0] == told[1]
+    assert {view: model for _, view, model in told[0]} == {
+        "sa": "phdnet_sa/1",
+        "4ch": "phdnet_4ch/1",
+    }
+
+
+def test_a_model_behind_the_address_is_a_choice_as_model_is(both_views, tmp_path):
+    write_cine(tmp_path / "SAX", phases=1, description="SAX")
+    arguments = ("predict", tmp_path / "SAX", "--format", "json")
+
+    local = run(*arguments, "--model", both_views.folder / "phdnet_4ch")
+    remote = run(*arguments, "--server", f"{both_views.rest}/phdnet_4ch")
+
+    assert [json.loads(each.stdout)[0]["view"] for each in (local, remote)] == [
+        *("4ch", "4ch")
+    ]
+
+
 def test_predict_draws_with_a_server_too(server, dicom, tmp_path):
     out = tmp_path / "out"
 
@@ -342,21 +547,28 @@ def test_predict_draws_with_a_server_too(server, dicom, tmp_path):
 
 
 def test_predict_names_a_server_that_is_down_and_options_that_do_not_fit(
-    server, dicom, tmp_path
+    server, dicom, tmp_path, impatient
 ):
     down = run("predict", dicom, "--server", "http://127.0.0.1:9", code=1)
     both = run(
         *("predict", dicom, "--server", server.rest, "--model", server.folder), code=2
     )
     wrong = run("predict", dicom, "--server", server.rest, "--view", "4ch", code=1)
+    with answering(200, seconds=1) as (address, _):
+        slow = run(
+            *("predict", dicom, "--server", f"http://{address}", "--timeout", 0.2),
+            code=1,
+        )
 
+    assert "within 0.2 s" in slow.output
     assert "does not answer" in down.output and "Traceback" not in down.output
     assert "/phdnet_sa/3" in both.output
     assert "phdnet_4ch" in wrong.output
 
 
+@pytest.mark.parametrize("failing", [ServerDownError, NotServedError])
 def test_what_was_predicted_before_a_server_went_down_is_kept(
-    server, dicom, tmp_path, monkeypatch
+    server, dicom, tmp_path, monkeypatch, failing
 ):
     files = [shutil.copy(dicom, tmp_path / f"{n:02}.dcm") for n in range(20)]
     answered = iter([True, False])
@@ -365,7 +577,7 @@ def test_what_was_predicted_before_a_server_went_down_is_kept(
     def once(client, images, names):
         if next(answered):
             return predict_many(client, images, names)
-        raise ServerDownError("it went down")
+        raise failing("it went down")
 
     monkeypatch.setattr(Client, "predict_many", once)
 

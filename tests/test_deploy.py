@@ -84,10 +84,11 @@ def test_the_model_config_serves_both_views_with_labels_for_named_versions():
         assert set(model.version_labels.values()) <= set(versions)
 
 
-def test_the_batching_config_keeps_within_what_the_model_takes():
+def test_the_batching_config_takes_what_the_model_takes():
     config = parse("batching.config", message("BatchingParameters"))
 
-    assert 1 < config.max_batch_size.value <= serving.MAX_BATCH
+    # TF Serving refuses a request that is larger, which without batching it would not.
+    assert config.max_batch_size.value == serving.MAX_BATCH
     assert not config.pad_variable_length_inputs
 
 
@@ -113,7 +114,10 @@ def test_the_compose_file_names_files_that_are_there_and_stays_on_this_machine()
     assert len(named) == 3 and all((DEPLOY / name).is_file() for name in named)
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert all(volume.endswith(":ro") for volume in service["volumes"])
-    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    limits = service["deploy"]["resources"]["limits"]
+    assert set(limits) == {"cpus", "memory", "pids"}
+    # What Docker refuses to start with on a smaller machine has to be a choice.
+    assert limits["cpus"] == "${PHDNET_CPUS:-2}"
 
 
 def health(server, *models):
@@ -153,6 +157,23 @@ def test_publishing_copies_the_whole_version_once(version, tmp_path):
     assert [entry.name for entry in target.parent.iterdir()] == ["1"]
     again = publish(version, tmp_path / "to")
     assert again.returncode == 1 and "exists" in again.stderr
+
+
+def test_publishing_refuses_what_is_no_version_or_whose_list_was_cut_off(
+    version, tmp_path
+):
+    cut = tmp_path / "from" / "phdnet_sa" / "1"
+    shutil.copytree(version, cut)
+    sums = cut / "SHA256SUMS"
+    sums.write_text("".join(sums.read_text().splitlines(keepends=True)[:-1]))
+
+    done = publish(cut, tmp_path / "to")
+    none = publish(cut.parent, tmp_path / "none")
+
+    assert done.returncode == 1 and "damaged" in done.stderr
+    assert not list((tmp_path / "to" / "phdnet_sa").iterdir())
+    assert none.returncode == 1 and "no version" in none.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_publishing_refuses_a_damaged_version(version, tmp_path):

@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -27,7 +29,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from phdnet_tf import serving
+from phdnet_tf import server as server_module
+from phdnet_tf import server_rest, serving
 from phdnet_tf.server import Server, ServerConfig
 
 SPACING = [[1.5, 1.25]]
@@ -168,6 +171,21 @@ GOOD = {"image": image()[None].tolist(), "pixel_spacing": SPACING}
             "image_bytes",
         ),
         (
+            {"signature_name": "describe", "inputs": {"field": [["a"], ["a", "b"]]}},
+            "field: expected string values: .* differ in length",
+        ),
+        (
+            {
+                "signature_name": "png",
+                "inputs": {"image_bytes": [["a"], "b"], "pixel_spacing": [[1, 1]]},
+            },
+            "image_bytes: expected string",
+        ),
+        (
+            {"signature_name": "describe", "inputs": {"field": ["view"] * 33}},
+            "32 at most",
+        ),
+        (
             {
                 "signature_name": "png",
                 "instances": [{"image_bytes": "junk", "pixel_spacing": [1, 1]}],
@@ -232,6 +250,64 @@ def test_a_tensor_that_lies_about_its_size_is_refused(server):
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize("shape", [(1, 60_000, 60_000), (1, -60_000, -60_000)])
+def test_a_tensor_that_some_bytes_blow_up_is_refused(server, shape):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "phdnet_sa"
+    tensor = request.inputs["image"]
+    tensor.dtype = tf.float32.as_datatype_enum
+    tensor.float_val.append(1.0)  # which stands for all that are missing
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=size)
+    request.inputs["pixel_spacing"].CopyFrom(tf.make_tensor_proto(np.float32(SPACING)))
+    with grpc.insecure_channel(server.grpc.removeprefix("grpc://")) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as error:
+            stub.Predict(request, timeout=60)
+
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "16777216 values at most. Received: 3600000002" in error.value.details()
+
+
+def test_base64_may_have_line_breaks_and_lack_its_padding(server, tmp_path):
+    encoded = base64.encodebytes(png(image(shape=(64, 64)))).decode()
+    rows = [
+        {"image_bytes": {"b64": text}, "pixel_spacing": SPACING[0]}
+        for text in (encoded, encoded.strip().rstrip("="))
+    ]
+    url = f"{server.rest}/v1/models/phdnet_sa:predict"
+
+    code, answer = curl(url, {"signature_name": "png", "instances": rows}, tmp_path)
+
+    assert "\n" in encoded.strip() and code == 200
+    assert answer["predictions"][0] == answer["predictions"][1]
+
+
+def test_what_was_not_foreseen_is_an_error_in_json(server, monkeypatch, tmp_path):
+    config = ServerConfig(server.folder, rest_port=0, grpc_port=0, poll_seconds=60)
+    with Server(config) as broken:
+        monkeypatch.setattr(broken.models, "predict", lambda *_: 1 / 0)
+        url = f"{broken.rest}/v1/models/phdnet_sa:predict"
+        code, answer = curl(url, {"inputs": GOOD}, tmp_path)
+
+    assert code == 500 and "log of the server" in answer["error"]
+
+
+def test_a_client_that_breaks_an_upload_off_is_no_failure_of_the_server(server, caplog):
+    config = ServerConfig(server.folder, rest_port=0, grpc_port=0, poll_seconds=60)
+    with Server(config) as running:
+        host, port = running.rest.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                b"POST /v1/models/phdnet_sa:predict HTTP/1.1\r\nHost: h\r\n"
+                b"Content-Length: 999\r\n\r\n{"
+            )
+        metrics = f"{running.rest}/monitoring/prometheus/metrics"
+        wait_until(lambda: 'code="CANCELLED"' in requests.get(metrics).text)
+
+    assert "Traceback" not in caplog.text
+
+
 def test_paths_and_models_that_do_not_exist_are_not_found(server, tmp_path):
     for path in ("/", "/v1/models/nope", "/v1/models/phdnet_sa/versions/9", "/v1/x"):
         code, answer = curl(server.rest + path)
@@ -287,7 +363,7 @@ def test_answers_on_a_kept_connection_are_not_held_back(server):
             times.append(time.perf_counter() - started)
 
     # The system waits 40 ms for more to send, unless it is told not to.
-    assert sorted(times)[5] < 0.03
+    assert statistics.median(times) < 0.03
 
 
 def test_prometheus_can_read_what_was_asked(server):
@@ -329,6 +405,11 @@ def test_ports_that_are_taken_and_folders_without_models_are_refused(server, tmp
         Server(ServerConfig(server.folder, rest_port=0, grpc_port=port)).__enter__()
     with pytest.raises(ValueError, match="phdnet-tf train"):
         Server(ServerConfig(tmp_path, rest_port=0, grpc_port=0)).__enter__()
+    neither = tmp_path / "certificate.pem"
+    neither.write_text("no certificate")
+    config = ServerConfig(server.folder, "127.0.0.1", 0, 0, certificate=(neither,) * 2)
+    with pytest.raises(OSError, match="expected a certificate and its private key"):
+        Server(config).__enter__()
 
 
 def served_version(server):
@@ -396,6 +477,76 @@ def test_a_version_is_served_when_it_is_complete_and_not_before(
         wait_until(lambda: served_version(running) == 1)
 
 
+def test_a_request_that_a_new_version_overtakes_is_answered(
+    server, tmp_path, monkeypatch
+):
+    """In the worst moment: the version was found, and its inputs are being read."""
+    models = tmp_path / "models"
+    shutil.copytree(server.folder, models)
+    config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
+    with Server(config) as running:
+        read = server_rest._array
+
+        def read_late(*arguments):
+            number = served_version(running)
+            source = models / "phdnet_sa" / str(number)
+            shutil.copytree(source, source.with_name(str(number + 1)))
+            running.models.poll()
+            return read(*arguments)
+
+        monkeypatch.setattr(server_rest, "_array", read_late)
+        url = f"{running.rest}/v1/models/phdnet_sa:predict"
+
+        assert curl(url, {"inputs": GOOD}, tmp_path)[0] == 200
+        assert served_version(running) > 1
+
+
+def test_a_version_that_was_made_readable_is_tried_again(server, tmp_path, monkeypatch):
+    models = tmp_path / "models"
+    shutil.copytree(server.folder, models)
+    second = models / "phdnet_sa" / "2"
+    shutil.copytree(models / "phdnet_sa" / "1", second)
+    description = second / "phdnet.json"
+    description.chmod(0)
+    complete = serving.require_complete
+
+    def require_complete(folder):
+        # Who runs the tests as root may read everything.
+        if folder == second and not description.stat().st_mode & 0o400:
+            raise PermissionError("Permission denied")
+        complete(folder)
+
+    monkeypatch.setattr(serving, "require_complete", require_complete)
+    config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
+    with Server(config) as running:
+        assert served_version(running) == 1
+        description.chmod(0o644)
+        running.models.poll()
+
+        assert served_version(running) == 2
+
+
+def test_polling_goes_on_after_an_error(server, monkeypatch, caplog):
+    config = ServerConfig(server.folder, rest_port=0, grpc_port=0, poll_seconds=0.05)
+    with Server(config) as running:
+        polls = []
+
+        def poll():
+            polls.append(1)
+            raise ValueError("nobody thought of this")
+
+        monkeypatch.setattr(running.models, "poll", poll)
+        wait_until(lambda: len(polls) > 2)
+
+    assert "nobody thought of this" in caplog.text
+
+
+def test_cores_are_counted_where_the_system_does_not_tell_which(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+
+    assert server_module._cores() == os.cpu_count()
+
+
 def test_mixed_requests_at_once_are_each_answered_as_they_deserve(server):
     """A short form of `benchmarks/serving.py --soak`."""
     pixels = [image(seed, shape) for seed, shape in enumerate([(64, 64), (70, 90)] * 4)]
@@ -405,7 +556,7 @@ def test_mixed_requests_at_once_are_each_answered_as_they_deserve(server):
 
     def one(number):
         index = number % len(pixels)
-        bad = number % 10 == 9
+        bad = number % 9 == 8  # odd and even, and so by both protocols
         spacing = [[0.0, 1.0]] if bad else SPACING
         if number % 2:
             encoded = base64.b64encode(png(pixels[index])).decode()
@@ -420,9 +571,12 @@ def test_mixed_requests_at_once_are_each_answered_as_they_deserve(server):
                 "image": pixels[index][None].astype("f4"),
                 "pixel_spacing": np.float32(spacing),
             }
-            response = ask(server, inputs)
+            try:
+                response = ask(server, inputs)
+            except grpc.RpcError as error:
+                return bad and error.code() == grpc.StatusCode.INVALID_ARGUMENT
             found = tf.make_ndarray(response.outputs["landmarks"])[0]
-        return np.allclose(found, wanted[index][0], atol=1e-3)
+        return not bad and np.allclose(found, wanted[index][0], atol=1e-3)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(one, range(60)))

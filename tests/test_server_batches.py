@@ -1,5 +1,6 @@
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
@@ -22,6 +23,14 @@ class Doubling:
         return {"y": inputs["x"] * 2}
 
 
+def wait_for(batches, waiting):
+    """Returns when so many requests wait."""
+    end = time.monotonic() + 30
+    while sum(map(len, batches._waiting.values())) < waiting:
+        assert time.monotonic() < end, "they never came"
+        time.sleep(0.001)
+
+
 def waiting_behind_one(call, requests, keys=None):
     """Answers, or exceptions, of requests that came while a first one was running."""
     batches = Batches(at_once=1)
@@ -32,8 +41,7 @@ def waiting_behind_one(call, requests, keys=None):
             pool.submit(batches.run, key, call, {"x": np.array(request)})
             for request, key in zip(requests, keys or len(requests) * "k", strict=True)
         ]
-        while sum(map(len, batches._waiting.values())) < len(requests):
-            pass  # until all of them wait
+        wait_for(batches, len(requests))
         call.go.set()
         assert first.result()["y"].tolist() == [2.0]
         answers = [f.exception() or f.result()["y"].tolist() for f in futures]
@@ -75,12 +83,31 @@ def test_requests_that_are_wrong_alone_do_not_become_right_together():
         pool.submit(batches.run, "first", call, {"x": np.ones(1)})
         assert call.begun.wait(30)
         futures = [pool.submit(batches.run, "k", call, one) for one in inputs]
-        while sum(map(len, batches._waiting.values())) < 2:
-            pass  # until both wait
+        wait_for(batches, 2)
         call.go.set()
         assert [len(f.result()["y"]) for f in futures] == [2, 1]
 
     assert sorted(call.sizes) == [1, 1, 2]
+
+
+def test_who_was_merged_is_answered_before_the_next_call_has_ended():
+    batches, call, other = Batches(at_once=1), Doubling(), Doubling()
+    inputs = {"x": np.ones(1)}
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(batches.run, "first", call, inputs)
+        assert call.begun.wait(30)
+        futures = []
+        for key, asked in (("k", call), ("other", other), ("k", call)):
+            futures.append(pool.submit(batches.run, key, asked, inputs))
+            wait_for(batches, len(futures))
+        call.go.set()
+        try:
+            assert other.begun.wait(30)
+            # Should the other have had its turn first, both would have to wait for it.
+            if wait([futures[0]], 1).done:
+                assert futures[2].result(10)["y"].tolist() == [2.0]
+        finally:
+            other.go.set()
 
 
 def test_who_waits_for_nobody_is_answered_at_once():

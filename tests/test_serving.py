@@ -261,6 +261,8 @@ def test_the_model_tells_what_it_is(version):
     assert values == [list(LANDMARKS), serving.load_description(version), "sa"]
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected one of view, "):
         describe(field=tf.constant(["nope"]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected 32 at most"):
+        describe(field=tf.constant(["description"] * 33))
 
 
 def test_the_warm_up_requests_are_those_of_tf_serving_and_run(version):
@@ -294,6 +296,13 @@ def test_a_version_tells_whether_it_is_complete(version, tmp_path):
     weights.unlink()
     with pytest.raises(ValueError, match=r"missing .*'variables/variables\.data"):
         serving.require_complete(copy)
+    weights.write_bytes(kept)
+    serving.require_complete(copy)
+    sums = (copy / "SHA256SUMS").read_text()
+    for part in (sums[: sums.index("\n") + 1], ""):
+        (copy / "SHA256SUMS").write_text(part)
+        with pytest.raises(ValueError, match=r"another one, '.*'"):
+            serving.require_complete(copy)
     (copy / "SHA256SUMS").unlink()
     with pytest.raises(ValueError, match="expected SHA256SUMS"):
         serving.require_complete(copy)
@@ -302,6 +311,9 @@ def test_a_version_tells_whether_it_is_complete(version, tmp_path):
 def test_versions_count_up_and_nothing_unfinished_is_left(tmp_path):
     first, second = exported(tmp_path), exported(tmp_path)
 
+    (first.parent / "20261122193000123456").mkdir()  # more than 64 bits hold
+    assert serving.versions(first.parent) == [1, 2]
+    (first.parent / "20261122193000123456").rmdir()
     assert (first.name, second.name) == ("1", "2")
     assert sorted(entry.name for entry in first.parent.iterdir()) == ["1", "2"]
     assert serving.resolve_version(first.parent) == second

@@ -13,13 +13,23 @@ if [ -e "$target" ]; then
   echo "$target exists. Versions do not change; export a new one." >&2
   exit 1
 fi
+if [ ! -f "$version/SHA256SUMS" ]; then
+  echo "$1 is no version of a model: SHA256SUMS is missing." >&2
+  exit 1
+fi
 trap 'rm -rf "$incoming"' EXIT
 mkdir -p "$2/$model"
 cp -R "$version" "$incoming"
-if ! (cd "$incoming" && sha256sum --check --quiet --strict SHA256SUMS); then
+# As many files as are listed, or the list was cut off.
+if ! (cd "$incoming" && sha256sum --check --quiet --strict SHA256SUMS &&
+  [ "$(find . -type f ! -name SHA256SUMS | wc -l)" -eq "$(wc -l < SHA256SUMS)" ]); then
   echo "$version is damaged, and was not published. Export or copy it again." >&2
   exit 1
 fi
 sync  # or a power cut could leave the name without the files
 mv -T -n "$incoming" "$target"
+if [ -e "$incoming" ]; then  # not moved, which some versions of mv do not tell
+  echo "$target exists. Versions do not change; export a new one." >&2
+  exit 1
+fi
 echo "$target"
