@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from phdnet_tf.confidence import LEVELS
 from phdnet_tf.dicom import MRImage
 from phdnet_tf.serving import (
     load_description,
@@ -15,6 +16,9 @@ from phdnet_tf.serving import (
     resolve_version,
     what_is_wrong,
 )
+
+RADIUS_NAMES = tuple(f"{100 * level:.0f}" for level in LEVELS)
+"""What the error radii are called: their probability in per cent."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Landmark:
         y: Row, in pixels of the image; 0 is the centre of the first.
         confidence: Height of the smoothed map's peak; 0 or more, no unit.
         high_confidence: Whether it reaches the model's threshold for this landmark.
+        error_radius_mm: Radii around the point, in mm, that hold the true landmark with
+            the probability, in per cent, that is their name: "50", "90" and "95".
         position_lps: (x, y, z) in patient space, in mm; None if the file tells no
             place.
         jump_mm: In a cine, the distance to where the phases before and after make it
@@ -39,6 +45,7 @@ class Landmark:
     y: float
     confidence: float
     high_confidence: bool
+    error_radius_mm: dict[str, float]
     position_lps: tuple[float, ...] | None = None
     jump_mm: float | None = None
     frame_confidence: float | None = None
@@ -128,8 +135,8 @@ def make_prediction(
 
     Args:
         locator: Whose view, name and landmarks are told.
-        outputs: "landmarks" float32[L, 2], "confidence" float32[L] and
-            "high_confidence" bool[L].
+        outputs: "landmarks" float32[L, 2], "confidence" float32[L], "high_confidence"
+            bool[L] and "error_radius_mm" float32[L, 3].
         image: The image.
         name: What the prediction calls it.
 
@@ -142,6 +149,7 @@ def make_prediction(
         outputs["landmarks"],
         outputs["confidence"],
         outputs["high_confidence"],
+        outputs["error_radius_mm"].tolist(),
         [None] * len(locator.landmarks) if places is None else places.tolist(),
         strict=True,
     )
@@ -157,9 +165,10 @@ def make_prediction(
                 y=float(y),
                 confidence=float(confidence),
                 high_confidence=bool(high),
+                error_radius_mm=dict(zip(RADIUS_NAMES, radii, strict=True)),
                 position_lps=None if place is None else tuple(place),
             )
-            for landmark, (x, y), confidence, high, place in points
+            for landmark, (x, y), confidence, high, radii, place in points
         ),
     )
 

@@ -55,9 +55,9 @@ def test_the_exported_model_is_the_python_path(tmp_path, strategy, shape):
 
 @pytest.mark.parametrize("network", ["hourglass", "unet"])
 def test_a_compared_network_is_exported_like_phdnet(tmp_path, network):
-    folder = exported(tmp_path, network=network)
+    folder = exported(tmp_path, preset=network)
     inputs = batch((2, 120, 90))
-    config = Config.of_paper("sa", LANDMARKS, network)
+    config = Config.of_preset(network, "sa", LANDMARKS)
     signatures = serving.load_signatures(folder)
 
     outputs = signatures["serving_default"](
