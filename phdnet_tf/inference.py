@@ -202,6 +202,12 @@ class Predictor:
         folder = self.version.resolve()
         self.name = f"{folder.parent.name}/{folder.name}"
         self._signatures = load_signatures(self.version)
+        given = self._signatures["serving_default"].structured_outputs
+        if "error_radius_mm" not in given:
+            raise ValueError(
+                f"{self.version}: expected a model that tells error radii. Received one "
+                "that an older phdnet-tf exported: train it again."
+            )
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:
         """Locates the landmarks of one image.
