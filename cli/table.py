@@ -36,7 +36,8 @@ def report_table(report: dict[str, Any]) -> str:
     return (
         f"{align(rows)}\n"
         f"{report['images']} images of {report['subjects']} subjects; every landmark "
-        f"is high confidence in {images:.1%} of them. Point errors in mm."
+        f"is high confidence in {images:.1%} of them. Recognised: "
+        f"{report['recognised']:.1%}. Point errors in mm."
     )
 
 
@@ -135,10 +136,16 @@ def prediction_rows(prediction: Prediction) -> list[list[str]]:
             f"{landmark.y:.1f}",
             f"{landmark.error_radius_mm['90']:.1f} mm",
             f"{landmark.confidence:.2f}",
-            "high" if landmark.high_confidence else "LOW: check by hand",
+            _verdict(landmark.high_confidence, prediction),
         ]
         for landmark in prediction.landmarks
     ]
+
+
+def _verdict(high_confidence: bool, prediction: Prediction) -> str:
+    if not prediction.recognised:
+        return f"NOT RECOGNISED as {prediction.view}"
+    return "high" if high_confidence else "LOW: check by hand"
 
 
 TRACK_HEADER = (

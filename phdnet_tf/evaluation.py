@@ -41,6 +41,7 @@ class Predictions:
         truth: float32[N, L, 2], annotated (x, y), pixels of the image.
         confidence: float32[N, L].
         high_confidence: bool[N, L].
+        recognised: bool[N].
         radii: float32[N, L, 3], error radii, mm, as the signature gives them.
         evidence: float32[N, L, K], as `reading.Reading` has it.
         member_spread: float32[N, L], distance between the networks' own points, mm.
@@ -54,6 +55,7 @@ class Predictions:
     truth: np.ndarray
     confidence: np.ndarray
     high_confidence: np.ndarray
+    recognised: np.ndarray
     radii: np.ndarray
     evidence: np.ndarray
     member_spread: np.ndarray
@@ -112,6 +114,7 @@ def predict_examples(
         truth=truth,
         confidence=np.stack(rows["confidence"]),
         high_confidence=np.stack(rows["high_confidence"]),
+        recognised=np.stack(rows["recognised"]),
         radii=np.stack(rows["error_radius_mm"]),
         evidence=np.stack(rows["evidence"]),
         member_spread=np.stack(rows["member_spread_mm"]),
@@ -170,8 +173,8 @@ def report(
         "overall" what `metrics.summarise` says of "all" points and of those with
         "high_confidence", the latter with their "share" of the points; "strategies",
         the summary of all points for each strategy; "high_confidence_images", the share
-        of images in which every landmark is high confidence; "confidence", what
-        `confidence_report` says.
+        of images in which every landmark is high confidence, and "recognised" that of
+        images that are recognised; "confidence", what `confidence_report` says.
     """
     errors, high = predictions.errors, predictions.high_confidence
     groups = {
@@ -187,6 +190,7 @@ def report(
             for strategy, errors in predictions.errors_by.items()
         },
         "high_confidence_images": float(high.all(axis=1).mean()),
+        "recognised": float(predictions.recognised.mean()),
         "confidence": confidence_report(predictions, landmarks, bins),
     }
 

@@ -68,6 +68,8 @@ class Prediction:
         view: "sa" or "4ch".
         model: Name and version, for example "phdnet_4ch/3".
         pixel_spacing: (between rows, between columns), which is (y, x), in mm.
+        recognised: Whether the image looks like those the model was trained for; if
+            not, no landmark is high confidence.
         landmarks: One for each that the model knows, in its order.
         origin: What is known of where the image comes from: "frame", its number in a
             multi-frame file; "cine", "phase" and "time_ms", its place in a cine; "uids"
@@ -78,6 +80,7 @@ class Prediction:
     view: str
     model: str
     pixel_spacing: tuple[float, float]
+    recognised: bool
     landmarks: tuple[Landmark, ...]
     origin: dict[str, Any] = field(default_factory=dict)
 
@@ -89,6 +92,7 @@ class Prediction:
             "view": self.view,
             "model": self.model,
             "pixel_spacing_mm": list(self.pixel_spacing),
+            "recognised": self.recognised,
             "landmarks": [landmark.to_dict() for landmark in self.landmarks],
         }
 
@@ -136,7 +140,7 @@ def make_prediction(
     Args:
         locator: Whose view, name and landmarks are told.
         outputs: "landmarks" float32[L, 2], "confidence" float32[L], "high_confidence"
-            bool[L] and "error_radius_mm" float32[L, 3].
+            bool[L], "error_radius_mm" float32[L, 3] and "recognised", bool.
         image: The image.
         name: What the prediction calls it.
 
@@ -158,6 +162,7 @@ def make_prediction(
         view=locator.view,
         model=locator.name,
         pixel_spacing=image.pixel_spacing,
+        recognised=bool(outputs["recognised"]),
         landmarks=tuple(
             Landmark(
                 name=landmark,
@@ -203,10 +208,10 @@ class Predictor:
         self.name = f"{folder.parent.name}/{folder.name}"
         self._signatures = load_signatures(self.version)
         given = self._signatures["serving_default"].structured_outputs
-        if "error_radius_mm" not in given:
+        if "recognised" not in given:
             raise ValueError(
-                f"{self.version}: expected a model that tells error radii. Received one "
-                "that an older phdnet-tf exported: train it again."
+                f"{self.version}: expected a model that tells which images it "
+                "recognises. Received one of an older phdnet-tf: train it again."
             )
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:

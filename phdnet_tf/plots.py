@@ -72,9 +72,10 @@ def save_overlay(
     ):
         _draw_votes(axis, votes, corners)
         axis.set_title(f"votes: {_words(landmark.name)}", color="white", fontsize=9)
-    axes[-1].set_title(
-        f"{Path(prediction.image).name}   {prediction.model}", color="white", fontsize=9
-    )
+    title = f"{Path(prediction.image).name}   {prediction.model}"
+    if not prediction.recognised:
+        title += f"\nNOT RECOGNISED as {prediction.view}"
+    axes[-1].set_title(title, color="white", fontsize=9)
     figure.legend(
         handles=[
             _marker(True, "high confidence"),

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf import evaluation
+from phdnet_tf.confidence import image_confidence, recognition_threshold
 from phdnet_tf.config import Config
 from phdnet_tf.serving import Served, error_radii, export
 from phdnet_tf.training import Outcome, Progress, train
@@ -167,13 +168,17 @@ def publish(
     predictions = evaluation.predict_examples(trial.locate, trial.explain, validation)
     thresholds = evaluation.learn_thresholds(predictions)
     radii, bins = evaluation.learn_confidence(predictions)
+    recognition = recognition_threshold(predictions.confidence)
+    recognised = image_confidence(predictions.confidence) >= recognition
+    high = predictions.confidence >= np.array(thresholds, np.float32)
     # As the graph has them, which saves a second look at every image.
     predictions = replace(
         predictions,
-        high_confidence=predictions.confidence >= np.array(thresholds, np.float32),
+        high_confidence=high & recognised[:, None],
+        recognised=recognised,
         radii=error_radii(tf.constant(predictions.evidence), radii).numpy(),
     )
-    served = Served(networks, config, thresholds, radii)
+    served = Served(networks, config, thresholds, radii, recognition)
     validated = evaluation.report(predictions, landmarks, bins)
     description = {
         "view": config.view,
@@ -182,6 +187,7 @@ def publish(
         "bins": {
             name: own.to_dict() for name, own in zip(landmarks, bins, strict=True)
         },
+        "recognition_threshold": recognition,
         "config": config.to_dict(),
         "data": data,
         "training": {

@@ -57,6 +57,7 @@ class Served(tf.Module):
         config: The settings they were trained with.
         thresholds: One confidence threshold a landmark.
         radii: What makes error radii; without, every radius is the canvas's diagonal.
+        recognition: Image confidence below which an image is not recognised.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Served(tf.Module):
         config: Config,
         thresholds: Sequence[float],
         radii: Radii | None = None,
+        recognition: float = 0.0,
     ) -> None:
         """Traces nothing yet: that happens on the first call, or on saving."""
         super().__init__()
@@ -86,12 +88,18 @@ class Served(tf.Module):
             return read(joined, config.model, len(models))
 
         def answer(points: tf.Tensor, reading: Reading) -> dict[str, tf.Tensor]:
+            # The geometric mean, as `confidence.image_confidence` has it.
+            image_confidence = tf.exp(
+                tf.reduce_mean(tf.math.log(tf.nn.relu(reading.confidence)), axis=1)
+            )
+            recognised = image_confidence >= recognition
+            high = reading.confidence >= tf.constant(thresholds, tf.float32)
             return {
                 "landmarks": points,
                 "confidence": reading.confidence,
-                "high_confidence": reading.confidence
-                >= tf.constant(thresholds, tf.float32),
+                "high_confidence": high & recognised[:, None],
                 "error_radius_mm": error_radii(reading.evidence, radii),
+                "recognised": recognised,
             }
 
         def to_image(
@@ -113,7 +121,9 @@ class Served(tf.Module):
                 "landmarks" float32[B, L, 2], (x, y), pixels of the image; "confidence"
                 float32[B, L]; "high_confidence" bool[B, L]; "error_radius_mm"
                 float32[B, L, 3], the radii, in mm, around each point that hold the true
-                landmark with 50, 90 and 95 % probability.
+                landmark with 50, 90 and 95 % probability; "recognised" bool[B], whether
+                the image looks like those the model was trained for. If not, nothing in
+                it is high confidence.
             """
             image, pixel_spacing = _checked(image, pixel_spacing)
             reading = on_canvas(_canvas(image, pixel_spacing, network.step))

@@ -8,8 +8,10 @@ import pytest
 from phdnet_tf.confidence import (
     LEVELS,
     confidence_threshold,
+    image_confidence,
     learn_bins,
     learn_radii,
+    recognition_threshold,
 )
 
 
@@ -180,3 +182,16 @@ def test_bins_survive_json():
     bins = learn_bins(np.array([3.0, 1.0]), np.array([0.2, 0.8]))
 
     assert bins.from_dict(json.loads(json.dumps(bins.to_dict()))) == bins
+
+
+def test_the_confidence_of_an_image_is_the_geometric_mean():
+    found = image_confidence(np.array([[2.0, 4.0, 1.0], [5.0, 0.0, 5.0], [-1.0, 2, 2]]))
+
+    np.testing.assert_allclose(found, [2, 0, 0])
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 0.5), (48, 0.5), (49, 1), (99, 2)])
+def test_two_per_cent_of_right_images_may_be_missed(count, expected):
+    confidence = np.arange(1.0, count + 1)[:, None] * [1, 1]
+
+    assert recognition_threshold(confidence) == expected

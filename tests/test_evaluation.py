@@ -29,6 +29,7 @@ def perfect_but_for(shift_of):
             if "landmarks" in names:
                 found["confidence"] = points[..., 0] / 100
                 found["high_confidence"] = points[..., 0] > 50
+                found["recognised"] = points[:, 0, 0] > 0
                 found["error_radius_mm"] = points[..., :1] / 10 * [1.0, 2.0, 3.0]
             else:
                 found["evidence"] = points

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from cines import RADII
 
 from phdnet_tf.inference import Landmark, Prediction
 from phdnet_tf.tracks import TOLERANCE_MM, expected_points, find_tracks, with_jumps
@@ -20,7 +21,12 @@ def predictions(track, confidence=2.0):
             "4ch",
             "phdnet_4ch/1",
             SPACING,
-            (Landmark("lv_apex", x / SPACING[1], y / SPACING[0], confidence, True),),
+            True,
+            (
+                Landmark(
+                    "lv_apex", x / SPACING[1], y / SPACING[0], confidence, True, RADII
+                ),
+            ),
         )
         for number, (x, y) in enumerate(track)
     ]
@@ -93,8 +99,8 @@ def test_low_confidence_stays_low():
     before = predictions(circle())
     low = [
         Prediction(
-            *("a", "4ch", "m", SPACING),
-            (Landmark("lv_apex", p.landmarks[0].x, 1, 1, False),),
+            *("a", "4ch", "m", SPACING, True),
+            (Landmark("lv_apex", p.landmarks[0].x, 1, 1, False, RADII),),
         )
         for p in before
     ]
