@@ -73,7 +73,6 @@ def evaluate(
         examples = source.examples(chosen, landmarks)
         signatures = load_signatures(version)
         predictions = predict_examples(
-            signatures["serving_default"],
             signatures["explain"],
             examples.as_numpy_iterator(),
         )

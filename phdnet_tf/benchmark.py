@@ -122,7 +122,6 @@ def run(
         version = resolve_version(models / f"{PRESETS[system.preset]}_{view}")
         signatures = load_signatures(version)
         predictions = evaluation.predict_examples(
-            signatures["serving_default"],
             signatures["explain"],
             source.examples([fold], part),
         )

@@ -62,13 +62,12 @@ class Predictions:
 
 
 def predict_examples(
-    locate: Signature, explain: Signature, examples: Iterable[dict[str, Any]]
+    explain: Signature, examples: Iterable[dict[str, Any]]
 ) -> Predictions:
-    """Runs a model's two signatures over annotated examples.
+    """Runs a model over annotated examples.
 
     Args:
-        locate: The signature "serving_default".
-        explain: The signature "explain".
+        explain: Its signature "explain".
         examples: Of the data set `aspire_cmr`, not batched.
 
     Returns:
@@ -87,9 +86,9 @@ def predict_examples(
             "image": tf.convert_to_tensor(example["image"])[None],
             "pixel_spacing": tf.convert_to_tensor(example["pixel_spacing"])[None],
         }
-        for outputs in (locate(**inputs), explain(**inputs)):
-            for name in outputs.keys() - {"candidate_map", "candidate_corners"}:
-                add(name, outputs[name].numpy()[0])
+        outputs = explain(**inputs)
+        for name in outputs.keys() - {"candidate_map", "candidate_corners"}:
+            add(name, outputs[name].numpy()[0])
         add("truth", np.asarray(example["landmarks"]))
         add("spacing", np.asarray(example["pixel_spacing"]))
         add("images", tf.compat.as_str(np.asarray(example["image_id"]).item()))

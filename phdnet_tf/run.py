@@ -165,7 +165,7 @@ def publish(
     landmarks = config.model.landmarks
     networks = [outcome.model for outcome in outcomes]
     trial = Served(networks, config, [0.0] * len(landmarks))
-    predictions = evaluation.predict_examples(trial.locate, trial.explain, validation)
+    predictions = evaluation.predict_examples(trial.explain, validation)
     thresholds = evaluation.learn_thresholds(predictions)
     radii, bins = evaluation.learn_confidence(predictions)
     recognition = recognition_threshold(predictions.confidence)

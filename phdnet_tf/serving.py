@@ -171,8 +171,8 @@ class Served(tf.Module):
                 pixel_spacing: As for `locate`.
 
             Returns:
-                For each strategy that the network allows, its landmarks, float32[B, L,
-                2], (x, y), pixels of the image, under its name, and of several networks
+                What `locate` returns; for each strategy that the network allows, its
+                landmarks, float32[B, L, 2], under its name, and of several networks
                 the mean of their own points as "mean"; "evidence" float32[B, L, K], as
                 `reading.Reading` has it; "member_spread_mm" float32[B, L], how far the
                 networks' points are apart; "candidate_map", float32[B, L, h, w], the
@@ -184,6 +184,7 @@ class Served(tf.Module):
             reading = on_canvas(_canvas(image, pixel_spacing, network.step))
             ends = tf.unstack(reading.corners, axis=2)
             return {
+                **answer(to_image(reading.points, image, pixel_spacing), reading),
                 **{
                     strategy: to_image(points, image, pixel_spacing)
                     for strategy, points in reading.by_strategy.items()

@@ -16,34 +16,30 @@ SHIFTS = {"landmarks": 0.0, "smoothing": 0.0, "simple": 4.0}
 
 
 def perfect_but_for(shift_of):
-    """Signatures that answer with the drawn discs' true places, shifted in x."""
+    """A signature that answers with the drawn discs' true places, shifted in x."""
     truth = {
         float(e["pixel_spacing"][0]): e["landmarks"]
         for e in examples().as_numpy_iterator()
     }
 
-    def answer(names):
-        def signature(image, pixel_spacing):
-            points = tf.constant(truth[float(pixel_spacing[0, 0])])[None]
-            found = {name: points + [shift_of[name], 0.0] for name in names}
-            if "landmarks" in names:
-                found["confidence"] = points[..., 0] / 100
-                found["high_confidence"] = points[..., 0] > 50
-                found["recognised"] = points[:, 0, 0] > 0
-                found["error_radius_mm"] = points[..., :1] / 10 * [1.0, 2.0, 3.0]
-            else:
-                found["evidence"] = points
-                found["member_spread_mm"] = 0 * points[..., 0]
-            return found
+    def explain(image, pixel_spacing):
+        points = tf.constant(truth[float(pixel_spacing[0, 0])])[None]
+        return {
+            **{name: points + [shift, 0.0] for name, shift in shift_of.items()},
+            "confidence": points[..., 0] / 100,
+            "high_confidence": points[..., 0] > 50,
+            "recognised": points[:, 0, 0] > 0,
+            "error_radius_mm": points[..., :1] / 10 * [1.0, 2.0, 3.0],
+            "evidence": points,
+            "member_spread_mm": 0 * points[..., 0],
+        }
 
-        return signature
-
-    return answer(["landmarks"]), answer(["smoothing", "simple"])
+    return explain
 
 
 def test_errors_are_those_of_each_strategy_in_mm():
     predictions = predict_examples(
-        *perfect_but_for({"landmarks": 2.0, "smoothing": 2.0, "simple": 4.0}),
+        perfect_but_for({"landmarks": 2.0, "smoothing": 2.0, "simple": 4.0}),
         examples(),
     )
 
@@ -58,7 +54,7 @@ def test_errors_are_those_of_each_strategy_in_mm():
 
 
 def test_the_report_separates_landmarks_and_high_confidence():
-    predictions = predict_examples(*perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
     errors = np.arange(16.0).reshape(8, 2)
     errors[0, 0] = np.nan
     high = errors < 7
@@ -84,7 +80,7 @@ def test_the_report_separates_landmarks_and_high_confidence():
 
 
 def test_thresholds_are_learnt_for_each_landmark():
-    predictions = predict_examples(*perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
     errors = np.zeros((8, 2))
     errors[2, 0] = errors[5, 1] = 30
     changed = predictions.__class__(**{**vars(predictions), "errors": errors})
@@ -98,11 +94,11 @@ def test_thresholds_are_learnt_for_each_landmark():
 
 def test_no_images_are_refused_with_a_remedy():
     with pytest.raises(ValueError, match="choose another fold"):
-        predict_examples(*perfect_but_for(SHIFTS), [])
+        predict_examples(perfect_but_for(SHIFTS), [])
 
 
 def test_the_confidence_report_tells_what_was_foreseen():
-    predictions = predict_examples(*perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
     errors = np.ones((8, 2))
     errors[1] = [12, np.nan]
     confidence = np.ones((8, 2))
@@ -144,7 +140,7 @@ def test_the_confidence_report_tells_what_was_foreseen():
 
 
 def test_the_spread_of_an_ensemble_orders_points_too():
-    predictions = predict_examples(*perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
     errors = np.arange(16.0).reshape(8, 2)
     changed = predictions.__class__(
         **{**vars(predictions), "errors": errors, "member_spread": errors / 2}
