@@ -56,7 +56,7 @@ def random_weights(models: Path) -> None:
     config = Config("4ch", ModelConfig(VIEWS["4ch"]))
     model = build_phdnet(len(config.model.landmarks))
     description = {"view": "4ch", "landmarks": list(VIEWS["4ch"])}
-    export(Served(model, config, [0.0] * 3), description, models / MODEL)
+    export(Served([model], config, [0.0] * 3), description, models / MODEL)
 
 
 class ServerProcess:

@@ -81,7 +81,7 @@ def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
 def exported_graph(folder: Path, rounds: int) -> dict[str, float]:
     """The exported graph against the bare network, 512 x 512, three landmarks."""
     model = compile_model(CONFIG)
-    version = export(Served(model, CONFIG, [0.0] * 3), {}, folder / "phdnet_4ch")
+    version = export(Served([model], CONFIG, [0.0] * 3), {}, folder / "phdnet_4ch")
     locate = load_signatures(version)["serving_default"]
     image = tf.random.uniform([1, 512, 512], seed=0)
     spacing = tf.constant([[0.9375, 0.9375]])
@@ -110,7 +110,7 @@ def prediction_memory(folder: Path) -> dict[str, float]:
     write_folder(folder / "images", VIEW, 300, seed=5)
     description = {"view": VIEW, "landmarks": list(VIEWS[VIEW])}
     model = compile_model(CONFIG)
-    version = export(Served(model, CONFIG, [0.0] * 3), description, folder / "m")
+    version = export(Served([model], CONFIG, [0.0] * 3), description, folder / "m")
     files = sorted((folder / "images").rglob("*.dcm"))
     peaks = {}
     for number in (30, 300):

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for evaluation.json, predictions.csv and error_curve.png.",
+    help="Folder for evaluation.json, predictions.csv, error_curve.png and "
+    "confidence.png.",
 )
 def evaluate(
     view: str | None,
@@ -43,11 +44,19 @@ def evaluate(
     folds: tuple[int, ...],
     output: Path | None,
 ) -> None:
-    """Compare a model's predictions to annotated landmarks, in mm."""
+    """Compare a model's predictions to annotated landmarks, in mm.
+
+    The second part of the report tells how well the errors were foreseen. AURC is the
+    mean error of the points that are kept, over all shares that one may keep, from the
+    most trusted on; AUROC the probability that a point more than 10 mm off is less
+    trusted than one that is not. Error radii should hold the true landmark as often as
+    they say. Bins go from the least to the most confident.
+    """
     path = options.find_model(model, models, view)
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.cli.table import report_table
+    from phdnet_tf.cli.table import confidence_table, report_table
+    from phdnet_tf.confidence import Bins
     from phdnet_tf.evaluation import predict_examples, report
     from phdnet_tf.serving import load_description, load_signatures, resolve_version
 
@@ -64,18 +73,19 @@ def evaluate(
         examples = source.examples(chosen, landmarks)
         signatures = load_signatures(version)
         predictions = predict_examples(
-            signatures["serving_default"],
             signatures["explain"],
             examples.as_numpy_iterator(),
         )
+        bins = [Bins.from_dict(description["bins"][name]) for name in landmarks]
         result = {
             "model": f"{version.resolve().parent.name}/{version.resolve().name}",
             "data": source.name,
             "folds": chosen,
-            **report(predictions, landmarks),
+            **report(predictions, landmarks, bins),
         }
         click.echo(f"{version} on {source.name}, folds {', '.join(map(str, chosen))}:")
         click.echo(report_table(result))
+        click.echo(f"\n{confidence_table(result['confidence'])}")
         if output:
             _write(output, result, predictions, landmarks)
             click.echo(f"\nWritten to {output}")
@@ -106,7 +116,9 @@ def _write(
     predictions: Predictions,
     landmarks: tuple[str, ...],
 ) -> None:
-    from phdnet_tf.plots import save_error_curves
+    from phdnet_tf.evaluation import rankings
+    from phdnet_tf.inference import RADIUS_NAMES
+    from phdnet_tf.plots import save_confidence, save_error_curves
 
     output.mkdir(parents=True, exist_ok=True)
     (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -121,10 +133,17 @@ def _write(
             }
         },
     )
+    save_confidence(
+        output / "confidence.png",
+        predictions.errors,
+        rankings(predictions),
+        result["confidence"]["radii"],
+    )
     columns = "subject image landmark x y true_x true_y error_mm confidence".split()
     with (output / "predictions.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*columns, "high_confidence"])
+        radii = [f"error_radius_{name}_mm" for name in RADIUS_NAMES]
+        writer.writerow([*columns, "high_confidence", *radii, "member_spread_mm"])
         for i, image in enumerate(predictions.images):
             for j, name in enumerate(landmarks):
                 numbers = (
@@ -137,4 +156,6 @@ def _write(
                     [predictions.subjects[i], image, name]
                     + [f"{number:.4f}" for number in numbers]
                     + [int(high[i, j])]
+                    + [f"{radius:.4f}" for radius in predictions.radii[i, j]]
+                    + [f"{predictions.member_spread[i, j]:.4f}"]
                 )

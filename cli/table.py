@@ -36,8 +36,76 @@ def report_table(report: dict[str, Any]) -> str:
     return (
         f"{align(rows)}\n"
         f"{report['images']} images of {report['subjects']} subjects; every landmark "
-        f"is high confidence in {images:.1%} of them. Point errors in mm."
+        f"is high confidence in {images:.1%} of them. Recognised: "
+        f"{report['recognised']:.1%}. Point errors in mm."
     )
+
+
+def radii_lines(report: dict[str, Any]) -> str:
+    """The error radii that were learnt on validation images, and from how many."""
+    radii = report["confidence"]["radii"]
+    rows = [["error radius (median, mm)"]]
+    rows[0] += [f"{each['level']:.0%}" for each in radii["overall"]]
+    for name, levels in radii.items():
+        rows.append([name, *(f"{each['median_mm']:.1f}" for each in levels)])
+    fewest = min(
+        groups["all"]["points"]
+        for name, groups in report["landmarks"].items()
+        if name != "overall"
+    )
+    lines = align(rows)
+    # The k-th of n errors, k = ceil((n + 1) level), has to be one of them.
+    missing = [
+        f"{each['level']:.0%}"
+        for each in radii["overall"]
+        if (fewest + 1) * each["level"] > fewest
+    ]
+    if missing:
+        lines += (
+            f"\n{fewest} validation images are too few to promise a radius of "
+            f"{' and '.join(missing)}: it is the whole canvas."
+        )
+    return lines
+
+
+def confidence_table(report: dict[str, Any]) -> str:
+    """What `evaluation.confidence_report` returned, for reading. In mm."""
+    ranked = [["order of trust", "AURC", "AUROC >10mm", "mean of 56%"]]
+    for name, values in report["rankings"].items():
+        ranked.append(
+            [
+                name.replace("_", " "),
+                _format(values["aurc"], "{:.2f}"),
+                _format(values["auroc_10"], "{:.3f}"),
+                _format(values["mean_at_56"], "{:.2f}"),
+            ]
+        )
+    covered = [["error radius", "should hold", "holds", "95% interval", "median"]]
+    for name, levels in report["radii"].items():
+        for each in levels:
+            low, high = each["interval"] or (None, None)
+            covered.append(
+                [
+                    name,
+                    f"{each['level']:.0%}",
+                    f"{each['coverage']:.1%}",
+                    f"{_format(low, '{:.1%}')} to {_format(high, '{:.1%}')}",
+                    f"{each['median_mm']:.1f}",
+                ]
+            )
+    binned = [["bin of confidence", "points", "mean error", "bound", "within bound"]]
+    for name, bins in report["bins"].items():
+        for number, each in enumerate(bins, 1):
+            binned.append(
+                [
+                    f"{name} {number}",
+                    f"{each['share']:.1%}",
+                    _format(each["mean_mm"], "{:.2f}"),
+                    _format(each["bound_mm"], "{:.2f}"),
+                    _format(each["within_bound"], "{:.1%}"),
+                ]
+            )
+    return "\n\n".join(align(rows) for rows in (ranked, covered, binned))
 
 
 def _row(label: str, summary: dict[str, Any]) -> list[str]:
@@ -55,7 +123,7 @@ def _format(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
 
 
-PREDICTION_HEADER = ["image", "landmark", "x", "y", "confidence", ""]
+PREDICTION_HEADER = ["image", "landmark", "x", "y", "90% within", "confidence", ""]
 
 
 def prediction_rows(prediction: Prediction) -> list[list[str]]:
@@ -66,11 +134,18 @@ def prediction_rows(prediction: Prediction) -> list[list[str]]:
             landmark.name,
             f"{landmark.x:.1f}",
             f"{landmark.y:.1f}",
+            f"{landmark.error_radius_mm['90']:.1f} mm",
             f"{landmark.confidence:.2f}",
-            "high" if landmark.high_confidence else "LOW: check by hand",
+            _verdict(landmark.high_confidence, prediction),
         ]
         for landmark in prediction.landmarks
     ]
+
+
+def _verdict(high_confidence: bool, prediction: Prediction) -> str:
+    if not prediction.recognised:
+        return f"NOT RECOGNISED as {prediction.view}"
+    return "high" if high_confidence else "LOW: check by hand"
 
 
 TRACK_HEADER = (

@@ -10,7 +10,7 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS, VIEWS
+from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS, PRESETS, VIEWS
 
 if TYPE_CHECKING:
     from phdnet_tf.cli.data import Source
@@ -50,11 +50,12 @@ if TYPE_CHECKING:
     help="Train for this one only; repeat for more. Default: all of the data.",
 )
 @click.option(
-    "--network",
-    type=click.Choice(list(NETWORKS)),
-    default="phdnet",
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="default",
     show_default=True,
-    help="PHD-Net, or one of the networks it is compared with.",
+    help="PHD-Net with what has been learnt since, PHD-Net as in the paper, or one of "
+    "the networks that the paper compares it with.",
 )
 @click.option(
     "--mapping",
@@ -64,8 +65,16 @@ if TYPE_CHECKING:
 @click.option(
     "--strategy",
     type=click.Choice(NETWORKS["phdnet"].strategies),
-    help="How PHD-Net's heads become a coordinate: the paper's way (default), or its "
-    "baseline's.",
+    help="How PHD-Net's heads become a coordinate: the paper's smoothing, its "
+    "baseline's, or smoothing with weighted votes. Default: the preset's.",
+)
+@click.option(
+    "--members",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Networks to train and to publish as one model, which averages their maps. "
+    "The time limit is for all of them together.",
 )
 @options.seed
 @click.option(
@@ -94,10 +103,12 @@ def train(
             f"--test-fold and --validation-fold are both {choices['test_fold']}. "
             "Choose two different folds."
         )
-    if choices["network"] != "phdnet" and (choices["mapping"] or choices["strategy"]):
+    if PRESETS[choices["preset"]] != "phdnet" and (
+        choices["mapping"] or choices["strategy"]
+    ):
         raise click.UsageError(
-            f"--mapping and --strategy are PHD-Net's. Drop them, or --network "
-            f"{choices['network']}."
+            f"--mapping and --strategy are PHD-Net's. Drop them, or --preset "
+            f"{choices['preset']}."
         )
     if resume:
         _refuse_other_choices(context, set(choices))
@@ -185,14 +196,13 @@ def _train(
     models: Path,
 ) -> Published:
     from phdnet_tf.config import Config
-    from phdnet_tf.run import describe_data, publish
-    from phdnet_tf.training import train
+    from phdnet_tf.run import describe_data, publish, train_members
 
     landmarks = tuple(settings["landmarks"])
-    config = Config.of_paper(
+    config = Config.of_preset(
+        settings["preset"],
         view,
         landmarks,
-        settings["network"],
         settings["mapping"] or MAPPINGS[0],
         settings["strategy"],
         settings["seed"],
@@ -209,32 +219,42 @@ def _train(
         err=True,
     )
     validating = source.examples(validation, landmarks)
-    outcome = train(
+    members = settings["members"]
+
+    def announce(number: int) -> None:
+        if members > 1:
+            click.echo(f"Network {number} of {members}:", err=True)
+
+    outcomes = train_members(
         config,
         source.examples(training, landmarks),
         validating,
         run,
+        members,
         time_limit=settings["time_limit"] and settings["time_limit"] * 60,
         on_progress=display,
+        on_member=announce,
     )
-    return publish(outcome, config, validating, models, run=run.name, data=data)
+    return publish(outcomes, config, validating, models, run=run.name, data=data)
 
 
 def _tell(published: Published, run: Path) -> None:
-    from phdnet_tf.cli.table import report_table
+    from phdnet_tf.cli.table import radii_lines, report_table
 
-    outcome = published.outcome
     ends = {
         "epochs": "all epochs were trained",
         "patience": "the validation loss no longer fell",
         "time limit": "the time limit was reached",
         "interrupt": "you stopped it",
     }
-    click.echo(
-        f"Trained {outcome.epochs} epochs in {outcome.seconds / 60:.1f} min, until "
-        f"{ends[outcome.ended_by]}; the best was epoch {outcome.best_epoch}.\n"
-    )
-    click.echo("Validation fold, on which weights and thresholds were chosen:")
+    for outcome in published.outcomes:
+        click.echo(
+            f"Trained {outcome.epochs} epochs in {outcome.seconds / 60:.1f} min, until "
+            f"{ends[outcome.ended_by]}; the best was epoch {outcome.best_epoch}."
+        )
+    click.echo("\nValidation fold, on which weights and thresholds were chosen:")
     click.echo(report_table(published.validation))
+    click.echo(f"\n{radii_lines(published.validation)}")
     click.echo(f"\nModel:           {published.version}")
-    click.echo(f"Learning curves: {run / 'log.csv'}, {run / 'tensorboard'}")
+    where = f"{run}/member_*" if len(published.outcomes) > 1 else run
+    click.echo(f"Learning curves: {where}/log.csv, {where}/tensorboard")

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf import evaluation
-from phdnet_tf.config import FOLDS, SYSTEMS, Config
+from phdnet_tf.config import FOLDS, PRESETS, SYSTEMS, Config
 from phdnet_tf.run import Source, describe_data, publish
 from phdnet_tf.serving import (
     load_description,
@@ -94,10 +94,10 @@ def run(
     for part in parts:
         label = part[0] if system.one_each else "all"
         models = folder / label / "models"
-        if not versions(models / f"{system.network}_{view}"):
+        if not versions(models / f"{PRESETS[system.preset]}_{view}"):
             (folder / label / "run").mkdir(parents=True, exist_ok=True)
-            config = Config.of_paper(
-                view, part, system.network, system.mapping, system.strategy, seed
+            config = Config.of_preset(
+                system.preset, view, part, system.mapping, system.strategy, seed
             )
             validating = source.examples(validation, part)
             outcome = train(
@@ -112,17 +112,16 @@ def run(
                 # Half a training must not count as a result.
                 raise KeyboardInterrupt
             publish(
-                outcome,
+                [outcome],
                 config,
                 validating,
                 models,
                 run="run",
                 data=describe_data(source, training, validation, [fold]),
             )
-        version = resolve_version(models / f"{system.network}_{view}")
+        version = resolve_version(models / f"{PRESETS[system.preset]}_{view}")
         signatures = load_signatures(version)
         predictions = evaluation.predict_examples(
-            signatures["serving_default"],
             signatures["explain"],
             source.examples([fold], part),
         )
@@ -168,15 +167,16 @@ def _keep(name: str, fold: int, tested: list[tuple], folder: Path) -> None:
     os.replace(unfinished, folder / PREDICTIONS)
 
     trainings = [load_description(version)["training"] for version, *_ in tested]
+    members = [member for training in trainings for member in training["members"]]
     result = {
         "system": name,
         "fold": fold,
         "networks": len(tested),
         "parameters": sum(training["parameters"] for training in trainings),
-        "epochs": [training["epochs"] for training in trainings],
-        "steps": [training["steps"] for training in trainings],
-        "ended_by": [training["ended_by"] for training in trainings],
-        "training_seconds": round(sum(t["seconds"] for t in trainings), 1),
+        "epochs": [member["epochs"] for member in members],
+        "steps": [member["steps"] for member in members],
+        "ended_by": [member["ended_by"] for member in members],
+        "training_seconds": round(sum(member["seconds"] for member in members), 1),
         "model_bytes": sum(
             file.stat().st_size
             for version, *_ in tested

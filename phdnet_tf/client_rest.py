@@ -38,6 +38,10 @@ class _Retry(Retry):
         return super().increment(*arguments, **keywords)
 
 
+BOOLEANS = ("high_confidence", "recognised")
+"""Outputs that JSON has as true and false; all others are numbers."""
+
+
 class RestTransport:
     """REST, over http or https; see `client_transport.Transport`.
 
@@ -108,7 +112,7 @@ class RestTransport:
         if signature == "describe":  # TF Serving names an output only beside others
             return {"value": np.array(outputs, object)}
         return {
-            name: np.array(value, bool if name == "high_confidence" else np.float32)
+            name: np.array(value, bool if name in BOOLEANS else np.float32)
             for name, value in outputs.items()
         }
 

@@ -9,13 +9,10 @@ import numpy as np
 
 from phdnet_tf.benchmark import PREDICTIONS
 from phdnet_tf.config import SYSTEMS
-from phdnet_tf.metrics import SDR_RADII, summarise
+from phdnet_tf.metrics import SDR_RADII, mean_interval, summarise
 
 REFERENCE = "phdnet"
 """The system whose confidence makes the subset, and to which others are compared."""
-
-RESAMPLES = 10_000
-"""Bootstrap resamples of the subjects."""
 
 TABLE_1 = (
     ("baseline", "simple"),
@@ -92,34 +89,6 @@ def read_points(folders: dict[tuple[str, int], Path]) -> Points:
         else None,
         systems=systems,
     )
-
-
-def mean_interval(
-    errors: np.ndarray, subjects: np.ndarray, seed: int = 0
-) -> tuple[float, float] | None:
-    """A bootstrap 95 % interval of the mean, by subject.
-
-    Images of one subject are alike, so whole subjects are drawn, with replacement.
-
-    Args:
-        errors: float[P], in any unit; differences of errors for a paired comparison.
-        subjects: The subject of each, [P].
-        seed: Of the resampling.
-
-    Returns:
-        The 2.5th and 97.5th percentiles, or None for fewer than two subjects.
-    """
-    names, index = np.unique(subjects, return_inverse=True)
-    if len(names) < 2:
-        return None
-    sums = np.bincount(index, weights=errors)
-    counts = np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(
-        len(names), size=(RESAMPLES, len(names))
-    )
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def compare(points: Points) -> dict[str, Any]:

@@ -6,7 +6,7 @@ saved as JSON beside the weights it made. Functions deep inside take plain argum
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -54,11 +54,19 @@ class Network:
 
 
 NETWORKS: dict[str, Network] = {
-    "phdnet": Network(1, 8, False, ("smoothing", "simple"), 2.0, 32, 500),
+    "phdnet": Network(1, 8, False, ("smoothing", "simple", "weighted"), 2.0, 32, 500),
     "hourglass": Network(2, 4, True, ("peak",), 1.0, 3, 1000),
     "unet": Network(2, 1, True, ("peak",), 8.0, 2, 1000),
 }
 """The paper's network and the two it is compared with (section 3.3)."""
+
+PRESETS = {
+    "default": "phdnet",
+    "paper": "phdnet",
+    "hourglass": "hourglass",
+    "unet": "unet",
+}
+"""Ready settings, and the network of each: the best known here, and the paper's."""
 
 
 @dataclass(frozen=True)
@@ -67,34 +75,36 @@ class System:
 
     Attributes:
         label: What tables call it.
-        network: One of `NETWORKS`.
+        preset: One of `PRESETS`.
         mapping: See `ModelConfig`.
         strategy: See `ModelConfig`.
         one_each: Whether each landmark has a network of its own.
     """
 
     label: str
-    network: str
+    preset: str
     mapping: str = "gaussian"
     strategy: str = "peak"
     one_each: bool = False
 
 
 SYSTEMS = {
-    "baseline": System("Baseline [9]", "phdnet", "binary", "simple"),
+    "baseline": System("Baseline [9]", "paper", "binary", "simple"),
     "hourglass": System("Hourglass [5]", "hourglass"),
     "unet": System("U-Net [4]", "unet"),
-    "phdnet": System("PHD-Net, all landmarks in one", "phdnet", strategy="smoothing"),
+    "phdnet": System("PHD-Net, all landmarks in one", "paper", strategy="smoothing"),
     "phdnet_one_each": System(
         "PHD-Net, one network a landmark",
-        "phdnet",
+        "paper",
         strategy="smoothing",
         one_each=True,
     ),
+    "default": System("This package's default", "default", strategy="weighted"),
 }
 """The systems of table 2; [4], [5] and [9] are the paper's references."""
 
-STRATEGIES = ("smoothing", "simple", "peak")
+STRATEGIES = ("smoothing", "simple", "weighted", "peak", "mean")
+"""What `reading.Reading` may have; "mean" is of several networks only."""
 
 
 def _require(condition: bool, name: str, expected: str, received: object) -> None:
@@ -113,11 +123,13 @@ class ModelConfig:
         mapping: Heatmap label. "gaussian" is the paper's (section 2.1), "binary" that
             of its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
         strategy: How the outputs become a coordinate. "smoothing" is candidate
-            smoothing (section 2.2), "simple" the best patch's own displacement, as in
-            the baseline; "peak", of the networks without displacements, the peak of
-            the heatmap.
+            smoothing (section 2.2), "weighted" the same with votes weighted by heat,
+            "simple" the best patch's own displacement, as in the baseline; "peak", of
+            the networks without displacements, the peak of the heatmap.
         heatmap_std: Standard deviation of the Gaussian around the landmark, in values
             of the heatmap: patches, for PHD-Net.
+        filters: Of PHD-Net's six convolutions; see `model.build_phdnet`.
+        dilations: Of the dilated convolutions behind them.
 
     Raises:
         ValueError: If a value makes no sense.
@@ -128,6 +140,8 @@ class ModelConfig:
     mapping: str = "gaussian"
     strategy: str = "smoothing"
     heatmap_std: float = 2.0
+    filters: tuple[int, ...] = (32,) * 6
+    dilations: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -153,6 +167,15 @@ class ModelConfig:
             self.strategy,
         )
         _require(self.heatmap_std > 0, "heatmap_std", "above 0", self.heatmap_std)
+        _require(
+            len(self.filters) == 6 and min(self.filters) > 0,
+            "filters",
+            "six numbers above 0",
+            self.filters,
+        )
+        _require(
+            min(self.dilations, default=1) > 0, "dilations", "above 0", self.dilations
+        )
 
 
 @dataclass(frozen=True)
@@ -208,6 +231,7 @@ class TrainingConfig:
             steps where that would be fewer: the crops are random, so a pass over a
             small data set is too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.
+        displacement_weight: Weight of the displacements' loss beside the heatmap's.
         seed: Of the weights, the order of the images and the crops.
 
     Raises:
@@ -219,10 +243,14 @@ class TrainingConfig:
     epochs: int = 500
     patience: int = 75
     seed: int = 0
+    displacement_weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        for name in ("batch_size", "learning_rate", "epochs", "patience"):
+        for name in (
+            *("batch_size", "learning_rate", "epochs", "patience"),
+            "displacement_weight",
+        ):
             value = getattr(self, name)
             _require(value > 0, name, "above 0", value)
         _require(self.seed >= 0, "seed", "0 or more", self.seed)
@@ -242,42 +270,54 @@ class Config:
         _require(self.view in VIEWS, "view", f"one of {tuple(VIEWS)}", self.view)
 
     @classmethod
-    def of_paper(
+    def of_preset(
         cls,
+        preset: str,
         view: str,
         landmarks: tuple[str, ...],
-        network: str = "phdnet",
         mapping: str = "gaussian",
         strategy: str | None = None,
         seed: int = 0,
     ) -> Self:
-        """The paper's settings for one of its networks (sections 3 and 3.3).
+        """Ready settings: "default", or the paper's for a network (sections 3, 3.3).
 
         Args:
+            preset: One of `PRESETS`.
             view: One of `VIEWS`.
             landmarks: What to locate.
-            network: One of `NETWORKS`.
             mapping: See `ModelConfig`.
-            strategy: See `ModelConfig`; by default the network's own.
+            strategy: See `ModelConfig`; by default the preset's own.
             seed: See `TrainingConfig`.
 
         Raises:
             ValueError: If a value makes no sense.
         """
-        _require(network in NETWORKS, "network", f"one of {tuple(NETWORKS)}", network)
-        facts = NETWORKS[network]
-        return cls(
+        _require(preset in PRESETS, "preset", f"one of {tuple(PRESETS)}", preset)
+        network = NETWORKS[PRESETS[preset]]
+        config = cls(
             view=view,
             model=ModelConfig(
                 landmarks,
-                network,
+                PRESETS[preset],
                 mapping,
-                strategy or facts.strategies[0],
-                facts.heatmap_std,
+                strategy or network.strategies[0],
+                network.heatmap_std,
             ),
             training=TrainingConfig(
-                batch_size=facts.batch_size, epochs=facts.epochs, seed=seed
+                batch_size=network.batch_size, epochs=network.epochs, seed=seed
             ),
+        )
+        if preset != "default":
+            return config
+        return replace(
+            config,
+            model=replace(
+                config.model,
+                strategy=strategy or "weighted",
+                filters=(16, 32, 48, 64, 64, 64),
+                dilations=(1, 2, 4, 8, 2, 1),
+            ),
+            training=replace(config.training, displacement_weight=0.2),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -293,7 +333,8 @@ class Config:
         """
         try:
             model = dict(values["model"])
-            model["landmarks"] = tuple(model["landmarks"])
+            for name in ("landmarks", "filters", "dilations"):
+                model[name] = tuple(model[name])
             return cls(
                 view=values["view"],
                 model=ModelConfig(**model),

@@ -1,15 +1,28 @@
 """How good a model is: its predictions on annotated images, and the report of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.confidence import confidence_threshold
+from phdnet_tf.confidence import (
+    LEVELS,
+    Bins,
+    Radii,
+    confidence_threshold,
+    learn_bins,
+    learn_radii,
+)
 from phdnet_tf.config import STRATEGIES
-from phdnet_tf.metrics import point_errors, summarise
+from phdnet_tf.metrics import (
+    error_auroc,
+    mean_interval,
+    point_errors,
+    risk_coverage,
+    summarise,
+)
 
 Signature = Callable[..., dict[str, tf.Tensor]]
 
@@ -28,6 +41,10 @@ class Predictions:
         truth: float32[N, L, 2], annotated (x, y), pixels of the image.
         confidence: float32[N, L].
         high_confidence: bool[N, L].
+        recognised: bool[N].
+        radii: float32[N, L, 3], error radii, mm, as the signature gives them.
+        evidence: float32[N, L, K], as `reading.Reading` has it.
+        member_spread: float32[N, L], distance between the networks' own points, mm.
     """
 
     images: list[str]
@@ -38,16 +55,19 @@ class Predictions:
     truth: np.ndarray
     confidence: np.ndarray
     high_confidence: np.ndarray
+    recognised: np.ndarray
+    radii: np.ndarray
+    evidence: np.ndarray
+    member_spread: np.ndarray
 
 
 def predict_examples(
-    locate: Signature, explain: Signature, examples: Iterable[dict[str, Any]]
+    explain: Signature, examples: Iterable[dict[str, Any]]
 ) -> Predictions:
-    """Runs a model's two signatures over annotated examples.
+    """Runs a model over annotated examples.
 
     Args:
-        locate: The signature "serving_default".
-        explain: The signature "explain".
+        explain: Its signature "explain".
         examples: Of the data set `aspire_cmr`, not batched.
 
     Returns:
@@ -66,9 +86,9 @@ def predict_examples(
             "image": tf.convert_to_tensor(example["image"])[None],
             "pixel_spacing": tf.convert_to_tensor(example["pixel_spacing"])[None],
         }
-        for outputs in (locate(**inputs), explain(**inputs)):
-            for name in outputs.keys() - {"candidate_map", "candidate_corners"}:
-                add(name, outputs[name].numpy()[0])
+        outputs = explain(**inputs)
+        for name in outputs.keys() - {"candidate_map", "candidate_corners"}:
+            add(name, outputs[name].numpy()[0])
         add("truth", np.asarray(example["landmarks"]))
         add("spacing", np.asarray(example["pixel_spacing"]))
         add("images", tf.compat.as_str(np.asarray(example["image_id"]).item()))
@@ -93,7 +113,26 @@ def predict_examples(
         truth=truth,
         confidence=np.stack(rows["confidence"]),
         high_confidence=np.stack(rows["high_confidence"]),
+        recognised=np.stack(rows["recognised"]),
+        radii=np.stack(rows["error_radius_mm"]),
+        evidence=np.stack(rows["evidence"]),
+        member_spread=np.stack(rows["member_spread_mm"]),
     )
+
+
+def learn_confidence(predictions: Predictions) -> tuple[Radii, list[Bins]]:
+    """Error radii, and the confidence bins of each landmark, from validation errors.
+
+    Raises:
+        ValueError: If a landmark is annotated in none of the images.
+    """
+    radii = learn_radii(predictions.errors, predictions.evidence, predictions.subjects)
+    return radii, [
+        learn_bins(errors, confidence)
+        for errors, confidence in zip(
+            predictions.errors.T, predictions.confidence.T, strict=True
+        )
+    ]
 
 
 def learn_thresholds(predictions: Predictions) -> list[float]:
@@ -110,19 +149,31 @@ def learn_thresholds(predictions: Predictions) -> list[float]:
     ]
 
 
-def report(predictions: Predictions, landmarks: tuple[str, ...]) -> dict[str, Any]:
+LARGE_ERROR = 10
+"""Error, in mm, that a low confidence should warn of."""
+
+COVERAGE = 0.56
+"""Share of points of which the mean error is told: the paper's share of images with
+high confidence (table 2)."""
+
+
+def report(
+    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
+) -> dict[str, Any]:
     """All figures of an evaluation, for JSON.
 
     Args:
         predictions: What was predicted.
         landmarks: Names of the L landmarks.
+        bins: The confidence bins of each.
 
     Returns:
         "images" and "subjects", their numbers; "landmarks", for each name and for
         "overall" what `metrics.summarise` says of "all" points and of those with
         "high_confidence", the latter with their "share" of the points; "strategies",
         the summary of all points for each strategy; "high_confidence_images", the share
-        of images in which every landmark is high confidence.
+        of images in which every landmark is high confidence, and "recognised" that of
+        images that are recognised; "confidence", what `confidence_report` says.
     """
     errors, high = predictions.errors, predictions.high_confidence
     groups = {
@@ -138,6 +189,8 @@ def report(predictions: Predictions, landmarks: tuple[str, ...]) -> dict[str, An
             for strategy, errors in predictions.errors_by.items()
         },
         "high_confidence_images": float(high.all(axis=1).mean()),
+        "recognised": float(predictions.recognised.mean()),
+        "confidence": confidence_report(predictions, landmarks, bins),
     }
 
 
@@ -146,3 +199,110 @@ def _compare(errors: np.ndarray, high: np.ndarray) -> dict[str, Any]:
     trusted = summarise(errors[high])
     share = float(high[known].mean()) if known.any() else None
     return {"all": summarise(errors), "high_confidence": {"share": share, **trusted}}
+
+
+def rankings(predictions: Predictions) -> dict[str, np.ndarray]:
+    """What can order points from doubted to trusted, float[N, L], by name.
+
+    "confidence" is that of the model's strategy; "error_radius" the 50 % radius, the
+    smaller the better; "member_spread", of an ensemble, how far its networks' points
+    are apart (E-CPV: Schobs et al., IEEE TMI 2023).
+    """
+    found = {
+        "confidence": predictions.confidence,
+        "error_radius": -predictions.radii[..., 0],
+    }
+    if predictions.member_spread.any():
+        found["member_spread"] = -predictions.member_spread
+    return found
+
+
+def confidence_report(
+    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
+) -> dict[str, Any]:
+    """How well the errors were foreseen.
+
+    Args:
+        predictions: What was predicted.
+        landmarks: Names of the L landmarks.
+        bins: The confidence bins of each.
+
+    Returns:
+        "rankings", for each of `rankings` and for all points together "aurc", mm,
+        "auroc_10" (of errors beyond 10 mm) and "mean_at_56", the mean error of the 56 %
+        most trusted, mm; "radii", for each name and "overall" a list with "level",
+        "coverage", the share of true landmarks within the radius, its "interval" (95 %,
+        by subject) and "median_mm", the median radius; "bins", for each name a list
+        from the least to the most confident with "share" of the points, "mean_mm",
+        "bound_mm" and "within_bound", the share of errors within it.
+    """
+    errors = predictions.errors
+    known = np.isfinite(errors)
+    subjects = np.repeat(np.array(predictions.subjects)[:, None], errors.shape[1], 1)
+    by_name = {name: np.zeros_like(known) for name in landmarks}
+    for index, chosen in enumerate(by_name.values()):
+        chosen[:, index] = known[:, index]
+    return {
+        "rankings": {
+            name: _ranked(errors[known], values[known])
+            for name, values in rankings(predictions).items()
+        },
+        "radii": {
+            name: [
+                _covered(
+                    errors[chosen], predictions.radii[chosen, i], subjects[chosen], p
+                )
+                for i, p in enumerate(LEVELS)
+            ]
+            for name, chosen in {**by_name, "overall": known}.items()
+            if chosen.any()
+        },
+        "bins": {
+            name: _binned(errors[chosen], predictions.confidence[chosen], bins[index])
+            for index, (name, chosen) in enumerate(by_name.items())
+            if chosen.any()
+        },
+    }
+
+
+def _ranked(errors: np.ndarray, values: np.ndarray) -> dict[str, float | None]:
+    if not errors.size:
+        return {"aurc": None, f"auroc_{LARGE_ERROR}": None, "mean_at_56": None}
+    coverage, risk = risk_coverage(errors, values)
+    return {
+        "aurc": float(risk.mean()),
+        f"auroc_{LARGE_ERROR}": error_auroc(errors, values, LARGE_ERROR),
+        "mean_at_56": float(risk[np.searchsorted(coverage, COVERAGE)]),
+    }
+
+
+def _covered(
+    errors: np.ndarray, radii: np.ndarray, subjects: np.ndarray, level: float
+) -> dict[str, Any]:
+    within = (errors <= radii).astype(np.float64)
+    return {
+        "level": level,
+        "coverage": float(within.mean()),
+        "interval": mean_interval(within, subjects),
+        "median_mm": float(np.median(radii)),
+    }
+
+
+def _binned(
+    errors: np.ndarray, confidence: np.ndarray, bins: Bins
+) -> list[dict[str, float | None]]:
+    number = bins.of(confidence)
+    rows = []
+    for index, bound in enumerate(bins.bounds_mm):
+        own = errors[number == index]
+        rows.append(
+            {
+                "share": own.size / errors.size,
+                "mean_mm": float(own.mean()) if own.size else None,
+                "bound_mm": bound,
+                "within_bound": float((own <= bound).mean())
+                if own.size and bound is not None
+                else None,
+            }
+        )
+    return rows

@@ -17,7 +17,8 @@ SLICER_SCHEMA = (
 )
 
 COLUMNS = (
-    "image view model landmark x y confidence high_confidence position_lps_x "
+    "image view model landmark x y confidence high_confidence recognised "
+    "error_radius_50_mm error_radius_90_mm error_radius_95_mm position_lps_x "
     "position_lps_y position_lps_z frame cine phase time_ms jump_mm"
 ).split()
 UID_COLUMNS = ("study", "series", "instance")
@@ -51,7 +52,8 @@ def write_csv(results: Sequence[Prediction | dict[str, str]], stream: TextIO) ->
         for landmark in prediction.landmarks:
             row: list[Any] = [prediction.image, prediction.view, prediction.model]
             row += [landmark.name, landmark.x, landmark.y, landmark.confidence]
-            row += [int(landmark.high_confidence)]
+            row += [int(landmark.high_confidence), int(prediction.recognised)]
+            row += landmark.error_radius_mm.values()
             row += landmark.position_lps or ("", "", "")
             row += [origin.get(name, "") for name in ("frame", "cine", "phase")]
             row += [origin.get("time_ms", "")]
@@ -106,7 +108,8 @@ def write_markups(prediction: Prediction, stream: TextIO) -> None:
             {
                 "id": str(number),
                 "label": landmark.name,
-                "description": f"confidence {landmark.confidence:.3g}, {level}",
+                "description": f"confidence {landmark.confidence:.3g}, {level}; 90 % "
+                f"within {landmark.error_radius_mm['90']:.1f} mm",
                 "associatedNodeID": "",
                 "position": list(landmark.position_lps),
                 "orientation": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],

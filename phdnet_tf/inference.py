@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from phdnet_tf.confidence import LEVELS
 from phdnet_tf.dicom import MRImage
 from phdnet_tf.serving import (
     load_description,
@@ -15,6 +16,9 @@ from phdnet_tf.serving import (
     resolve_version,
     what_is_wrong,
 )
+
+RADIUS_NAMES = tuple(f"{100 * level:.0f}" for level in LEVELS)
+"""What the error radii are called: their probability in per cent."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Landmark:
         y: Row, in pixels of the image; 0 is the centre of the first.
         confidence: Height of the smoothed map's peak; 0 or more, no unit.
         high_confidence: Whether it reaches the model's threshold for this landmark.
+        error_radius_mm: Radii around the point, in mm, that hold the true landmark with
+            the probability, in per cent, that is their name: "50", "90" and "95".
         position_lps: (x, y, z) in patient space, in mm; None if the file tells no
             place.
         jump_mm: In a cine, the distance to where the phases before and after make it
@@ -39,6 +45,7 @@ class Landmark:
     y: float
     confidence: float
     high_confidence: bool
+    error_radius_mm: dict[str, float]
     position_lps: tuple[float, ...] | None = None
     jump_mm: float | None = None
     frame_confidence: float | None = None
@@ -61,6 +68,8 @@ class Prediction:
         view: "sa" or "4ch".
         model: Name and version, for example "phdnet_4ch/3".
         pixel_spacing: (between rows, between columns), which is (y, x), in mm.
+        recognised: Whether the image looks like those the model was trained for; if
+            not, no landmark is high confidence.
         landmarks: One for each that the model knows, in its order.
         origin: What is known of where the image comes from: "frame", its number in a
             multi-frame file; "cine", "phase" and "time_ms", its place in a cine; "uids"
@@ -71,6 +80,7 @@ class Prediction:
     view: str
     model: str
     pixel_spacing: tuple[float, float]
+    recognised: bool
     landmarks: tuple[Landmark, ...]
     origin: dict[str, Any] = field(default_factory=dict)
 
@@ -82,6 +92,7 @@ class Prediction:
             "view": self.view,
             "model": self.model,
             "pixel_spacing_mm": list(self.pixel_spacing),
+            "recognised": self.recognised,
             "landmarks": [landmark.to_dict() for landmark in self.landmarks],
         }
 
@@ -132,8 +143,8 @@ def make_prediction(
 
     Args:
         locator: Whose view, name and landmarks are told.
-        outputs: "landmarks" float32[L, 2], "confidence" float32[L] and
-            "high_confidence" bool[L].
+        outputs: "landmarks" float32[L, 2], "confidence" float32[L], "high_confidence"
+            bool[L], "error_radius_mm" float32[L, 3] and "recognised", bool.
         image: The image.
         name: What the prediction calls it.
 
@@ -146,6 +157,7 @@ def make_prediction(
         outputs["landmarks"],
         outputs["confidence"],
         outputs["high_confidence"],
+        outputs["error_radius_mm"].tolist(),
         [None] * len(locator.landmarks) if places is None else places.tolist(),
         strict=True,
     )
@@ -154,6 +166,7 @@ def make_prediction(
         view=locator.view,
         model=locator.name,
         pixel_spacing=image.pixel_spacing,
+        recognised=bool(outputs["recognised"]),
         landmarks=tuple(
             Landmark(
                 name=landmark,
@@ -161,9 +174,10 @@ def make_prediction(
                 y=float(y),
                 confidence=float(confidence),
                 high_confidence=bool(high),
+                error_radius_mm=dict(zip(RADIUS_NAMES, radii, strict=True)),
                 position_lps=None if place is None else tuple(place),
             )
-            for landmark, (x, y), confidence, high, place in points
+            for landmark, (x, y), confidence, high, radii, place in points
         ),
     )
 
@@ -197,6 +211,12 @@ class Predictor:
         folder = self.version.resolve()
         self.name = f"{folder.parent.name}/{folder.name}"
         self._signatures = load_signatures(self.version)
+        given = self._signatures["serving_default"].structured_outputs
+        if "recognised" not in given:
+            raise ValueError(
+                f"{self.version}: expected a model that tells which images it "
+                "recognises. Received one of an older phdnet-tf: train it again."
+            )
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:
         """Locates the landmarks of one image.

@@ -1,12 +1,16 @@
-"""How wrong predictions are, in millimetres."""
+"""How wrong predictions are, in millimetres, and how well that was foreseen."""
 
 import numpy as np
+from scipy.stats import rankdata
 
 SDR_RADII = (2, 4, 6, 10)
 """Radii of the successful detection rate, in mm."""
 
 GROSS = 20
 """Error from which a point counts as misidentified, in mm."""
+
+RESAMPLES = 10_000
+"""Bootstrap resamples of the subjects."""
 
 
 def point_errors(
@@ -63,3 +67,73 @@ def cumulative_errors(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     errors = np.sort(np.asarray(errors, np.float64)[np.isfinite(errors)])
     return errors, np.arange(1, errors.size + 1) / max(errors.size, 1)
+
+
+def mean_interval(
+    errors: np.ndarray, subjects: np.ndarray, seed: int = 0
+) -> tuple[float, float] | None:
+    """A bootstrap 95 % interval of the mean, by subject.
+
+    Images of one subject are alike, so whole subjects are drawn, with replacement.
+
+    Args:
+        errors: float[P], in any unit; differences of errors for a paired comparison.
+        subjects: The subject of each, [P].
+        seed: Of the resampling.
+
+    Returns:
+        The 2.5th and 97.5th percentiles, or None for fewer than two subjects.
+    """
+    names, index = np.unique(subjects, return_inverse=True)
+    if len(names) < 2:
+        return None
+    sums = np.bincount(index, weights=errors)
+    counts = np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(
+        len(names), size=(RESAMPLES, len(names))
+    )
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def risk_coverage(
+    errors: np.ndarray, confidence: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The risk-coverage curve: the mean error of the points that are kept.
+
+    Args:
+        errors: float[P], mm, without NaN.
+        confidence: float[P], higher for points that are rather to be kept.
+
+    Returns:
+        float64[P], the share of points kept, most confident first, and float64[P],
+        their mean error, in mm. The mean of the latter is the area under the curve
+        (AURC; Geifman et al., ICLR 2019).
+    """
+    order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
+    kept = np.arange(1, errors.size + 1)
+    risk = np.cumsum(np.asarray(errors, np.float64)[order]) / np.maximum(kept, 1)
+    return kept / max(errors.size, 1), risk
+
+
+def error_auroc(
+    errors: np.ndarray, confidence: np.ndarray, beyond: float
+) -> float | None:
+    """How well low confidence finds large errors: the area under the ROC curve.
+
+    Args:
+        errors: float[P], mm, without NaN.
+        confidence: float[P].
+        beyond: What a large error exceeds, in mm.
+
+    Returns:
+        The probability that a point with a large error has a lower confidence than one
+        without, ties counting half (Mann-Whitney); None if either group is empty.
+    """
+    large = np.asarray(errors) > beyond
+    count, others = int(large.sum()), int((~large).sum())
+    if not count or not others:
+        return None
+    ranks = rankdata(-np.asarray(confidence, np.float64))
+    return float((ranks[large].sum() - count * (count + 1) / 2) / (count * others))

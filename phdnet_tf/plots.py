@@ -2,15 +2,17 @@
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
 
 from phdnet_tf.inference import Prediction
-from phdnet_tf.metrics import cumulative_errors
+from phdnet_tf.metrics import cumulative_errors, risk_coverage
 
 TRUSTED = "#35e0c8"
 DOUBTED = "#ff9f1c"
@@ -26,7 +28,8 @@ def save_overlay(
     """Draws the predicted landmarks on their image, as a PNG.
 
     A high-confidence point is a filled dot; a low-confidence one is an open, dashed
-    ring in another colour, and its label asks for a look.
+    ring in another colour, and its label asks for a look. A thin circle holds the true
+    landmark with 90 % probability.
 
     Args:
         path: File to write.
@@ -71,14 +74,18 @@ def save_overlay(
         _title(axis, f"votes: {_words(landmark.name)}")
     frame = prediction.origin.get("frame")
     number = "" if frame is None else f" frame {frame}"
-    _title(axes[-1], f"{Path(prediction.image).name}{number}   {prediction.model}")
+    title = f"{Path(prediction.image).name}{number}   {prediction.model}"
+    if not prediction.recognised:
+        title += f"\nNOT RECOGNISED as {prediction.view}"
+    _title(axes[-1], title)
     figure.legend(
         handles=[
             _marker(True, "high confidence"),
             _marker(False, "low confidence: check by hand"),
+            Line2D([], [], color="white", linewidth=0.8, label="90 % lie within"),
         ],
         loc="lower center",
-        ncols=2,
+        ncols=3,
         frameon=False,
         labelcolor="white",
         fontsize=9,
@@ -149,6 +156,8 @@ def _draw_votes(axis: Axes, votes: np.ndarray, corners: np.ndarray) -> None:
 
 def _draw_points(axis: Axes, prediction: Prediction) -> None:
     by_height = sorted(prediction.landmarks, key=lambda landmark: landmark.y)
+    spacing_y, spacing_x = prediction.pixel_spacing
+    limits = axis.get_xlim(), axis.get_ylim()
     for number, landmark in enumerate(by_height):
         high = landmark.high_confidence
         colour = TRUSTED if high else DOUBTED
@@ -161,8 +170,20 @@ def _draw_points(axis: Axes, prediction: Prediction) -> None:
             markeredgecolor="black" if high else colour,
             markeredgewidth=0.8 if high else 1.8,
         )
+        radius = landmark.error_radius_mm["90"]
+        axis.add_patch(
+            Ellipse(
+                (landmark.x, landmark.y),
+                2 * radius / spacing_x,
+                2 * radius / spacing_y,
+                fill=False,
+                edgecolor=colour,
+                linewidth=0.8,
+                linestyle="-" if high else "--",
+            )
+        )
         text = f"{_words(landmark.name)}\n"
-        text += f"confidence {landmark.confidence:.2f}"
+        text += f"confidence {landmark.confidence:.2f}\n90 % within {radius:.1f} mm"
         if not high:
             text += "\nLOW: check by hand"
         axis.annotate(
@@ -183,6 +204,8 @@ def _draw_points(axis: Axes, prediction: Prediction) -> None:
                 "shrinkB": 4 if high else 8,
             },
         )
+    # A radius may be longer than the image is wide.
+    axis.set(xlim=limits[0], ylim=limits[1])
 
 
 def save_error_curves(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> None:
@@ -217,4 +240,57 @@ def save_error_curves(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> N
         )
         axis.grid(alpha=0.3)
         axis.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+
+
+def save_confidence(
+    path: Path,
+    errors: np.ndarray,
+    rankings: dict[str, np.ndarray],
+    radii: dict[str, list[dict[str, Any]]],
+) -> None:
+    """Draws how well errors were foreseen, as a PNG: risk-coverage and reliability.
+
+    Args:
+        path: File to write.
+        errors: float[N, L], mm; NaN left out.
+        rankings: What orders the points from doubted to trusted, float[N, L], by name.
+        radii: "radii" of `evaluation.confidence_report`.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    figure = Figure((12.8, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    known = np.isfinite(errors)
+    for name, values in rankings.items():
+        coverage, risk = risk_coverage(errors[known], values[known])
+        left.plot(coverage * 100, risk, label=f"by {_words(name)}")
+    _, ideal = risk_coverage(errors[known], -errors[known])
+    left.plot(coverage * 100, ideal, "k:", label="by the error itself")
+    left.set(
+        xlim=(0, 100),
+        ylim=(0, None),
+        xlabel="points kept, most trusted first (%)",
+        ylabel="their mean point error (mm)",
+        title="Risk and coverage",
+    )
+    right.plot([0, 100], [0, 100], "k:", label="as promised")
+    for name, levels in radii.items():
+        promised = [each["level"] * 100 for each in levels]
+        held = np.array([each["coverage"] * 100 for each in levels])
+        intervals = [each["interval"] or (each["coverage"],) * 2 for each in levels]
+        reach = np.abs(np.array(intervals).T * 100 - held)
+        right.errorbar(promised, held, reach, marker="o", capsize=3, label=_words(name))
+    right.set(
+        xlim=(40, 100),
+        ylim=(0, 102),
+        xlabel="probability of the error radius (%)",
+        ylabel="true landmarks within it (%)",
+        title="Reliability of the error radii",
+    )
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+        axis.legend()
     figure.savefig(path, dpi=120)

@@ -1,9 +1,9 @@
 """A run from settings to a published model: train, learn the thresholds, export."""
 
-import dataclasses
 import importlib.metadata
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf import evaluation
+from phdnet_tf.confidence import image_confidence, recognition_threshold
 from phdnet_tf.config import Config
-from phdnet_tf.serving import Served, export
-from phdnet_tf.training import Outcome
+from phdnet_tf.serving import Served, error_radii, export
+from phdnet_tf.training import Outcome, Progress, train
 
 SETTINGS = "run.json"
 PACKAGES = ("phdnet-tf", "tensorflow", "keras", "numpy")
@@ -25,13 +26,13 @@ class Published:
 
     Attributes:
         version: Folder of the exported model.
-        outcome: How training went.
+        outcomes: How the training of each network went.
         validation: `evaluation.report` on the validation fold. It flatters: the weights
             and the thresholds were chosen on these images.
     """
 
     version: Path
-    outcome: Outcome
+    outcomes: list[Outcome]
     validation: dict[str, Any]
 
 
@@ -77,8 +78,65 @@ def describe_data(
     }
 
 
+def train_members(
+    config: Config,
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    run: Path,
+    members: int,
+    *,
+    time_limit: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_member: Callable[[int], None] = lambda number: None,
+) -> list[Outcome]:
+    """Trains networks that differ in their seed, one after the other.
+
+    Args:
+        config: Settings; the first network has its seed, the next the one after it.
+        training: As for `training.train`.
+        validation: As for `training.train`.
+        run: Folder of the run; it must exist. Several networks have a folder each in
+            it, `member_1` and so on.
+        members: Number of networks.
+        time_limit: Most seconds to train, of all of them together.
+        on_progress: As for `training.train`.
+        on_member: Called with the number, from 1, of a network before its training.
+
+    Returns:
+        The outcomes; after Ctrl-C of those networks that there are.
+
+    Raises:
+        KeyboardInterrupt: If it comes before there is a model to keep.
+        ValueError: As for `training.train`.
+    """
+    outcomes: list[Outcome] = []
+    for number in range(1, members + 1):
+        folder = run if members == 1 else run / f"member_{number}"
+        folder.mkdir(exist_ok=True)
+        seed = config.training.seed + number - 1
+        own = replace(config, training=replace(config.training, seed=seed))
+        on_member(number)
+        try:
+            outcome = train(
+                own,
+                training,
+                validation,
+                folder,
+                time_limit=time_limit and time_limit / members,
+                on_progress=on_progress,
+            )
+        except KeyboardInterrupt:
+            if not outcomes:
+                raise
+            return outcomes
+        outcomes.append(outcome)
+        if outcome.ended_by == "interrupt":
+            return outcomes
+    return outcomes
+
+
 def publish(
-    outcome: Outcome,
+    outcomes: list[Outcome],
     config: Config,
     validation: tf.data.Dataset,
     models: Path,
@@ -89,7 +147,7 @@ def publish(
     """Learns the confidence thresholds on the validation data, and exports.
 
     Args:
-        outcome: What training led to.
+        outcomes: What training led to, for each network of the model.
         config: Its settings.
         validation: Examples of the data set `aspire_cmr` it was validated on.
         models: Folder of the models; the new one is
@@ -105,31 +163,51 @@ def publish(
         OSError: If a folder cannot be written.
     """
     landmarks = config.model.landmarks
-    trial = Served(outcome.model, config, [0.0] * len(landmarks))
-    predictions = evaluation.predict_examples(trial.locate, trial.explain, validation)
+    networks = [outcome.model for outcome in outcomes]
+    trial = Served(networks, config, [0.0] * len(landmarks))
+    predictions = evaluation.predict_examples(trial.explain, validation)
     thresholds = evaluation.learn_thresholds(predictions)
-    # As the graph compares, which saves a second look at every image.
+    radii, bins = evaluation.learn_confidence(predictions)
+    recognition = recognition_threshold(predictions.confidence)
+    recognised = image_confidence(predictions.confidence) >= recognition
     high = predictions.confidence >= np.array(thresholds, np.float32)
-    predictions = dataclasses.replace(predictions, high_confidence=high)
-    served = Served(outcome.model, config, thresholds)
-    validated = evaluation.report(predictions, landmarks)
+    # As the graph has them, which saves a second look at every image.
+    predictions = replace(
+        predictions,
+        high_confidence=high & recognised[:, None],
+        recognised=recognised,
+        radii=error_radii(tf.constant(predictions.evidence), radii).numpy(),
+    )
+    served = Served(networks, config, thresholds, radii, recognition)
+    validated = evaluation.report(predictions, landmarks, bins)
     description = {
         "view": config.view,
         "landmarks": list(landmarks),
         "thresholds": dict(zip(landmarks, thresholds, strict=True)),
+        "bins": {
+            name: own.to_dict() for name, own in zip(landmarks, bins, strict=True)
+        },
+        "recognition_threshold": recognition,
         "config": config.to_dict(),
         "data": data,
         "training": {
             "run": run,
-            "epochs": outcome.epochs,
-            "steps": outcome.steps,
             "parameters": sum(
-                int(np.prod(weight.shape)) for weight in outcome.model.trainable_weights
+                int(np.prod(weight.shape))
+                for network in networks
+                for weight in network.trainable_weights
             ),
-            "best_epoch": outcome.best_epoch,
-            "validation_loss": outcome.validation_loss,
-            "seconds": round(outcome.seconds, 1),
-            "ended_by": outcome.ended_by,
+            "members": [
+                {
+                    "epochs": outcome.epochs,
+                    "steps": outcome.steps,
+                    "best_epoch": outcome.best_epoch,
+                    "validation_loss": outcome.validation_loss,
+                    "seconds": round(outcome.seconds, 1),
+                    "ended_by": outcome.ended_by,
+                }
+                for outcome in outcomes
+            ],
         },
         "validation": validated,
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -137,7 +215,7 @@ def publish(
     version = export(
         served, description, models / f"{config.model.network}_{config.view}"
     )
-    return Published(version, outcome, validated)
+    return Published(version, outcomes, validated)
 
 
 def save_settings(run: Path, settings: dict[str, Any]) -> None:

@@ -8,11 +8,12 @@ sense is refused by the graph itself, and so in the same words everywhere.
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ import keras
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from phdnet_tf import geometry, heatmaps, smoothing
+from phdnet_tf import geometry
+from phdnet_tf.confidence import LEVELS, Radii
 from phdnet_tf.config import NETWORKS, Config
 from phdnet_tf.dicom import SPACING_LIMITS
+from phdnet_tf.reading import Reading, read
 
 DESCRIPTION = "phdnet.json"
 CHECKSUMS = "SHA256SUMS"
@@ -39,49 +42,64 @@ MAX_PNG_PIXELS = 16 * 1024 * 1024
 MAX_BATCH = 32
 """Most images in a call. Each takes 34 MB in the network, whatever its own size."""
 
+LARGEST_RADIUS = geometry.CANVAS_SIZE * geometry.CANVAS_SPACING * math.sqrt(2)
+"""The canvas's diagonal, in mm: no landmark that the network can find is farther."""
+
 # Beyond it the variance of the intensities overflows, and every image would look flat.
 MAX_INTENSITY = 1e15
 
 
 class Served(tf.Module):
-    """The served functions of a trained network.
+    """The served functions of a trained network, or of several.
 
     Args:
-        model: The Keras model.
-        config: The settings it was trained with.
+        models: The Keras models; of several, the answers are averaged.
+        config: The settings they were trained with.
         thresholds: One confidence threshold a landmark.
+        radii: What makes error radii; without, every radius is the canvas's diagonal.
+        recognition: Image confidence below which an image is not recognised.
     """
 
     def __init__(
-        self, model: keras.Model, config: Config, thresholds: list[float]
+        self,
+        models: Sequence[keras.Model],
+        config: Config,
+        thresholds: Sequence[float],
+        radii: Radii | None = None,
+        recognition: float = 0.0,
     ) -> None:
         """Traces nothing yet: that happens on the first call, or on saving."""
         super().__init__()
         # Only the raw variables are attributes. With the Keras model as an attribute,
         # the SavedModel loads in Python and fails in TF Serving's C++ runtime.
-        self._variables = [variable.value for variable in model.variables]
+        self._variables = [v.value for model in models for v in model.variables]
         image = tf.TensorSpec([None, None, None], tf.float32, name="image")
         png = tf.TensorSpec([None], tf.string, name="image_bytes")
         spacing = tf.TensorSpec([None, 2], tf.float32, name="pixel_spacing")
 
         network = NETWORKS[config.model.network]
 
-        def on_canvas(canvas: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """The network and the strategy of the settings: points and confidence."""
-            outputs = model(canvas, training=False)
-            if config.model.strategy == "smoothing":
-                points, confidence, *_ = smoothing.smooth(**outputs)
-            elif config.model.strategy == "simple":
-                points, confidence = smoothing.simple(**outputs)
-            else:
-                points, confidence = heatmaps.peak(outputs["heatmap"], network.cell)
-            return points, confidence
+        def on_canvas(canvas: tf.Tensor) -> Reading:
+            outputs = [model(canvas, training=False) for model in models]
+            joined = {
+                name: tf.concat([each[name] for each in outputs], axis=0)
+                for name in outputs[0]
+            }
+            return read(joined, config.model, len(models))
 
-        def answer(points: tf.Tensor, confidence: tf.Tensor) -> dict[str, tf.Tensor]:
+        def answer(points: tf.Tensor, reading: Reading) -> dict[str, tf.Tensor]:
+            # The geometric mean, as `confidence.image_confidence` has it.
+            image_confidence = tf.exp(
+                tf.reduce_mean(tf.math.log(tf.nn.relu(reading.confidence)), axis=1)
+            )
+            recognised = image_confidence >= recognition
+            high = reading.confidence >= tf.constant(thresholds, tf.float32)
             return {
                 "landmarks": points,
-                "confidence": confidence,
-                "high_confidence": confidence >= tf.constant(thresholds, tf.float32),
+                "confidence": reading.confidence,
+                "high_confidence": high & recognised[:, None],
+                "error_radius_mm": error_radii(reading.evidence, radii),
+                "recognised": recognised,
             }
 
         def to_image(
@@ -89,22 +107,6 @@ class Served(tf.Module):
         ) -> tf.Tensor:
             shape = tf.shape(image)
             return geometry.canvas_to_image(points, shape[1], shape[2], pixel_spacing)
-
-        def whole_heatmap(
-            heatmap: tf.Tensor, image: tf.Tensor, pixel_spacing: tf.Tensor
-        ) -> dict[str, tf.Tensor]:
-            points, _ = heatmaps.peak(heatmap, network.cell)
-            edge = (network.cell - 1) / 2
-            ends = tf.constant([[edge] * 2, [geometry.CANVAS_SIZE - 1 - edge] * 2])
-            shape = tf.shape(points)
-            corners = to_image(
-                tf.tile(ends[None], [shape[0], 1, 1]), image, pixel_spacing
-            )
-            return {
-                "peak": to_image(points, image, pixel_spacing),
-                "candidate_map": tf.transpose(heatmap, [0, 3, 1, 2]),
-                "candidate_corners": tf.tile(corners[:, None], [1, shape[1], 1, 1]),
-            }
 
         @tf.function(input_signature=[image, spacing])
         def locate(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -117,11 +119,15 @@ class Served(tf.Module):
 
             Returns:
                 "landmarks" float32[B, L, 2], (x, y), pixels of the image; "confidence"
-                float32[B, L]; "high_confidence" bool[B, L].
+                float32[B, L]; "high_confidence" bool[B, L]; "error_radius_mm"
+                float32[B, L, 3], the radii, in mm, around each point that hold the true
+                landmark with 50, 90 and 95 % probability; "recognised" bool[B], whether
+                the image looks like those the model was trained for. If not, nothing in
+                it is high confidence.
             """
             image, pixel_spacing = _checked(image, pixel_spacing)
-            points, confidence = on_canvas(_canvas(image, pixel_spacing, network.step))
-            return answer(to_image(points, image, pixel_spacing), confidence)
+            reading = on_canvas(_canvas(image, pixel_spacing, network.step))
+            return answer(to_image(reading.points, image, pixel_spacing), reading)
 
         @tf.function(input_signature=[png, spacing])
         def locate_png(
@@ -149,10 +155,12 @@ class Served(tf.Module):
                 ),
                 parallel_iterations=1,  # one decoded image at a time in memory
             )
-            points, confidence = on_canvas(canvas)
+            reading = on_canvas(canvas)
             height, width = sizes[:, 0, None], sizes[:, 1, None]
-            points = geometry.canvas_to_image(points, height, width, pixel_spacing)
-            return answer(points, confidence)
+            points = geometry.canvas_to_image(
+                reading.points, height, width, pixel_spacing
+            )
+            return answer(points, reading)
 
         @tf.function(input_signature=[image, spacing])
         def explain(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -163,30 +171,29 @@ class Served(tf.Module):
                 pixel_spacing: As for `locate`.
 
             Returns:
-                For each strategy that the network allows, its landmarks, float32[B, L,
-                2], (x, y), pixels of the image, under its name; "candidate_map",
-                float32[B, L, h, w], the smoothed candidate map, 128 x 128, or the whole
-                heatmap; "candidate_corners", float32[B, L, 2, 2], the image positions,
-                (x, y), of the map's first and last pixel.
+                What `locate` returns; for each strategy that the network allows, its
+                landmarks, float32[B, L, 2], under its name, and of several networks
+                the mean of their own points as "mean"; "evidence" float32[B, L, K], as
+                `reading.Reading` has it; "member_spread_mm" float32[B, L], how far the
+                networks' points are apart; "candidate_map", float32[B, L, h, w], the
+                smoothed candidate map, 128 x 128, or the whole heatmap;
+                "candidate_corners", float32[B, L, 2, 2], the image positions, (x, y),
+                of the map's first and last pixel.
             """
             image, pixel_spacing = _checked(image, pixel_spacing)
-            canvas = _canvas(image, pixel_spacing, network.step)
-            outputs = model(canvas, training=False)
-            if network.whole:
-                return whole_heatmap(outputs["heatmap"], image, pixel_spacing)
-            smoothed = smoothing.smooth(**outputs)
-            simple, _ = smoothing.simple(**outputs)
-            last = smoothed.corner + smoothing.SIDE - 1
+            reading = on_canvas(_canvas(image, pixel_spacing, network.step))
+            ends = tf.unstack(reading.corners, axis=2)
             return {
-                "smoothing": to_image(smoothed.landmarks, image, pixel_spacing),
-                "simple": to_image(simple, image, pixel_spacing),
-                "candidate_map": smoothed.candidate_map,
+                **answer(to_image(reading.points, image, pixel_spacing), reading),
+                **{
+                    strategy: to_image(points, image, pixel_spacing)
+                    for strategy, points in reading.by_strategy.items()
+                },
+                "evidence": reading.evidence,
+                "member_spread_mm": reading.member_spread * geometry.CANVAS_SPACING,
+                "candidate_map": reading.map,
                 "candidate_corners": tf.stack(
-                    [
-                        to_image(smoothed.corner, image, pixel_spacing),
-                        to_image(last, image, pixel_spacing),
-                    ],
-                    axis=2,
+                    [to_image(end, image, pixel_spacing) for end in ends], axis=2
                 ),
             }
 
@@ -207,6 +214,28 @@ def _canvas_of_png(
     decoded = tf.io.decode_png(image_bytes, channels=1, dtype=tf.uint16)[..., 0]
     image = tf.cast(decoded, tf.float32)
     return _canvas(image[None], pixel_spacing[None], step)[0], tf.shape(image)
+
+
+def error_radii(evidence: tf.Tensor, radii: Radii | None) -> tf.Tensor:
+    """The formula of `confidence.Radii`, at most the canvas's diagonal.
+
+    Args:
+        evidence: float32[B, L, K], as `reading.Reading` has it.
+        radii: What was learnt; nothing makes every radius the canvas's diagonal.
+
+    Returns:
+        float32[B, L, 3], mm, for each of `confidence.LEVELS`.
+    """
+    if radii is None:
+        shape = tf.concat([tf.shape(evidence)[:2], [len(LEVELS)]], axis=0)
+        return tf.fill(shape, LARGEST_RADIUS)
+    slopes = tf.constant(radii.slopes, tf.float32)
+    expected = tf.constant(radii.offsets, tf.float32) + tf.reduce_sum(
+        slopes * evidence, axis=-1
+    )
+    # Infinity times a number that has become 0 would be no number.
+    quantiles = tf.minimum(tf.constant(radii.quantiles, tf.float32), 1e9)
+    return tf.minimum(tf.exp(expected)[..., None] * quantiles, LARGEST_RADIUS)
 
 
 def _checked(image: tf.Tensor, pixel_spacing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,7 +1,7 @@
 """From the two heads to a coordinate and a confidence (section 2.2).
 
-`smooth` is the paper's candidate smoothing; `simple` is the strategy of its baseline,
-kept for comparison.
+`smooth` is candidate smoothing, as the paper has it or with weighted votes; `simple` is
+the strategy of the paper's baseline, kept for comparison.
 """
 
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from phdnet_tf import heatmaps
 from phdnet_tf.geometry import PATCH_SIZE, decode_displacement, patch_centres
 
 AREA = 16
@@ -19,6 +20,9 @@ SIDE = AREA * PATCH_SIZE
 CANDIDATE_STD = 1.0
 """Standard deviation of a candidate's Gaussian, in pixels."""
 
+WEIGHTED_STD = 2.0
+"""The same where votes are weighted: fewer count, and a wider one joins them."""
+
 HEAT_STD = 2.0
 """Standard deviation of the smoothing of the heat, in patches: that of its label."""
 
@@ -27,7 +31,8 @@ class Smoothed(NamedTuple):
     """What candidate smoothing finds.
 
     Attributes:
-        landmarks: float32[B, L, 2], (x, y), canvas pixels, whole numbers.
+        landmarks: float32[B, L, 2], (x, y), canvas pixels; whole numbers, unless votes
+            are weighted.
         confidence: float32[B, L], the smoothed map's peak; 0 or more, no unit.
         candidate_map: float32[B, L, 128, 128], the smoothed map (equation 3).
         corner: float32[B, L, 2], (x, y) of the map's top-left pixel on the canvas.
@@ -52,7 +57,12 @@ def _upsampling(std: float) -> np.ndarray:
 
 
 @tf.function(reduce_retracing=True)
-def smooth(heatmap: tf.Tensor, displacement: tf.Tensor) -> Smoothed:
+def smooth(
+    heatmap: tf.Tensor,
+    displacement: tf.Tensor,
+    members: int = 1,
+    weighted: bool = False,
+) -> Smoothed:
     """Fuses the heads of all images and landmarks at once.
 
     The area with the most heat is found; each of its patches votes with a Gaussian at
@@ -61,55 +71,82 @@ def smooth(heatmap: tf.Tensor, displacement: tf.Tensor) -> Smoothed:
     below zero counts as zero: the product of two negatives would be a peak.
 
     Args:
-        heatmap: float32[B, h, w, L]; h and w are 16 or more.
-        displacement: float32[B, h, w, L, 2], coded as by `encode_displacement`.
+        heatmap: float32[M B, h, w, L]; h and w are 16 or more. The B images as the
+            first network sees them, then as the second does, and so on.
+        displacement: float32[M B, h, w, L, 2], coded as by `encode_displacement`.
+        members: Number of networks, M. Their area is that of their mean heat, and their
+            maps are averaged there (E-MHA: Schobs et al., IEEE TMI 2023).
+        weighted: Whether a patch's vote counts as much as its heat, rather than 1, and
+            the peak is read to a fraction of a pixel. The patches far from a landmark,
+            which know its place the least, are then hardly heard.
 
     Returns:
         A `Smoothed`.
     """
-    shape = tf.shape(heatmap)
-    batch, columns, landmarks = shape[0], shape[2], shape[3]
     heat = tf.nn.relu(heatmap)
-
-    # The mean over a window ranks areas as their sum does, and along one axis at a time
-    # it takes an eighth of the work.
-    means = tf.nn.avg_pool2d(heat, [AREA, 1], strides=1, padding="VALID")
-    means = tf.nn.avg_pool2d(means, [1, AREA], strides=1, padding="VALID")
-    best = tf.argmax(_by_landmark(means), axis=-1, output_type=tf.int32)
-    steps = columns - AREA + 1
-    top, left = best // steps, best % steps
+    columns = tf.shape(heat)[2]
+    top, left = _hottest_area(mean_of_members(heat, members))
+    corner = tf.cast(tf.stack([left, top], axis=-1) * PATCH_SIZE, tf.float32)
 
     within = tf.range(AREA)
     patches = (top[..., None, None] + within[:, None]) * columns + (
         left[..., None, None] + within
     )
+    patches = tf.tile(patches, [members, 1, 1, 1])
     heat = tf.gather(_by_landmark(heat), patches, axis=2, batch_dims=2)
     codes = tf.gather(_by_landmark(displacement), patches, axis=2, batch_dims=2)
-    candidates = tf.reshape(
-        patch_centres(AREA, AREA) + decode_displacement(codes),
-        [batch, landmarks, AREA * AREA, 2],
-    )
+    candidates = patch_centres(AREA, AREA) + decode_displacement(codes)
+    shape = tf.shape(heat)
+    candidates = tf.reshape(candidates, [shape[0], shape[1], AREA * AREA, 2])
 
     # A Gaussian is the product of one in y and one in x, so that the sum of 256 of them
     # over 128 x 128 pixels is one matrix product, [128, 256] @ [256, 128].
+    std = WEIGHTED_STD if weighted else CANDIDATE_STD
     offsets = candidates[..., None] - tf.range(SIDE, dtype=tf.float32)
-    blobs = tf.exp(tf.square(offsets) * (-0.5 / CANDIDATE_STD**2))
-    votes = tf.matmul(blobs[..., 1, :], blobs[..., 0, :], transpose_a=True)
+    blobs = tf.exp(tf.square(offsets) * (-0.5 / std**2))
+    along_y, along_x = blobs[..., 1, :], blobs[..., 0, :]
+    if weighted:
+        along_y *= tf.reshape(heat, [shape[0], shape[1], AREA * AREA, 1])
+    votes = tf.matmul(along_y, along_x, transpose_a=True)
 
     upsampling = tf.constant(_upsampling(HEAT_STD))
     smooth_heat = tf.matmul(upsampling, tf.matmul(heat, upsampling, transpose_b=True))
-    candidate_map = votes * smooth_heat
+    candidate_map = mean_of_members(votes * smooth_heat, members)
+    points, confidence = (_sub_pixel_peak if weighted else _peak)(candidate_map)
+    return Smoothed(corner + points, confidence, candidate_map, corner)
 
-    flat = tf.reshape(candidate_map, [batch, landmarks, SIDE * SIDE])
+
+def mean_of_members(values: tf.Tensor, members: int) -> tf.Tensor:
+    """The mean over M networks: [M B, ...] -> [B, ...]."""
+    if members == 1:
+        return values
+    shape = tf.shape(values)
+    by_member = tf.reshape(values, tf.concat([[members, -1], shape[1:]], axis=0))
+    return tf.reduce_mean(by_member, axis=0)
+
+
+def _hottest_area(heat: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Its first row and column of patches, int32[B, L], from float32[B, h, w, L]."""
+    # The mean over a window ranks areas as their sum does, and along one axis at a time
+    # it takes an eighth of the work.
+    means = tf.nn.avg_pool2d(heat, [AREA, 1], strides=1, padding="VALID")
+    means = tf.nn.avg_pool2d(means, [1, AREA], strides=1, padding="VALID")
+    best = tf.argmax(_by_landmark(means), axis=-1, output_type=tf.int32)
+    steps = tf.shape(heat)[2] - AREA + 1
+    return best // steps, best % steps
+
+
+def _peak(candidate_map: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The highest pixel, (x, y), and its height: float32[B, L, 2] and [B, L]."""
+    shape = tf.shape(candidate_map)
+    flat = tf.reshape(candidate_map, [shape[0], shape[1], SIDE * SIDE])
     peak = tf.argmax(flat, axis=-1, output_type=tf.int32)
-    corner = tf.cast(tf.stack([left, top], axis=-1) * PATCH_SIZE, tf.float32)
-    offset = tf.cast(tf.stack([peak % SIDE, peak // SIDE], axis=-1), tf.float32)
-    return Smoothed(
-        landmarks=corner + offset,
-        confidence=tf.reduce_max(flat, axis=-1),
-        candidate_map=candidate_map,
-        corner=corner,
-    )
+    points = tf.stack([peak % SIDE, peak // SIDE], axis=-1)
+    return tf.cast(points, tf.float32), tf.reduce_max(flat, axis=-1)
+
+
+def _sub_pixel_peak(candidate_map: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return heatmaps.peak(tf.transpose(candidate_map, [0, 2, 3, 1]), 1)
 
 
 @tf.function(reduce_retracing=True)

@@ -148,7 +148,8 @@ def with_jumps(
     """The predictions of a cine, with what their tracks say of them.
 
     Within `TOLERANCE_MM` a jump changes nothing. A longer one makes the point low
-    confidence, and divides its confidence by how many tolerances it is long.
+    confidence, divides its confidence by how many tolerances it is long, and makes its
+    error radii as long as itself at the least.
 
     Args:
         predictions: Of the phases.
@@ -178,6 +179,10 @@ def _judged(landmark: Landmark, jump: float) -> Landmark:
         landmark,
         confidence=landmark.confidence * trust,
         high_confidence=landmark.high_confidence and jump <= TOLERANCE_MM,
+        error_radius_mm={
+            name: max(radius, jump) if jump > TOLERANCE_MM else radius
+            for name, radius in landmark.error_radius_mm.items()
+        },
         jump_mm=jump,
         frame_confidence=landmark.confidence,
     )

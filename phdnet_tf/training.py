@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf import pipeline
-from phdnet_tf.config import Config
+from phdnet_tf.config import Config, ModelConfig
 from phdnet_tf.hourglass import build_hourglass
 from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.model import build_phdnet
@@ -29,13 +29,6 @@ WARM_UP = 100
 
 SETTLING_SHARE = 0.8
 """Share of the time limit in which it falls."""
-
-
-BUILDERS = {
-    "phdnet": build_phdnet,
-    "hourglass": build_hourglass,
-    "unet": build_unet,
-}
 
 
 @dataclass(frozen=True)
@@ -86,18 +79,35 @@ class Outcome:
     ended_by: str
 
 
+def build_network(model: ModelConfig) -> keras.Model:
+    """The network of the settings, with new weights."""
+    landmarks = len(model.landmarks)
+    match model.network:
+        case "hourglass":
+            return build_hourglass(landmarks)
+        case "unet":
+            return build_unet(landmarks)
+        case _:
+            return build_phdnet(landmarks, model.filters, model.dilations)
+
+
 def compile_model(config: Config) -> keras.Model:
     """The network with the paper's loss and optimiser, weights drawn from the seed.
 
     Sets the seeds of Python, NumPy and TensorFlow.
     """
     keras.utils.set_random_seed(config.training.seed)
-    model = BUILDERS[config.model.network](len(config.model.landmarks))
+    model = build_network(config.model)
     losses = {"heatmap": HeatmapLoss(), "displacement": DisplacementLoss()}
+    weights = {
+        "heatmap": 1.0,
+        "displacement": config.training.displacement_weight,
+    }
     model.compile(
         optimizer=keras.optimizers.Adam(config.training.learning_rate),
-        # L_A = L_d + L_h: the sum is Keras's own.
+        # L_A = L_d + L_h, with weights of 1: the sum is Keras's own.
         loss={name: losses[name] for name in model.output},
+        loss_weights={name: weights[name] for name in model.output},
     )
     return model
 

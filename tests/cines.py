@@ -12,6 +12,8 @@ from phdnet_tf.dicom import write_image
 # A slice at no right angle to anything: the four-chamber plane, more or less.
 OBLIQUE = (0.995, 0.0, 0.0998749, 0.0820, -0.5709, -0.8169)
 BEAT = 900.0
+RADII = {"50": 1.5, "90": 4.0, "95": 6.25}
+"""Error radii of a landmark that no model has found."""
 
 
 def oblique() -> tuple[float, ...]:

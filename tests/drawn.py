@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.serving import Served, export
-from phdnet_tf.training import BUILDERS
+from phdnet_tf.training import build_network
 
 LANDMARKS = ("bright", "grey")
 
@@ -43,7 +43,7 @@ def examples(count: int = 8, seed: int = 0) -> tf.data.Dataset:
 def random_model(config: Config, seed: int = 0):
     """A network with random weights, and statistics as training would leave them."""
     tf.keras.utils.set_random_seed(seed)
-    model = BUILDERS[config.model.network](len(config.model.landmarks))
+    model = build_network(config.model)
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         if "moving" in variable.path or "bias" in variable.path:
@@ -56,12 +56,12 @@ def exported(
     view: str = "sa",
     strategy: str | None = None,
     thresholds=(0, 9e9),
-    network: str = "phdnet",
+    preset: str = "paper",
 ):
     """A model folder with one version, of random weights; the second landmark is never
     high confidence."""
-    config = Config.of_paper(view, LANDMARKS, network, strategy=strategy)
-    served = Served(random_model(config), config, list(thresholds))
+    config = Config.of_preset(preset, view, LANDMARKS, strategy=strategy)
+    served = Served([random_model(config)], config, thresholds)
     description = {
         "view": view,
         "landmarks": list(LANDMARKS),
@@ -72,4 +72,4 @@ def exported(
             "test_folds": [],
         },
     }
-    return export(served, description, folder / f"{network}_{view}")
+    return export(served, description, folder / f"{config.model.network}_{view}")

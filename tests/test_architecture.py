@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"config"},
     {"geometry", "metrics", "confidence", "dicom", "view", "folders"},
-    {"labels", "phantom", "worker", "decoder"},
-    {"losses", "model", "hourglass", "unet", "smoothing", "heatmaps", "pipeline"},
+    {"labels", "heatmaps", "phantom", "worker", "decoder"},
+    {"losses", "model", "hourglass", "unet", "smoothing", "pipeline"},
+    {"reading"},
     {"serving", "training", "series"},
     {"evaluation", "inference"},
     {"tracks", "client", "server"},

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from cines import edit, write_cine
+from cines import RADII, edit, write_cine
 
 from phdnet_tf.batch import plan, run
 from phdnet_tf.decoder import Decoder
@@ -32,8 +32,8 @@ class Locator:
         number = int(name[-6:-4])
         x = 20 + 4 * math.cos(2 * math.pi * number / 18)
         x += 64 if self.jump_at in name else 0
-        landmark = Landmark("lv_apex", x, 30.0, 2.0, True)
-        return Prediction(name, "4ch", "m/1", image.pixel_spacing, (landmark,))
+        landmark = Landmark("lv_apex", x, 30.0, 2.0, True, RADII)
+        return Prediction(name, "4ch", "m/1", image.pixel_spacing, True, (landmark,))
 
 
 def done(jobs, locator, decoder, **keywords):

@@ -69,10 +69,12 @@ def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
     kept = rows(tmp_path)
     assert is_finished(tmp_path)
     assert [(row["strategy"], row["landmark"]) for row in kept] == [
-        (strategy, name) for strategy in ("smoothing", "simple") for name in LANDMARKS
+        (strategy, name)
+        for strategy in ("smoothing", "simple", "weighted")
+        for name in LANDMARKS
     ]
     assert {row["image"] for row in kept} == {"DICOM/s1.dcm"}
-    assert [bool(row["confidence"]) for row in kept] == [True, True, False, False]
+    assert [bool(row["confidence"]) for row in kept] == [True, True] + 4 * [False]
     result = json.loads((tmp_path / benchmark.RESULT).read_text())
     assert result["steps"] >= [1] and result["ended_by"] == ["time limit"]
     assert result["latency_ms"] > 0 and result["model_bytes"] > 4 * 60_000
@@ -130,12 +132,13 @@ def test_a_run_that_was_killed_after_its_training_does_not_train_again(
 
 def test_all_systems_of_the_paper_are_there():
     networks = {
-        (system.network, system.mapping, system.strategy) for system in SYSTEMS.values()
+        (system.preset, system.mapping, system.strategy) for system in SYSTEMS.values()
     }
 
     assert networks == {
-        ("phdnet", "binary", "simple"),
-        ("phdnet", "gaussian", "smoothing"),
+        ("paper", "binary", "simple"),
+        ("paper", "gaussian", "smoothing"),
+        ("default", "gaussian", "weighted"),
         ("hourglass", "gaussian", "peak"),
         ("unet", "gaussian", "peak"),
     }

@@ -345,7 +345,7 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     assert (tmp_path / "b" / "error_curves.png").stat().st_size > 0
     with (tmp_path / "b" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    # Two folds of one image, three landmarks and two strategies.
+    # Two folds of one image, three landmarks and three strategies.
     assert len(rows) == 12 and {row["fold"] for row in rows} == {"1", "2"}
 
 
@@ -372,7 +372,7 @@ def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
 
 
 def test_the_options_of_phdnet_are_refused_for_other_networks(data):
-    arguments = ["train", "--view", "4ch", "--data", data, "--network", "unet"]
+    arguments = ["train", "--view", "4ch", "--data", data, "--preset", "unet"]
 
     refused = run(*arguments, "--mapping", "binary", code=2)
 

@@ -1,9 +1,18 @@
 import csv
+import json
+import math
 
 import numpy as np
 import pytest
 
-from phdnet_tf.confidence import confidence_threshold
+from phdnet_tf.confidence import (
+    LEVELS,
+    confidence_threshold,
+    image_confidence,
+    learn_bins,
+    learn_radii,
+    recognition_threshold,
+)
 
 
 def test_the_threshold_is_the_error_weighted_mean_of_the_worst_tenth():
@@ -74,3 +83,115 @@ def test_the_authors_predictions_give_the_published_split(real_data):
     assert round(high.all(axis=0).mean() * 100, 1) == 58.4
     assert round(errors[high].mean(), 2) == 3.26
     assert round(errors.mean(), 2) == 3.58
+
+
+def radii_of(learnt, evidence):
+    """The formula of `Radii`, for its first landmark: float[N, 3]."""
+    expected = np.exp(learnt.offsets[0] + evidence[:, 0] @ np.array(learnt.slopes[0]))
+    return expected[:, None] * np.array(learnt.quantiles[0])
+
+
+def test_without_evidence_radii_are_quantiles_of_the_errors():
+    errors = np.arange(1.0, 40)[:, None]
+    evidence = np.zeros((39, 1, 2))
+
+    learnt = learn_radii(errors, evidence, ["one subject"] * 39)
+
+    # Of n = 39 the k-th smallest, k = ceil(40 p): 20, 36 and 38.
+    assert LEVELS == (0.5, 0.9, 0.95)
+    np.testing.assert_allclose(radii_of(learnt, evidence)[0], [20, 36, 38])
+
+
+@pytest.mark.parametrize(("count", "finite"), [(8, 1), (9, 2), (18, 2), (19, 3)])
+def test_few_images_promise_no_radius(count, finite):
+    learnt = learn_radii(
+        np.arange(1.0, count + 1)[:, None], np.zeros((count, 1, 1)), ["a"] * count
+    )
+
+    assert [math.isfinite(q) for q in learnt.quantiles[0]] == [
+        number < finite for number in range(3)
+    ]
+
+
+def test_radii_grow_where_the_evidence_says_so():
+    rng = np.random.default_rng(0)
+    evidence = rng.normal(size=(400, 1, 2))
+    errors = np.exp(1 + evidence[..., 0] + rng.normal(0, 0.3, (400, 1)))
+    subjects = [f"s{number // 4}" for number in range(400)]
+
+    learnt = learn_radii(errors, evidence, subjects)
+
+    slopes = learnt.slopes[0]
+    assert slopes[0] > 0.5 and abs(slopes[1]) < 0.1
+
+
+def test_radii_hold_new_points_as_often_as_they_say():
+    rng = np.random.default_rng(1)
+    evidence = rng.normal(size=(4000, 1, 3))
+    errors = np.exp(rng.normal(0.7 * evidence[..., 0], 0.8))
+    held = []
+    for start in range(0, 4000, 200):
+        part = slice(start, start + 60)
+        learnt = learn_radii(
+            errors[part], evidence[part], [f"s{n // 5}" for n in range(60)]
+        )
+        new = slice(start + 60, start + 200)
+        held.append(errors[new] <= radii_of(learnt, evidence[new]))
+
+    # 2,800 new points of 20 calibrations.
+    np.testing.assert_allclose(np.concatenate(held).mean(axis=0), LEVELS, atol=0.03)
+
+
+def test_a_subject_does_not_judge_itself():
+    """One subject alone has evidence, and errors, of another kind."""
+    errors = np.array([[1.0]] * 6 + [[50.0]] * 2)
+    evidence = np.array([[[0.0]]] * 6 + [[[1.0]]] * 2)
+
+    learnt = learn_radii(errors, evidence, list("abcdef") + ["g", "g"])
+
+    # The others cannot know what the evidence means: its errors look 25 times too long.
+    assert learnt.quantiles[0][0] == pytest.approx(1 / 2, rel=0.5)
+    assert learnt.quantiles[0][1] == math.inf
+
+
+def test_landmarks_that_are_not_annotated_teach_no_radius():
+    errors = np.array([[1.0], [np.nan], [3.0]])
+
+    learnt = learn_radii(errors, np.zeros((3, 1, 1)), ["a", "a", "a"])
+
+    assert learnt.quantiles[0] == (3, math.inf, math.inf)
+    with pytest.raises(ValueError, match="error radius: expected at least one"):
+        learn_radii(errors * np.nan, np.zeros((3, 1, 1)), ["a", "b", "c"])
+
+
+def test_bins_hold_equal_numbers_and_their_bounds_fall():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0, 1, 500)
+    errors = 10 * (1 - confidence) * rng.uniform(0.5, 1.5, 500)
+
+    bins = learn_bins(errors, confidence)
+
+    np.testing.assert_array_equal(np.bincount(bins.of(confidence)), [100] * 5)
+    assert bins.bounds_mm[0] is None
+    # The error that is expected at 0.2, 0.4, 0.6 and 0.8.
+    np.testing.assert_allclose(bins.bounds_mm[1:], [8, 6, 4, 2], rtol=0.2)
+    assert list(bins.bounds_mm[1:]) == sorted(bins.bounds_mm[1:], reverse=True)
+
+
+def test_bins_survive_json():
+    bins = learn_bins(np.array([3.0, 1.0]), np.array([0.2, 0.8]))
+
+    assert bins.from_dict(json.loads(json.dumps(bins.to_dict()))) == bins
+
+
+def test_the_confidence_of_an_image_is_the_geometric_mean():
+    found = image_confidence(np.array([[2.0, 4.0, 1.0], [5.0, 0.0, 5.0], [-1.0, 2, 2]]))
+
+    np.testing.assert_allclose(found, [2, 0, 0])
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 0.5), (48, 0.5), (49, 1), (99, 2)])
+def test_two_per_cent_of_right_images_may_be_missed(count, expected):
+    confidence = np.arange(1.0, count + 1)[:, None] * [1, 1]
+
+    assert recognition_threshold(confidence) == expected

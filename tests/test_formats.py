@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from cines import oblique
+from cines import RADII, oblique
 
 from phdnet_tf.dicom import MRImage
 from phdnet_tf.formats import write_csv, write_json, write_markups
@@ -17,9 +17,10 @@ def prediction(place=(1.5, -2.25, 3.125), **origin):
         "4ch",
         "phdnet_4ch/1",
         (1.5, 1.25),
+        True,
         (
-            Landmark("mitral_valve", 10.0, 20.0, 1.5, True, place),
-            Landmark("lv_apex", 11.0, 21.0, 0.5, False, place, 9.0, 0.6),
+            Landmark("mitral_valve", 10.0, 20.0, 1.5, True, RADII, place),
+            Landmark("lv_apex", 11.0, 21.0, 0.5, False, RADII, place, 9.0, 0.6),
         ),
         origin,
     )
@@ -35,7 +36,10 @@ def test_json_says_only_what_is_known():
     (still,) = json.loads(written(write_json, [prediction()]))
     (cine,) = json.loads(written(write_json, [prediction(cine=2, phase=3, time_ms=7)]))
 
-    assert set(still) == {"image", "view", "model", "pixel_spacing_mm", "landmarks"}
+    assert set(still) == {
+        *("image", "view", "model", "pixel_spacing_mm", "recognised", "landmarks")
+    }
+    assert still["landmarks"][0]["error_radius_mm"] == RADII
     assert (cine["cine"], cine["phase"], cine["time_ms"]) == (2, 3, 7)
     assert still["landmarks"][0]["position_lps"] == [1.5, -2.25, 3.125]
     assert "jump_mm" not in still["landmarks"][0]
@@ -106,10 +110,10 @@ def test_markups_lie_on_the_oblique_slice():
     points = np.array([[10.0, 20.0], [50.5, 33.25]])
     places = image.patient_positions(points)
     landmarks = tuple(
-        Landmark(str(n), *point, 1.0, True, tuple(place))
+        Landmark(str(n), *point, 1.0, True, RADII, tuple(place))
         for n, (point, place) in enumerate(zip(points, places, strict=True))
     )
-    found = Prediction("a", "4ch", "m", image.pixel_spacing, landmarks)
+    found = Prediction("a", "4ch", "m", image.pixel_spacing, True, landmarks)
 
     (markup,) = json.loads(written(write_markups, found))["markups"]
 

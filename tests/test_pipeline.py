@@ -139,7 +139,7 @@ def test_batches_have_crops_labels_and_weights(examples):
 
 @pytest.mark.parametrize("network", ["hourglass", "unet"])
 def test_a_landmark_stays_on_its_spot_in_whole_images(examples, network):
-    config = Config.of_paper("sa", ("a", "b"), network)
+    config = Config.of_preset(network, "sa", ("a", "b"))
     crops = CropConfig(shift=20)
     checked = 0
     stream = pipeline.training_batches(examples, 6, config.model, crops, 2, seed=1)
@@ -191,7 +191,7 @@ def test_an_image_without_any_landmark_is_cropped_anywhere():
 
 def test_validation_of_whole_images_has_its_labels_on_the_same_canvas(examples):
     for network in ("hourglass", "unet"):
-        model = Config.of_paper("sa", ("a", "b"), network).model
+        model = Config.of_preset(network, "sa", ("a", "b")).model
         images, labels, _ = next(iter(pipeline.validation_batches(examples, 6, model)))
         heat = labels["heatmap"]
 

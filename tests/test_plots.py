@@ -3,22 +3,31 @@ from dataclasses import replace
 import matplotlib.image
 import matplotlib.text
 import numpy as np
+import pytest
+from cines import RADII
 
 from phdnet_tf.inference import Landmark, Prediction
-from phdnet_tf.plots import DOUBTED, TRUSTED, save_error_curves, save_overlay
+from phdnet_tf.plots import (
+    DOUBTED,
+    TRUSTED,
+    save_confidence,
+    save_error_curves,
+    save_overlay,
+)
 
 PIXELS = np.full((60, 90), 100, "f4")
 PIXELS[0, 0] = 0
 
 
-def prediction(*high):
+def prediction(*high, recognised=True):
     return Prediction(
         "a.dcm",
         "sa",
         "phdnet_sa/1",
         (1.0, 1.0),
+        recognised,
         tuple(
-            Landmark(f"name_{i}", 20.0 + 20 * i, 30.0, 1.0, confident)
+            Landmark(f"name_{i}", 20.0 + 20 * i, 30.0, 1.0, confident, RADII)
             for i, confident in enumerate(high)
         ),
     )
@@ -86,3 +95,42 @@ def test_error_curves_are_drawn_even_where_a_group_is_empty(tmp_path):
     assert matplotlib.image.imread(path).shape[1] == 2 * narrow
 
     assert matplotlib.image.imread(path).std() > 0
+
+
+def test_a_circle_holds_the_landmark_with_90_per_cent(tmp_path):
+    path = tmp_path / "a.png"
+    found = prediction(True)
+    wide = {**RADII, "90": 25.0}
+    landmark = replace(found.landmarks[0], error_radius_mm=wide)
+
+    save_overlay(path, PIXELS, found)
+    narrow_share = share_of(path, TRUSTED)
+    save_overlay(path, PIXELS, replace(found, landmarks=(landmark,)))
+
+    assert share_of(path, TRUSTED) > 1.2 * narrow_share
+
+
+def test_a_radius_longer_than_the_image_does_not_shrink_it(tmp_path):
+    path = tmp_path / "a.png"
+    found = prediction(True)
+    save_overlay(path, PIXELS, found)
+    grey = matplotlib.image.imread(path)[..., :3].mean()
+    huge = replace(found.landmarks[0], error_radius_mm={"90": 679.0})
+
+    save_overlay(path, PIXELS, replace(found, landmarks=(huge,)))
+
+    assert matplotlib.image.imread(path)[..., :3].mean() == pytest.approx(grey, 0.02)
+
+
+def test_risk_and_reliability_are_drawn(tmp_path):
+    errors = np.array([[1.0, np.nan], [5.0, 2.0]])
+    radii = {
+        "a": [
+            {"level": 0.5, "coverage": 0.4, "interval": (0.3, 0.6), "median_mm": 2.0},
+            {"level": 0.9, "coverage": 0.9, "interval": None, "median_mm": 5.0},
+        ]
+    }
+
+    save_confidence(tmp_path / "c.png", errors, {"confidence": 1 / errors}, radii)
+
+    assert matplotlib.image.imread(tmp_path / "c.png").shape[1] > 1000

@@ -1,5 +1,6 @@
 import matplotlib.image
 import numpy as np
+from cines import RADII
 from PIL import Image
 from test_tracks import circle, predictions
 
@@ -30,8 +31,10 @@ def test_tracks_are_drawn_with_low_confidence_set_apart(tmp_path):
 
 
 def frame(number, high):
-    landmark = Landmark("lv_apex", 30.0, 20.0, 1.0, high)
-    found = Prediction("a", "4ch", "m", (1.0, 2.0), (landmark,), {"phase": number})
+    landmark = Landmark("lv_apex", 30.0, 20.0, 1.0, high, RADII)
+    found = Prediction(
+        "a", "4ch", "m", (1.0, 2.0), True, (landmark,), {"phase": number}
+    )
     pixels = np.zeros((60, 60), "f4")
     pixels[number : number + 5] = 100
     return pixels, found

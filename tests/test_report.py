@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
-from cines import edit, oblique, write_cine, write_enhanced
+from cines import RADII, edit, oblique, write_cine, write_enhanced
 
 from phdnet_tf.dicom import DicomFile
 from phdnet_tf.inference import Landmark, Prediction
@@ -23,11 +23,21 @@ def reported(path, frame=None, names=NAMES, place=True):
     image = file.image(frame)
     positions = image.patient_positions(POINTS)
     landmarks = tuple(
-        Landmark(name, x, y, 1.5, name != "mitral_valve", tuple(p) if place else None)
+        Landmark(
+            *(
+                name,
+                x,
+                y,
+                1.5,
+                name != "mitral_valve",
+                RADII,
+                tuple(p) if place else None,
+            )
+        )
         for name, (x, y), p in zip(names, POINTS.tolist(), positions, strict=True)
     )
     prediction = Prediction(
-        str(path), "4ch", "phdnet_4ch/1", image.pixel_spacing, landmarks
+        str(path), "4ch", "phdnet_4ch/1", image.pixel_spacing, True, landmarks
     )
     return Reported(prediction, file.identity(), frame)
 

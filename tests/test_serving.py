@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import shutil
 import struct
@@ -12,6 +13,7 @@ from drawn import LANDMARKS, exported, random_model
 from tensorflow_serving.apis import prediction_log_pb2
 
 from phdnet_tf import geometry, heatmaps, serving, smoothing
+from phdnet_tf.confidence import Radii
 from phdnet_tf.config import Config, ModelConfig
 
 
@@ -55,9 +57,9 @@ def test_the_exported_model_is_the_python_path(tmp_path, strategy, shape):
 
 @pytest.mark.parametrize("network", ["hourglass", "unet"])
 def test_a_compared_network_is_exported_like_phdnet(tmp_path, network):
-    folder = exported(tmp_path, network=network)
+    folder = exported(tmp_path, preset=network)
     inputs = batch((2, 120, 90))
-    config = Config.of_paper("sa", LANDMARKS, network)
+    config = Config.of_preset(network, "sa", LANDMARKS)
     signatures = serving.load_signatures(folder)
 
     outputs = signatures["serving_default"](
@@ -348,3 +350,59 @@ def test_a_damaged_model_is_refused_in_one_line(version, tmp_path):
         serving.load_signatures(broken)
 
     assert "\n" not in str(error.value)
+
+
+def test_error_radii_are_the_formula_of_what_was_learnt():
+    evidence = np.random.default_rng(0).normal(size=(2, 2, 3)).astype("f4")
+    slopes = np.array([[0.5, -0.2, 0.0], [0.1, 0.3, 1.0]])
+    quantiles = np.array([[1.0, 2.0, math.inf], [0.5, 0.75, 3.0]])
+    radii = Radii((0.2, -0.1), tuple(map(tuple, slopes)), tuple(map(tuple, quantiles)))
+
+    found = serving.error_radii(tf.constant(evidence), radii).numpy()
+
+    expected = np.exp(np.array([0.2, -0.1]) + (slopes * evidence).sum(-1))
+    expected = expected[..., None] * quantiles
+    diagonal = np.hypot(480, 480)
+    np.testing.assert_allclose(found, np.minimum(expected, diagonal), rtol=1e-5)
+    assert np.isinf(expected).any()
+
+
+def test_an_image_that_is_not_recognised_has_no_high_confidence():
+    config = Config("sa", ModelConfig(LANDMARKS))
+    inputs = tf.nest.map_structure(tf.constant, batch())
+    networks = [random_model(config)]
+    confidence = serving.Served(networks, config, [0, 0]).locate(**inputs)["confidence"]
+    middle = float(np.sort(np.sqrt(np.prod(confidence, axis=1)))[1])
+
+    found = serving.Served(networks, config, [0, 0], recognition=middle * 1.001).locate(
+        **inputs
+    )
+
+    np.testing.assert_array_equal(
+        found["recognised"], np.sqrt(np.prod(confidence, axis=1)) > middle * 1.001
+    )
+    np.testing.assert_array_equal(
+        found["high_confidence"], np.stack([found["recognised"]] * 2, axis=1)
+    )
+    assert sorted(found["recognised"].numpy()) == [False, False, True]
+
+
+def test_several_networks_are_one_model(tmp_path):
+    config = Config("sa", ModelConfig(LANDMARKS))
+    networks = [random_model(config, seed) for seed in (0, 1)]
+    inputs = tf.nest.map_structure(tf.constant, batch())
+
+    version = serving.export(serving.Served(networks, config, [0, 0]), {}, tmp_path)
+
+    signatures = serving.load_signatures(version)
+    found, seen = (signatures[s](**inputs) for s in ("serving_default", "explain"))
+    own = [
+        serving.Served([network], config, [0, 0]).locate(**inputs)["landmarks"]
+        for network in networks
+    ]
+    np.testing.assert_allclose(seen["mean"], np.mean(own, axis=0), atol=1e-2)
+    apart = (own[0] - own[1]) * inputs["pixel_spacing"][:, None, ::-1] / 2
+    np.testing.assert_allclose(
+        seen["member_spread_mm"], np.linalg.norm(apart, axis=-1), atol=1e-2
+    )
+    assert found["landmarks"].shape == (3, 2, 2)

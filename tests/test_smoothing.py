@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from phdnet_tf.geometry import encode_displacement, patch_centres
 from phdnet_tf.labels import patch_labels
-from phdnet_tf.smoothing import HEAT_STD, simple, smooth
+from phdnet_tf.smoothing import HEAT_STD, WEIGHTED_STD, simple, smooth
 
 
 def perfect_heads(points, rows, columns):
@@ -144,3 +144,63 @@ def test_the_same_function_runs_inside_another_graph():
     nested = tf.function(lambda h, d: smooth(h, d))(*heads)
 
     np.testing.assert_array_equal(nested.landmarks, direct.landmarks)
+
+
+def test_weighted_votes_count_as_much_as_their_heat():
+    """As equations 2 and 3, in NumPy, with each vote times its patch's heat."""
+    heat, code = random_heads(16, 16, 1)
+    plain = smooth(heat, code).candidate_map.numpy()
+    found = smooth(heat, code, weighted=True)
+
+    displacement = np.sign(code) * (2 ** np.abs(code) - 1)
+    pixels = np.arange(128)
+    y, x = pixels[:, None], pixels
+    for image in range(3):
+        positive = np.maximum(heat[image, :, :, 0], 0)
+        votes, narrow = np.zeros((2, 128, 128))
+        for i in range(16):
+            for j in range(16):
+                dx, dy = displacement[image, i, j, 0]
+                squared = (x - 8 * j - 3.5 - dx) ** 2 + (y - 8 * i - 3.5 - dy) ** 2
+                votes += positive[i, j] * np.exp(-squared / (2 * WEIGHTED_STD**2))
+                narrow += np.exp(-squared / 2)
+        seen = narrow > 1e-3  # where the unweighted map tells the smoothed heat
+        expected = votes[seen] * plain[image, 0][seen] / narrow[seen]
+        np.testing.assert_allclose(
+            found.candidate_map[image, 0].numpy()[seen], expected, rtol=2e-3, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("place", [(60.0, 60.0), (61.3, 58.8), (70.5, 66.2)])
+def test_weighted_votes_find_a_fraction_of_a_pixel(place):
+    heads = perfect_heads([[list(place)]], 32, 32)
+
+    found = smooth(*heads, weighted=True).landmarks
+
+    np.testing.assert_allclose(found[0, 0], place, atol=0.1)
+
+
+def test_the_maps_of_several_networks_are_averaged_over_one_area():
+    first, second = random_heads(16, 16, seed=1), random_heads(16, 16, seed=2)
+    both = [np.concatenate(heads) for heads in zip(first, second, strict=True)]
+
+    found = smooth(*both, members=2)
+
+    maps = [smooth(*heads).candidate_map.numpy() for heads in (first, second)]
+    np.testing.assert_allclose(
+        found.candidate_map, (maps[0] + maps[1]) / 2, rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        found.confidence, found.candidate_map.numpy().max(axis=(2, 3)), rtol=1e-6
+    )
+
+
+def test_the_area_of_several_networks_is_that_of_their_mean_heat():
+    heat, code = np.zeros((2, 40, 16, 1), "f4"), np.zeros((2, 40, 16, 1, 2), "f4")
+    heat[0, 2:6] = 1.0  # one network is sure of the upper end,
+    heat[1, 30:34] = 1.5  # the other surer of the lower one
+
+    found = smooth(heat, code, members=2)
+
+    top = found.corner[0, 0, 1] / 8
+    assert 18 <= top <= 30

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cines import RADII
 
 from phdnet_tf.cli.table import track_rows
 from phdnet_tf.inference import Landmark, Prediction
@@ -30,7 +31,12 @@ def predictions(track, confidence=2.0):
             "4ch",
             "phdnet_4ch/1",
             SPACING,
-            (Landmark("lv_apex", x / SPACING[1], y / SPACING[0], confidence, True),),
+            True,
+            (
+                Landmark(
+                    "lv_apex", x / SPACING[1], y / SPACING[0], confidence, True, RADII
+                ),
+            ),
         )
         for number, (x, y) in enumerate(track)
     ]
@@ -103,8 +109,8 @@ def test_low_confidence_stays_low():
     before = predictions(circle())
     low = [
         Prediction(
-            *("a", "4ch", "m", SPACING),
-            (Landmark("lv_apex", p.landmarks[0].x, 1, 1, False),),
+            *("a", "4ch", "m", SPACING, True),
+            (Landmark("lv_apex", p.landmarks[0].x, 1, 1, False, RADII),),
         )
         for p in before
     ]

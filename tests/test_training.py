@@ -73,7 +73,7 @@ def test_a_run_leaves_the_best_model_and_both_learning_curves(finished):
 
 def test_a_compared_network_trains_in_the_same_way(tmp_path):
     config = dataclasses.replace(
-        Config.of_paper("sa", LANDMARKS, "unet"),
+        Config.of_preset("unet", "sa", LANDMARKS),
         training=TrainingConfig(batch_size=1, epochs=2),
     )
 
