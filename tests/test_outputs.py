@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
-from cines import edit, write_cine
+from cines import RADII, edit, write_cine
 from PIL import Image
 
 from phdnet_tf.batch import plan, run
@@ -34,9 +34,9 @@ class Locator:
 
     def predict_many(self, images, names):
         place = (1.0, 2.0, 3.0)
-        landmark = Landmark("lv_apex", 20.0, 30.0, 2.0, True, position_lps=place)
+        landmark = Landmark("lv_apex", 20.0, 30.0, 2.0, True, RADII, place)
         return [
-            Prediction(name, "4ch", "m/1", image.pixel_spacing, (landmark,))
+            Prediction(name, "4ch", "m/1", image.pixel_spacing, True, (landmark,))
             for image, name in zip(images, names, strict=True)
         ]
 
