@@ -1,7 +1,8 @@
 """Files that nobody should send: pydicom's test files, mutants of real ones, bombs.
 
-Each is looked at and predicted as `phdnet-tf predict FILE` does it, in one process
-after the other, and has to give landmarks or one line that says why not.
+Each is looked at, predicted and written in every format as `phdnet-tf predict FILE
+--output DIR --maps` does it, in one process after the other, and has to give landmarks
+or one line that says why not. So has each file that is written of it.
 
     python benchmarks/hostile.py --model models/phdnet_sa [--mutants 2000]
         [--real FILE ...] [--corpus docs/results/dicom_corpus.md] [--fuzz 20000]
@@ -10,8 +11,10 @@ after the other, and has to give landmarks or one line that says why not.
 import argparse
 import collections
 import contextlib
+import io
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import threading
@@ -28,6 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from hostile import bombs, drawn, mutate  # noqa: E402
 
 from phdnet_tf.batch import plan, run  # noqa: E402
+from phdnet_tf.cli import outputs  # noqa: E402
 from phdnet_tf.decoder import Decoder  # noqa: E402
 from phdnet_tf.inference import Predictor  # noqa: E402
 from phdnet_tf.series import survey  # noqa: E402
@@ -41,12 +45,19 @@ ENCODINGS = (
 
 
 class Tester:
-    """Predicts one file after another, and keeps count of time and memory."""
+    """Predicts one file after another, and keeps count of time and memory.
 
-    def __init__(self, predictor: Predictor, decoder: Decoder) -> None:
+    Args:
+        predictor: The model.
+        decoder: Reads the files.
+        output: Folder for what is written of a file; it is removed for the next.
+    """
+
+    def __init__(self, predictor: Predictor, decoder: Decoder, output: Path) -> None:
         """Nothing was tried yet."""
-        self.predictor, self.decoder = predictor, decoder
+        self.predictor, self.decoder, self.output = predictor, decoder, output
         self.slowest = 0.0
+        self.incomplete = 0
 
     def outcome(self, path: Path) -> tuple[str, str]:
         """("predicted", of what), or ("refused", why); anything else is a bug."""
@@ -54,24 +65,39 @@ class Tester:
         view = self.predictor.view
         # Many of the files tell no spacing, and the question here is another.
         spacing = (1.0, 1.0)
+        locators = {view: self.predictor}
         try:
             found = survey([path], self.decoder)
             planned = plan(found.cines, [view], view, "first")
             refused = [each.reason for each in [*found.skipped, *planned.skipped]]
-            predicted = 0
-            locators = {view: self.predictor}
+            predictions, finished = [], []
+            writer = outputs.Writer(
+                self.output, set(outputs.FORMATS), self.decoder, spacing, locators
+            )
+            unwritten = []
             for _, done in run(planned.jobs, locators, self.decoder, spacing):
                 if done:
-                    predicted += len(done.predictions)
+                    finished.append(done)
+                    predictions += done.predictions
                     refused += [str(error) for _, error in done.errors]
-            for reason in refused:
-                if not reason.isprintable():
-                    raise ValueError(f"more than a line: {reason!r}")
+                    unwritten += writer.write(done)
+            unwritten += writer.finish(predictions, finished)
+            with contextlib.redirect_stdout(io.StringIO()):
+                for form in outputs.PRINTED:
+                    outputs.show(predictions, finished, form)
+            for line in [*refused, *unwritten]:
+                if not line.isprintable():
+                    raise ValueError(f"more than a line: {line!r}")
         finally:
             self.slowest = max(self.slowest, time.monotonic() - started)
-        if predicted:
+            shutil.rmtree(self.output, ignore_errors=True)
+        if predictions:
             frames = sum(len(cine.frames) for cine in found.cines)
-            what = f"1 of {frames} frames" if frames > 1 else "1 frame"
+            what = f"{len(predictions)} of {frames} frames" if frames > 1 else "1 frame"
+            if unwritten:
+                self.incomplete += 1
+                reasons = {line.rpartition(" not written: ")[2] for line in unwritten}
+                what += f"; not all of it is written: {' '.join(sorted(reasons))}"
             return "predicted", what
         reason = refused[0].removeprefix(f"{path}: ").removeprefix(f"{path}/")
         return "refused", reason
@@ -115,7 +141,8 @@ def corpus(tester: Tester) -> str:
             f"`pydicom/data/test_files` of pydicom {pydicom.__version__}: "
             f"{counts['predicted']} are predicted, "
             f"{counts['refused']} refused for the reason stated; none ends in a "
-            "traceback. A spacing of 1 mm is given for files that have none. Made by",
+            "traceback. A spacing of 1 mm is given for files that have none. Landmarks "
+            "are written in all formats, reports and markups included. Made by",
             "",
             "```sh",
             "python benchmarks/hostile.py --model models/phdnet_sa "
@@ -178,7 +205,7 @@ def main() -> None:
         folder = Path(temporary)
         watch = Watch(decoder)
         watch.start()
-        tester = Tester(Predictor(arguments.model), decoder)
+        tester = Tester(Predictor(arguments.model), decoder, folder / "output")
         if arguments.corpus:
             arguments.corpus.write_text(corpus(tester))
         sources = [TEST_FILES / name for name in ENCODINGS]
@@ -190,6 +217,7 @@ def main() -> None:
             path.unlink()
         if arguments.fuzz:
             fuzz(arguments.fuzz, folder / "fuzz.dcm")
+    print(f"{tester.incomplete} predicted files lack an output, for a stated reason")
     seconds = time.monotonic() - started
     print(f"slowest file: {tester.slowest:.1f} s; all: {seconds:.0f} s")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
