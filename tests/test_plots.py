@@ -74,12 +74,8 @@ def test_the_title_names_file_and_frame_and_is_no_formula(tmp_path, monkeypatch)
             set_text(self, text),
         ),
     )
-    found = replace(
-        prediction(True), image="in/$^$.dcm", origin={"frame": 7}
-    )
-    found = replace(
-        found, landmarks=(replace(found.landmarks[0], name="$^$"),)
-    )
+    found = replace(prediction(True), image="in/$^$.dcm", origin={"frame": 7})
+    found = replace(found, landmarks=(replace(found.landmarks[0], name="$^$"),))
 
     save_overlay(path, PIXELS, found, (np.ones((1, 9, 9)), np.eye(2)[None] * 8))
 
