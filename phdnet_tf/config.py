@@ -37,6 +37,8 @@ class Network:
         heatmap_std: Standard deviation of the heatmap's label, in its values.
         batch_size: Images or crops in a step.
         epochs: Most epochs.
+        haste: Under a time limit, how many times the paper's learning rate is
+            multiplied at its highest.
     """
 
     step: int
@@ -46,6 +48,7 @@ class Network:
     heatmap_std: float
     batch_size: int
     epochs: int
+    haste: float = 1.0
 
     @property
     def cell(self) -> int:
@@ -54,7 +57,9 @@ class Network:
 
 
 NETWORKS: dict[str, Network] = {
-    "phdnet": Network(1, 8, False, ("smoothing", "simple", "weighted"), 2.0, 32, 500),
+    "phdnet": Network(
+        1, 8, False, ("smoothing", "simple", "weighted"), 2.0, 32, 500, 3.0
+    ),
     "hourglass": Network(2, 4, True, ("peak",), 1.0, 3, 1000),
     "unet": Network(2, 1, True, ("peak",), 8.0, 2, 1000),
 }

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf import pipeline
-from phdnet_tf.config import Config, ModelConfig
+from phdnet_tf.config import NETWORKS, Config, ModelConfig
 from phdnet_tf.hourglass import build_hourglass
 from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.model import build_phdnet
@@ -21,11 +21,8 @@ from phdnet_tf.unet import build_unet
 SHORTEST_EPOCH = 200
 """Steps that an epoch has at the least: see `config.TrainingConfig`."""
 
-HASTE = 3.0
-"""Under a time limit, how many times the learning rate is multiplied at its highest."""
-
 WARM_UP = 100
-"""Steps in which it rises to that."""
+"""Under a time limit, steps in which the learning rate rises."""
 
 SETTLING_SHARE = 0.8
 """Share of the time limit in which it falls."""
@@ -134,10 +131,10 @@ def train(
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
-            paper's learning rate is constant; under a time limit it rises to three
-            times as much and then falls evenly to zero, so that a short training comes
-            far and ends settled. The last epoch is cut short where it would not end by
-            then.
+            paper's learning rate is constant; under a time limit it rises, for PHD-Net
+            to three times as much, and then falls evenly to zero, so that a short
+            training comes far and ends settled. The last epoch is cut short where it
+            would not end by then.
         on_progress: Called after every step and every epoch.
 
     Returns:
@@ -249,6 +246,7 @@ class _Keeper(keras.callbacks.Callback):
         super().__init__()
         self.best_path = run / "best.keras"
         self._settings = config.training
+        self._haste = NETWORKS[config.model.network].haste
         self._steps = steps
         self._time_limit = time_limit
         self._on_progress = on_progress
@@ -307,7 +305,7 @@ class _Keeper(keras.callbacks.Callback):
             left = max(1 - self._now() / self._time_limit, 0)
             warm = min((int(optimizer.iterations) + 1) / WARM_UP, 1)
             optimizer.learning_rate.assign(
-                HASTE
+                self._haste
                 * self._settings.learning_rate
                 * warm
                 * min(left / SETTLING_SHARE, 1)
