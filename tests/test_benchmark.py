@@ -88,10 +88,8 @@ def test_one_network_a_landmark_shares_the_time(tmp_path):
     result = json.loads((tmp_path / benchmark.RESULT).read_text())
     assert result["networks"] == 2 and len(result["steps"]) == 2
     assert [row["landmark"] for row in rows(tmp_path)] == [
-        LANDMARKS[0],
-        LANDMARKS[0],
-        LANDMARKS[1],
-        LANDMARKS[1],
+        *3 * [LANDMARKS[0]],
+        *3 * [LANDMARKS[1]],
     ]
 
 

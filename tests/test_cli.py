@@ -346,7 +346,7 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     with (tmp_path / "b" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     # Two folds of one image, three landmarks and three strategies.
-    assert len(rows) == 12 and {row["fold"] for row in rows} == {"1", "2"}
+    assert len(rows) == 18 and {row["fold"] for row in rows} == {"1", "2"}
 
 
 def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, tmp_path):

@@ -484,6 +484,8 @@ def test_predict_prints_the_same_with_a_server(server, dicom, tmp_path, protocol
             assert one.pop("name") == two.pop("name")
             places = one.pop("position_lps"), two.pop("position_lps")
             assert places[0] == pytest.approx(places[1], rel=1e-5)
+            radii = [each.pop("error_radius_mm") for each in (one, two)]
+            assert radii[0] == pytest.approx(radii[1], rel=1e-5)
             assert one == pytest.approx(two, rel=1e-5)
         assert a == b
     assert "notes.txt" in remote.stderr

@@ -3,9 +3,10 @@ import csv
 import numpy as np
 import pytest
 
-from phdnet_tf import comparison
+from phdnet_tf import metrics
 from phdnet_tf.benchmark import COLUMNS, PREDICTIONS
-from phdnet_tf.comparison import compare, curves, markdown, mean_interval, read_points
+from phdnet_tf.comparison import compare, curves, markdown, read_points
+from phdnet_tf.metrics import mean_interval
 
 IMAGES = {"a1": "a", "a2": "a", "b1": "b", "c1": "c"}
 LANDMARKS = ("one", "two")
@@ -116,7 +117,7 @@ def test_the_figure_has_all_images_and_the_confident_ones(points):
 
 
 def test_the_report_can_be_read(points, monkeypatch):
-    monkeypatch.setattr(comparison, "RESAMPLES", 50)
+    monkeypatch.setattr(metrics, "RESAMPLES", 50)
     cost = {
         "system": "phdnet",
         "fold": 0,

@@ -36,6 +36,7 @@ def test_a_prediction_says_where_and_how_sure(predictor, image):
         "view": "sa",
         "model": "phdnet_sa/1",
         "pixel_spacing_mm": [1.5, 1.25],
+        "recognised": True,
         "landmarks": [landmark.to_dict() for landmark in prediction.landmarks],
     }
     assert [landmark.name for landmark in prediction.landmarks] == list(LANDMARKS)
@@ -49,8 +50,13 @@ def test_a_prediction_says_where_and_how_sure(predictor, image):
         "y",
         "confidence",
         "high_confidence",
+        "error_radius_mm",
         "position_lps",
     }
+    # Of a model that learnt none they are the canvas's diagonal.
+    diagonal = pytest.approx(480 * 2**0.5)
+    expected = dict.fromkeys(("50", "90", "95"), diagonal)
+    assert prediction.landmarks[0].error_radius_mm == expected
 
 
 def test_a_position_in_the_patient_is_told_where_the_file_tells_its_place(

@@ -132,7 +132,8 @@ def test_the_folder_can_be_moved_and_needs_no_keras(version, tmp_path):
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
-    assert "['confidence', 'high_confidence', 'landmarks']" in done.stdout, done.stderr
+    names = ["confidence", "error_radius_mm", "high_confidence", "landmarks"]
+    assert str([*names, "recognised"]) in done.stdout, done.stderr
 
 
 def test_each_weight_is_written_once(version):
@@ -372,19 +373,16 @@ def test_an_image_that_is_not_recognised_has_no_high_confidence():
     inputs = tf.nest.map_structure(tf.constant, batch())
     networks = [random_model(config)]
     confidence = serving.Served(networks, config, [0, 0]).locate(**inputs)["confidence"]
-    middle = float(np.sort(np.sqrt(np.prod(confidence, axis=1)))[1])
+    geometric = float(np.sqrt(np.prod(confidence[0])))
 
-    found = serving.Served(networks, config, [0, 0], recognition=middle * 1.001).locate(
-        **inputs
-    )
+    for threshold, recognised in ((0.99 * geometric, True), (1.01 * geometric, False)):
+        served = serving.Served(networks, config, [0, 0], recognition=threshold)
+        found = served.locate(**inputs)
 
-    np.testing.assert_array_equal(
-        found["recognised"], np.sqrt(np.prod(confidence, axis=1)) > middle * 1.001
-    )
-    np.testing.assert_array_equal(
-        found["high_confidence"], np.stack([found["recognised"]] * 2, axis=1)
-    )
-    assert sorted(found["recognised"].numpy()) == [False, False, True]
+        assert found["recognised"].numpy().tolist() == 3 * [recognised]
+        assert (found["high_confidence"].numpy() == recognised).all()
+        # The coordinates and their confidence stay as they are.
+        np.testing.assert_array_equal(found["confidence"], confidence)
 
 
 def test_several_networks_are_one_model(tmp_path):
