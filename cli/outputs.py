@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from phdnet_tf.batch import Done
     from phdnet_tf.decoder import Decoder, Source
     from phdnet_tf.dicom import MRImage
-    from phdnet_tf.inference import Prediction, Predictor
+    from phdnet_tf.inference import Locator, Prediction
     from phdnet_tf.series import Frame, Skipped
 
     Result = Prediction | dict[str, str]
@@ -114,7 +114,7 @@ class Writer:
         formats: set[str],
         decoder: Decoder,
         pixel_spacing: tuple[float, float] | None,
-        predictors: dict[str, Predictor] | None,
+        predictors: dict[str, Locator] | None,
     ) -> None:
         """Makes the folder."""
         self._folder, self._formats, self._decoder = folder, formats, decoder

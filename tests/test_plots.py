@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import matplotlib.image
@@ -62,6 +63,28 @@ def test_the_candidate_maps_are_drawn_beside_the_picture(tmp_path):
     save_overlay(path, PIXELS, prediction(True, False), (votes, corners))
 
     assert matplotlib.image.imread(path).shape[1] > 2 * narrow
+
+
+def test_a_large_image_looks_alike_and_takes_little_memory(tmp_path):
+    small = np.random.default_rng(0).random((1000, 1000), "f4")
+    large = small.repeat(2, axis=0).repeat(2, axis=1)
+    # The middle of a pixel is the corner of four that are half as wide.
+    found = replace(prediction(True), pixel_spacing=(0.5, 0.5))
+    point = replace(found.landmarks[0], x=40.5, y=60.5)
+    found = replace(found, landmarks=(point,))
+
+    save_overlay(tmp_path / "small.png", small, prediction(True))
+    tracemalloc.start()
+    save_overlay(tmp_path / "large.png", large, found)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    one, other = (
+        matplotlib.image.imread(tmp_path / f"{name}.png") for name in ("small", "large")
+    )
+    assert np.abs(one - other).max() < 0.02
+    # matplotlib takes 45 bytes a pixel, for what no screen shows.
+    assert peak < 30 * large.size
 
 
 def test_the_title_names_file_and_frame_and_is_no_formula(tmp_path, monkeypatch):
