@@ -122,7 +122,7 @@ class ServerProcess:
             image_bytes = tf.make_tensor_proto([_png(pixels)])
             request.inputs["image_bytes"].CopyFrom(image_bytes)
         else:
-            request.inputs["image"].CopyFrom(tf.make_tensor_proto([pixels]))
+            request.inputs["image"].CopyFrom(tf.make_tensor_proto(np.stack([pixels])))
         request.inputs["pixel_spacing"].CopyFrom(tf.make_tensor_proto(spacing))
         response = self._predict(request, timeout=60)
         return tf.make_ndarray(response.outputs["landmarks"])[0]
