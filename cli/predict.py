@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -148,7 +150,12 @@ def predict(
     from phdnet_tf.series import survey
 
     # The decoder is closed before the thread is waited for: Ctrl-C ends both at once.
-    with options.plain_errors(), ThreadPoolExecutor(1) as aside, Decoder() as decoder:
+    with (
+        options.plain_errors(),
+        _stopping(),
+        ThreadPoolExecutor(1) as aside,
+        Decoder() as decoder,
+    ):
         # The headers are read while TensorFlow is loaded, which takes seconds.
         read: list[None] = []
         looking = aside.submit(
@@ -219,6 +226,16 @@ def predict(
         raise click.exceptions.Exit(130)
     if any(isinstance(result, dict) for result in results):
         raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Turns Ctrl-C where nothing is predicted yet into a line and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+        raise click.exceptions.Exit(130) from None
 
 
 def _model_paths(model: Path | None, models: Path, view: str | None) -> list[Path]:
