@@ -52,10 +52,9 @@ if TYPE_CHECKING:
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
-    default="default",
+    default="paper",
     show_default=True,
-    help="PHD-Net with what has been learnt since, PHD-Net as in the paper, or one of "
-    "the networks that the paper compares it with.",
+    help="PHD-Net as in the paper, or one of the networks that it is compared with.",
 )
 @click.option(
     "--mapping",
@@ -66,7 +65,7 @@ if TYPE_CHECKING:
     "--strategy",
     type=click.Choice(NETWORKS["phdnet"].strategies),
     help="How PHD-Net's heads become a coordinate: the paper's smoothing, its "
-    "baseline's, or smoothing with weighted votes. Default: the preset's.",
+    "baseline's, or smoothing with weighted votes. Default: the paper's.",
 )
 @click.option(
     "--members",

@@ -231,9 +231,9 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     """The image confidence below which an image does not look like those trained on.
 
     Another view, another part of the body or noise gives hardly any heat anywhere, and
-    votes that do not meet. Of validation images, all of them right ones, 2 % lie below
-    the threshold; of fewer than 49 none may, and it is half the lowest, for so few do
-    not tell how low a right image can be.
+    votes that do not meet. Of validation images, all of them right ones, about 2 % lie
+    below the threshold; of fewer than 49 none may, and it is half the lowest, for so
+    few do not tell how low a right image can be.
 
     Args:
         confidence: float[N, L], of the validation images.
@@ -242,5 +242,7 @@ def recognition_threshold(confidence: np.ndarray) -> float:
         The threshold of `image_confidence`.
     """
     values = np.sort(image_confidence(confidence))
-    rank = math.floor(round(UNRECOGNISED_SHARE * (values.size + 1), 9))
-    return float(values[rank - 1] if rank else values[0] / 2)
+    expected = UNRECOGNISED_SHARE * (values.size + 1)
+    if round(expected, 9) < 1:
+        return float(values[0] / 2)
+    return float(values[round(expected) - 1])

@@ -6,7 +6,7 @@ saved as JSON beside the weights it made. Functions deep inside take plain argum
 
 import dataclasses
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -66,12 +66,11 @@ NETWORKS: dict[str, Network] = {
 """The paper's network and the two it is compared with (section 3.3)."""
 
 PRESETS = {
-    "default": "phdnet",
     "paper": "phdnet",
     "hourglass": "hourglass",
     "unet": "unet",
 }
-"""Ready settings, and the network of each: the best known here, and the paper's."""
+"""Ready settings, those of the paper, and the network of each."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,6 @@ SYSTEMS = {
         strategy="smoothing",
         one_each=True,
     ),
-    "default": System("This package's default", "default", strategy="weighted"),
 }
 """The systems of table 2; [4], [5] and [9] are the paper's references."""
 
@@ -133,8 +131,6 @@ class ModelConfig:
             the networks without displacements, the peak of the heatmap.
         heatmap_std: Standard deviation of the Gaussian around the landmark, in values
             of the heatmap: patches, for PHD-Net.
-        filters: Of PHD-Net's six convolutions; see `model.build_phdnet`.
-        dilations: Of the dilated convolutions behind them.
 
     Raises:
         ValueError: If a value makes no sense.
@@ -145,8 +141,6 @@ class ModelConfig:
     mapping: str = "gaussian"
     strategy: str = "smoothing"
     heatmap_std: float = 2.0
-    filters: tuple[int, ...] = (32,) * 6
-    dilations: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -172,15 +166,6 @@ class ModelConfig:
             self.strategy,
         )
         _require(self.heatmap_std > 0, "heatmap_std", "above 0", self.heatmap_std)
-        _require(
-            len(self.filters) == 6 and min(self.filters) > 0,
-            "filters",
-            "six numbers above 0",
-            self.filters,
-        )
-        _require(
-            min(self.dilations, default=1) > 0, "dilations", "above 0", self.dilations
-        )
 
 
 @dataclass(frozen=True)
@@ -236,7 +221,6 @@ class TrainingConfig:
             steps where that would be fewer: the crops are random, so a pass over a
             small data set is too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.
-        displacement_weight: Weight of the displacements' loss beside the heatmap's.
         seed: Of the weights, the order of the images and the crops.
 
     Raises:
@@ -248,14 +232,10 @@ class TrainingConfig:
     epochs: int = 500
     patience: int = 75
     seed: int = 0
-    displacement_weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        for name in (
-            *("batch_size", "learning_rate", "epochs", "patience"),
-            "displacement_weight",
-        ):
+        for name in ("batch_size", "learning_rate", "epochs", "patience"):
             value = getattr(self, name)
             _require(value > 0, name, "above 0", value)
         _require(self.seed >= 0, "seed", "0 or more", self.seed)
@@ -284,14 +264,14 @@ class Config:
         strategy: str | None = None,
         seed: int = 0,
     ) -> Self:
-        """Ready settings: "default", or the paper's for a network (sections 3, 3.3).
+        """The paper's settings for one of its networks (sections 3 and 3.3).
 
         Args:
             preset: One of `PRESETS`.
             view: One of `VIEWS`.
             landmarks: What to locate.
             mapping: See `ModelConfig`.
-            strategy: See `ModelConfig`; by default the preset's own.
+            strategy: See `ModelConfig`; by default the network's own.
             seed: See `TrainingConfig`.
 
         Raises:
@@ -299,7 +279,7 @@ class Config:
         """
         _require(preset in PRESETS, "preset", f"one of {tuple(PRESETS)}", preset)
         network = NETWORKS[PRESETS[preset]]
-        config = cls(
+        return cls(
             view=view,
             model=ModelConfig(
                 landmarks,
@@ -311,18 +291,6 @@ class Config:
             training=TrainingConfig(
                 batch_size=network.batch_size, epochs=network.epochs, seed=seed
             ),
-        )
-        if preset != "default":
-            return config
-        return replace(
-            config,
-            model=replace(
-                config.model,
-                strategy=strategy or "weighted",
-                filters=(16, 32, 48, 64, 64, 64),
-                dilations=(1, 2, 4, 8, 2, 1),
-            ),
-            training=replace(config.training, displacement_weight=0.2),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -338,8 +306,7 @@ class Config:
         """
         try:
             model = dict(values["model"])
-            for name in ("landmarks", "filters", "dilations"):
-                model[name] = tuple(model[name])
+            model["landmarks"] = tuple(model["landmarks"])
             return cls(
                 view=values["view"],
                 model=ModelConfig(**model),

@@ -3,30 +3,20 @@
 import keras
 from keras import layers, ops
 
-PAPER_FILTERS = (32,) * 6
+FILTERS = 32
 BRANCH_FILTERS = (64, 96)
 
 
-def build_phdnet(
-    landmarks: int,
-    filters: tuple[int, ...] = PAPER_FILTERS,
-    dilations: tuple[int, ...] = (),
-) -> keras.Model:
-    """PHD-Net; as the paper has it, with about 0.06 million parameters.
+def build_phdnet(landmarks: int) -> keras.Model:
+    """The paper's network, with about 0.06 million parameters.
 
     Three times convolution and pooling make patches of 8x8 pixels; three more
     convolutions let a patch see 70 pixels; two branches of 1x1 convolutions, the
     paper's fully connected layers, end in the heads. Every convolution but the heads is
     followed by batch normalisation, as in the author's code.
 
-    The paper's patches see too little to know where in the thorax they are. Dilated
-    convolutions before the branches, each added to what it sees, widen that by 16
-    pixels for every unit of dilation.
-
     Args:
         landmarks: Number of landmarks, L.
-        filters: Of the six convolutions.
-        dilations: Of the dilated ones, one after the other.
 
     Returns:
         A functional model from float32[B, 8h, 8w, 1], normalised intensities, to
@@ -35,11 +25,10 @@ def build_phdnet(
     """
     image = keras.Input((None, None, 1), name="image")
     x = image
-    for block, count in enumerate(filters, 1):
-        x = _convolution(x, count, 3, f"encoder_{block}", pool=block <= 3)
-    for number, dilation in enumerate(dilations, 1):
-        seen = _convolution(x, filters[-1], 3, f"context_{number}", dilation=dilation)
-        x = layers.Add(name=f"context_{number}_add")([x, seen])
+    for block in range(1, 4):
+        x = _convolution(x, FILTERS, 3, f"encoder_{block}", pool=True)
+    for block in range(4, 7):
+        x = _convolution(x, FILTERS, 3, f"encoder_{block}")
 
     heatmap = layers.Conv2D(landmarks, 1, name="heatmap")(_branch(x, "heatmap"))
     # First all x, then all y: a split that needs no knowledge of h and w.
@@ -53,22 +42,10 @@ def build_phdnet(
 
 
 def _convolution(
-    x: keras.KerasTensor,
-    filters: int,
-    kernel: int,
-    name: str,
-    pool: bool = False,
-    dilation: int = 1,
+    x: keras.KerasTensor, filters: int, kernel: int, name: str, pool: bool = False
 ) -> keras.KerasTensor:
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        padding="same",
-        dilation_rate=dilation,
-        # Batch normalisation has an offset of its own.
-        use_bias=False,
-        name=name,
-    )(x)
+    # Batch normalisation has an offset of its own, so the convolution needs no bias.
+    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=name)(x)
     if pool:
         # The rectifier rises, so it may follow the pooling: a quarter of the work.
         x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)

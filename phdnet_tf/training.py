@@ -85,7 +85,7 @@ def build_network(model: ModelConfig) -> keras.Model:
         case "unet":
             return build_unet(landmarks)
         case _:
-            return build_phdnet(landmarks, model.filters, model.dilations)
+            return build_phdnet(landmarks)
 
 
 def compile_model(config: Config) -> keras.Model:
@@ -96,15 +96,10 @@ def compile_model(config: Config) -> keras.Model:
     keras.utils.set_random_seed(config.training.seed)
     model = build_network(config.model)
     losses = {"heatmap": HeatmapLoss(), "displacement": DisplacementLoss()}
-    weights = {
-        "heatmap": 1.0,
-        "displacement": config.training.displacement_weight,
-    }
     model.compile(
         optimizer=keras.optimizers.Adam(config.training.learning_rate),
-        # L_A = L_d + L_h, with weights of 1: the sum is Keras's own.
+        # L_A = L_d + L_h: the sum is Keras's own.
         loss={name: losses[name] for name in model.output},
-        loss_weights={name: weights[name] for name in model.output},
     )
     return model
 

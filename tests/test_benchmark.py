@@ -136,7 +136,6 @@ def test_all_systems_of_the_paper_are_there():
     assert networks == {
         ("paper", "binary", "simple"),
         ("paper", "gaussian", "smoothing"),
-        ("default", "gaussian", "weighted"),
         ("hourglass", "gaussian", "peak"),
         ("unet", "gaussian", "peak"),
     }

@@ -13,6 +13,9 @@ def settings(preset="paper", strategy=None):
     return Config.of_preset(preset, "sa", LANDMARKS, strategy=strategy).model
 
 
+WEIGHTED = settings(strategy="weighted")
+
+
 def heads(images, seed=0):
     rng = np.random.default_rng(seed)
     return {
@@ -86,13 +89,14 @@ def test_a_wider_heatmap_is_seen_to_be_wider():
 
 
 @pytest.mark.parametrize(
-    ("make", "preset"), [(heads, "paper"), (heads, "default"), (whole, "unet")]
+    ("make", "model"),
+    [(heads, settings()), (heads, WEIGHTED), (whole, settings("unet"))],
 )
-def test_networks_that_agree_are_as_good_as_one(make, preset):
+def test_networks_that_agree_are_as_good_as_one(make, model):
     outputs = make(3)
     twice = {name: np.concatenate([each, each]) for name, each in outputs.items()}
 
-    one, two = read(outputs, settings(preset), 1), read(twice, settings(preset), 2)
+    one, two = read(outputs, model, 1), read(twice, model, 2)
 
     np.testing.assert_allclose(two.points, one.points, atol=1e-3)
     np.testing.assert_allclose(two.confidence, one.confidence, rtol=1e-5)
@@ -128,8 +132,8 @@ def test_the_corners_are_those_of_the_map():
 def test_a_graph_reads_as_python_does():
     outputs = heads(2)
 
-    traced = tf.function(lambda **o: read(o, settings("default"), 1).points)
+    traced = tf.function(lambda **o: read(o, WEIGHTED, 1).points)
 
     np.testing.assert_allclose(
-        traced(**outputs), read(outputs, settings("default"), 1).points, atol=1e-4
+        traced(**outputs), read(outputs, WEIGHTED, 1).points, atol=1e-4
     )
