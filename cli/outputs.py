@@ -287,7 +287,7 @@ def _noted(source: Frame | Path, target: Path, lines: list[str]) -> Iterator[Non
     """Turns what keeps a file from being written into a line, so that all else is."""
     try:
         yield
-    # What a file has in it can make libraries that draw and write raise nearly anything.
+    # What is in a file can make a library that draws or writes raise nearly anything.
     except Exception as error:
         # Quoted, for a name may have control characters.
         lines.append(f"{source}: {str(target)!r} not written: {_reason(error, source)}")
