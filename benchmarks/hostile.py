@@ -57,7 +57,7 @@ class Tester:
         """Nothing was tried yet."""
         self.predictor, self.decoder, self.output = predictor, decoder, output
         self.slowest = 0.0
-        self.incomplete = 0
+        self.reasons: collections.Counter = collections.Counter()
 
     def outcome(self, path: Path) -> tuple[str, str]:
         """("predicted", of what), or ("refused", why); anything else is a bug."""
@@ -95,8 +95,8 @@ class Tester:
             frames = sum(len(cine.frames) for cine in found.cines)
             what = f"{len(predictions)} of {frames} frames" if frames > 1 else "1 frame"
             if unwritten:
-                self.incomplete += 1
                 reasons = {line.rpartition(" not written: ")[2] for line in unwritten}
+                self.reasons.update(reasons)
                 what += f"; not all of it is written: {' '.join(sorted(reasons))}"
             return "predicted", what
         reason = refused[0].removeprefix(f"{path}: ").removeprefix(f"{path}/")
@@ -217,7 +217,8 @@ def main() -> None:
             path.unlink()
         if arguments.fuzz:
             fuzz(arguments.fuzz, folder / "fuzz.dcm")
-    print(f"{tester.incomplete} predicted files lack an output, for a stated reason")
+    for reason, count in tester.reasons.items():
+        print(f"{count} predicted files lack an output: {reason}")
     seconds = time.monotonic() - started
     print(f"slowest file: {tester.slowest:.1f} s; all: {seconds:.0f} s")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

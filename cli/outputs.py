@@ -287,7 +287,8 @@ def _noted(source: Frame | Path, target: Path, lines: list[str]) -> Iterator[Non
     """Turns what keeps a file from being written into a line, so that all else is."""
     try:
         yield
-    except (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError) as error:
+    # What is in a file can make a library that draws or writes raise nearly anything.
+    except Exception as error:
         # Quoted, for a name may have control characters.
         lines.append(f"{source}: {str(target)!r} not written: {_reason(error, source)}")
 

@@ -97,12 +97,12 @@ def save_report(
         try:
             report = _report(reported, complete)
             report.save_as(path, enforce_file_format=True)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             # The reason would quote the value, which may name a person.
             raise ValueError(
-                f"{reported[0].prediction.image}: its patient or study attributes do "
-                "not follow the standard, so no report can repeat them. Correct them "
-                "in the file, or use --format json."
+                f"{reported[0].prediction.image}: its kind (SOP class), patient or "
+                "study attributes do not follow the standard, so no report can repeat "
+                "them. Correct them in the file, or use --format json."
             ) from error
 
 

@@ -210,6 +210,8 @@ def test_landmarks_of_ones_own_are_at_the_heart(cine, tmp_path):
         ({"SOPInstanceUID": "1.2.x"}, "no valid SOPInstanceUID"),
         ({"SeriesInstanceUID": "1." + "2" * 63}, "no valid SeriesInstanceUID"),
         ({"StudyDate": "marked"}, "do not follow the standard"),
+        # Valid as an identifier, but of no kind of image.
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.5.4.4"}, "its kind .* do not follow"),
     ],
 )
 def test_what_cannot_be_referred_to_is_refused_in_a_line(
