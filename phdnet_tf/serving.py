@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -508,7 +508,9 @@ def load_description(version: Path) -> dict[str, Any]:
         ) from error
 
 
-def load_signatures(version: Path) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+def load_signatures(
+    version: Path,
+) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """The signatures of a SavedModel, by name.
 
     Raises:
