@@ -299,7 +299,8 @@ def _reason(error: Exception, source: Frame | Path) -> str:
     Some errors have several lines, and some no words at all.
     """
     text = (isinstance(error, OSError) and error.strerror) or str(error)
-    text = text.removeprefix(f"{source}: ").partition("\n")[0]
+    file = source if isinstance(source, Path) else source.file.source
+    text = text.removeprefix(f"{file}: ").partition("\n")[0]
     return text or type(error).__name__
 
 

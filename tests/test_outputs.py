@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
-from cines import RADII, edit, write_cine
+from cines import RADII, edit, write_cine, write_enhanced
 from PIL import Image
 
 from phdnet_tf.batch import plan, run
@@ -184,6 +184,19 @@ def test_a_report_on_a_part_of_a_cine_is_partial(decoder, tmp_path):
         flags.append(report.CompletionFlag)
 
     assert flags == ["COMPLETE", "PARTIAL"]
+
+
+def test_a_line_names_a_frame_and_its_file_once(decoder, tmp_path):
+    enhanced = tmp_path / "enhanced.dcm"
+    write_enhanced(enhanced, write_cine(tmp_path / "cine", phases=2))
+    edit(enhanced, SOPInstanceUID="1.2.x")
+    (done,) = predicted(enhanced, decoder)
+
+    (line,) = writer(tmp_path / "out", decoder, "sr").write(done)
+
+    target = tmp_path / "out" / "cine-1-sr.dcm"
+    start = f"{enhanced} frame 1: {str(target)!r} not written: "
+    assert line.startswith(start + "has no valid SOPInstanceUID")
 
 
 def test_markups_tell_their_phase(decoder, tmp_path):
