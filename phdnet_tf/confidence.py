@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import isotonic_regression
+from scipy.optimize import isotonic_regression, nnls
 
 WORST_SHARE = 0.1
 """Share of the validation predictions that teach the threshold (section 2.2)."""
@@ -46,7 +46,7 @@ class Radii:
 
     Attributes:
         offsets: One a landmark.
-        slopes: K a landmark, one for each piece of evidence.
+        slopes: K a landmark, one for each piece of evidence; 0 or more.
         quantiles: One a landmark and level; infinite where there are too few images.
     """
 
@@ -112,7 +112,11 @@ def _learn_radius(
 
 
 def _expected_error(errors: np.ndarray, evidence: np.ndarray) -> tuple:
-    """Offset and slopes of the error's logarithm: a ridge regression."""
+    """Offset and slopes of the error's logarithm: a ridge regression.
+
+    No slope is below 0: with few subjects chance would find that the worse a point
+    looks, the better it is, and call the worst of all the surest.
+    """
     if errors.size == 0:
         return 0.0, np.zeros(evidence.shape[1])
     # A millimetre is added: differences far below it mean nothing, and log 0 less.
@@ -122,8 +126,10 @@ def _expected_error(errors: np.ndarray, evidence: np.ndarray) -> tuple:
     scaled = np.divide(
         evidence - middle, spread, out=np.zeros_like(evidence), where=spread > 1e-6
     )
-    gram = scaled.T @ scaled + RIDGE * np.eye(len(middle))
-    slopes = np.linalg.solve(gram, scaled.T @ (logarithms - logarithms.mean()))
+    # The penalty as more rows of a least-squares problem.
+    rows = np.concatenate([scaled, math.sqrt(RIDGE) * np.eye(len(middle))])
+    wanted = np.concatenate([logarithms - logarithms.mean(), np.zeros(len(middle))])
+    slopes, _ = nnls(rows, wanted)
     slopes = np.divide(slopes, spread, out=np.zeros_like(slopes), where=spread > 1e-6)
     return logarithms.mean() - middle @ slopes, slopes
 

@@ -15,10 +15,11 @@ class Reading(NamedTuple):
     Attributes:
         points: float32[B, L, 2], (x, y), by the strategy of the settings.
         confidence: float32[B, L]; 0 or more, no unit.
-        evidence: float32[B, L, K], what else tells how far a point may be off:
-            logarithms of the peak, of how far the map spreads around it, and for
-            PHD-Net of the hottest patch's heat and of the distance to that patch's own
-            point; of several networks, also of the distance between their points.
+        evidence: float32[B, L, K], what tells how far a point may be off, each the
+            larger the worse: logarithms of the peak (times -1), of how far the map
+            spreads around it, and for PHD-Net of the hottest patch's heat (times -1)
+            and of the distance to that patch's own point; of several networks, also of
+            the distance between their points.
         by_strategy: float32[B, L, 2] for every strategy that the network allows; of
             several networks also "mean", the mean of their own points (E-CPV: Schobs et
             al., IEEE TMI 2023).
@@ -77,7 +78,7 @@ def _read_patches(
         points=points,
         confidence=confidence,
         evidence=_columns(
-            [_log(confidence), _log(heat), _log_pixels(width), _log_pixels(apart)]
+            [-_log(confidence), -_log(heat), _log_pixels(width), _log_pixels(apart)]
         ),
         by_strategy={
             "smoothing": smoothed.landmarks,
@@ -105,7 +106,7 @@ def _read_heatmap(heatmap: tf.Tensor, model: ModelConfig, members: int) -> Readi
     reading = Reading(
         points=points,
         confidence=confidence,
-        evidence=_columns([_log(confidence), _log_pixels(width)]),
+        evidence=_columns([-_log(confidence), _log_pixels(width)]),
         by_strategy={"peak": points},
         member_spread=tf.zeros_like(confidence),
         map=maps,

@@ -125,6 +125,15 @@ def test_radii_grow_where_the_evidence_says_so():
     assert slopes[0] > 0.5 and abs(slopes[1]) < 0.1
 
 
+def test_no_chance_makes_what_looks_worse_the_better():
+    evidence = np.linspace(0, 1, 20)[:, None, None]
+    errors = np.exp(1 - evidence[..., 0])  # of few points, and the wrong way round
+
+    learnt = learn_radii(errors, evidence, [f"s{number}" for number in range(20)])
+
+    assert learnt.slopes[0] == (0.0,)
+
+
 def test_radii_hold_new_points_as_often_as_they_say():
     rng = np.random.default_rng(1)
     evidence = rng.normal(size=(4000, 1, 3))

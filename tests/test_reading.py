@@ -66,8 +66,8 @@ def test_the_evidence_is_what_its_words_say():
             np.testing.assert_allclose(
                 evidence[image, landmark],
                 [
-                    np.log(votes.max()),
-                    np.log(heat[image, landmark]),
+                    -np.log(votes.max()),
+                    -np.log(heat[image, landmark]),
                     np.log1p(spread),
                     np.log1p(apart),
                 ],
