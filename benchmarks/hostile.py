@@ -6,6 +6,7 @@ or one line that says why not. So has each file that is written of it.
 
     python benchmarks/hostile.py --model models/phdnet_sa [--mutants 2000]
         [--real FILE ...] [--corpus docs/results/dicom_corpus.md] [--fuzz 20000]
+        [--formats png sr ...]
 """
 
 import argparse
@@ -51,11 +52,15 @@ class Tester:
         predictor: The model.
         decoder: Reads the files.
         output: Folder for what is written of a file; it is removed for the next.
+        formats: What is written.
     """
 
-    def __init__(self, predictor: Predictor, decoder: Decoder, output: Path) -> None:
+    def __init__(
+        self, predictor: Predictor, decoder: Decoder, output: Path, formats: set[str]
+    ) -> None:
         """Nothing was tried yet."""
         self.predictor, self.decoder, self.output = predictor, decoder, output
+        self.formats = formats
         self.slowest = 0.0
         self.reasons: collections.Counter = collections.Counter()
 
@@ -72,7 +77,7 @@ class Tester:
             refused = [each.reason for each in [*found.skipped, *planned.skipped]]
             predictions, finished = [], []
             writer = outputs.Writer(
-                self.output, set(outputs.FORMATS), self.decoder, spacing, locators
+                self.output, self.formats, self.decoder, spacing, locators
             )
             unwritten = []
             for _, done in run(planned.jobs, locators, self.decoder, spacing):
@@ -209,13 +214,19 @@ def main() -> None:
     parser.add_argument("--real", type=Path, nargs="*", default=[])
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--fuzz", type=int, default=0)
+    parser.add_argument("--formats", nargs="*", default=outputs.FORMATS)
     arguments = parser.parse_args()
     started = time.monotonic()
     with Decoder() as decoder, tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         watch = Watch(decoder)
         watch.start()
-        tester = Tester(Predictor(arguments.model), decoder, folder / "output")
+        tester = Tester(
+            Predictor(arguments.model),
+            decoder,
+            folder / "output",
+            set(arguments.formats),
+        )
         if arguments.corpus:
             arguments.corpus.write_text(corpus(tester))
         sources = [TEST_FILES / name for name in ENCODINGS]
