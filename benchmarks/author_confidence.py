@@ -13,11 +13,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from phdnet_tf.confidence import LEVELS, learn_radii
 from phdnet_tf.config import FOLDS
-from phdnet_tf.evaluation import COVERAGE, LARGE_ERROR
-from phdnet_tf.metrics import error_auroc, mean_interval, risk_coverage
+from phdnet_tf.evaluation import ranked
+from phdnet_tf.metrics import mean_interval
+from phdnet_tf.serving import error_radii
 
 PIXEL = 0.9375
 """Side of the author's pixels, in mm."""
@@ -43,6 +45,11 @@ def values(rows: list[dict[str, str]], method: str) -> tuple[np.ndarray, np.ndar
     return errors, 1 / np.maximum(stated, 1e-6) if method == "E-CPV" else stated
 
 
+def evidence(confidence: np.ndarray) -> np.ndarray:
+    """What radii are learnt from, the larger the worse: float[N, 1, 1]."""
+    return -np.log(confidence)[:, None, None]
+
+
 def main(folder: Path) -> None:
     """Prints the tables as Markdown."""
     print("| method | points | mean | AURC | AUROC > 10 mm | mean of 56 % |")
@@ -50,43 +57,35 @@ def main(folder: Path) -> None:
     covered = ["| method | should hold | holds (95 % interval) | median |"]
     covered.append("| --- | --- | --- | --- |")
     for method, meaning in METHODS.items():
-        errors, confidence, held, radii, subjects = [], [], [], [], []
+        errors, confidence, radii, subjects = [], [], [], []
         for landmark in range(3):
             validation = read(folder, "valid", landmark)
             test = read(folder, "test", landmark)
             for fold in range(FOLDS):
-                learnt_rows, new_rows = (
+                known_rows, new_rows = (
                     [row for row in rows if int(row["Testing Fold"]) == fold]
                     for rows in (validation, test)
                 )
-                known, evidence = values(learnt_rows, method)
-                learnt = learn_radii(
-                    known[:, None],
-                    np.log(evidence)[:, None, None],
-                    [row["uid"] for row in learnt_rows],
-                )
+                known, trust = values(known_rows, method)
+                names = [row["uid"] for row in known_rows]
+                learnt = learn_radii(known[:, None], evidence(trust), names)
                 new, trust = values(new_rows, method)
-                expected = np.exp(
-                    learnt.offsets[0] + np.log(trust) * learnt.slopes[0][0]
-                )
-                radius = expected[:, None] * np.array(learnt.quantiles[0])
                 errors.append(new)
                 confidence.append(trust)
-                radii.append(radius)
-                held.append(new[:, None] <= radius)
+                found = error_radii(tf.constant(evidence(trust), tf.float32), learnt)
+                radii.append(found.numpy()[:, 0])
                 subjects += [row["uid"] for row in new_rows]
-        error = np.concatenate(errors)
-        coverage, risk = risk_coverage(error, np.concatenate(confidence))
-        kept = risk[np.searchsorted(coverage, COVERAGE)]
-        auroc = error_auroc(error, np.concatenate(confidence), LARGE_ERROR)
+        error, radius = np.concatenate(errors), np.concatenate(radii)
+        order = ranked(error, np.concatenate(confidence))
         print(
             f"| {method}: {meaning} | {error.size} | {error.mean():.2f} | "
-            f"{risk.mean():.2f} | {auroc:.3f} | {kept:.2f} |"
+            f"{order['aurc']:.2f} | {order['auroc_10']:.3f} | "
+            f"{order['mean_at_56']:.2f} |"
         )
         for index, level in enumerate(LEVELS):
-            within = np.concatenate(held)[:, index].astype(float)
+            within = (error <= radius[:, index]).astype(float)
             low, high = mean_interval(within, np.array(subjects)) or (0.0, 1.0)
-            median = np.median(np.concatenate(radii)[:, index])
+            median = np.median(radius[:, index])
             covered.append(
                 f"| {method} | {level:.0%} | {within.mean():.1%} "
                 f"({low:.1%} to {high:.1%}) | {median:.1f} mm |"

@@ -58,7 +58,12 @@ def evaluate(
     from phdnet_tf.cli.table import confidence_table, report_table
     from phdnet_tf.confidence import Bins
     from phdnet_tf.evaluation import predict_examples, report
-    from phdnet_tf.serving import load_description, load_signatures, resolve_version
+    from phdnet_tf.serving import (
+        load_description,
+        load_signatures,
+        require_recognition,
+        resolve_version,
+    )
 
     with options.plain_errors():
         version = resolve_version(path)
@@ -72,6 +77,7 @@ def evaluate(
         landmarks = tuple(description["landmarks"])
         examples = source.examples(chosen, landmarks)
         signatures = load_signatures(version)
+        require_recognition(signatures, version)
         predictions = predict_examples(
             signatures["explain"],
             examples.as_numpy_iterator(),

@@ -24,6 +24,13 @@ from phdnet_tf.metrics import (
     summarise,
 )
 
+LARGE_ERROR = 10
+"""Error, in mm, that a low confidence should warn of."""
+
+COVERAGE = 0.56
+"""Share of points of which the mean error is told: the paper's share of images with
+high confidence (table 2)."""
+
 Signature = Callable[..., dict[str, tf.Tensor]]
 
 
@@ -149,14 +156,6 @@ def learn_thresholds(predictions: Predictions) -> list[float]:
     ]
 
 
-LARGE_ERROR = 10
-"""Error, in mm, that a low confidence should warn of."""
-
-COVERAGE = 0.56
-"""Share of points of which the mean error is told: the paper's share of images with
-high confidence (table 2)."""
-
-
 def report(
     predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
 ) -> dict[str, Any]:
@@ -244,7 +243,7 @@ def confidence_report(
         chosen[:, index] = known[:, index]
     return {
         "rankings": {
-            name: _ranked(errors[known], values[known])
+            name: ranked(errors[known], values[known])
             for name, values in rankings(predictions).items()
         },
         "radii": {
@@ -265,7 +264,16 @@ def confidence_report(
     }
 
 
-def _ranked(errors: np.ndarray, values: np.ndarray) -> dict[str, float | None]:
+def ranked(errors: np.ndarray, values: np.ndarray) -> dict[str, float | None]:
+    """How well values order points from doubted to trusted.
+
+    Args:
+        errors: float[P], mm, without NaN.
+        values: float[P], higher for points that are rather to be trusted.
+
+    Returns:
+        "aurc", "auroc_10" and "mean_at_56", as `confidence_report` has them.
+    """
     if not errors.size:
         return {"aurc": None, f"auroc_{LARGE_ERROR}": None, "mean_at_56": None}
     coverage, risk = risk_coverage(errors, values)

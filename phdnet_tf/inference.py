@@ -13,6 +13,7 @@ from phdnet_tf.dicom import MRImage
 from phdnet_tf.serving import (
     load_description,
     load_signatures,
+    require_recognition,
     resolve_version,
     what_is_wrong,
 )
@@ -211,12 +212,7 @@ class Predictor:
         folder = self.version.resolve()
         self.name = f"{folder.parent.name}/{folder.name}"
         self._signatures = load_signatures(self.version)
-        given = self._signatures["serving_default"].structured_outputs
-        if "recognised" not in given:
-            raise ValueError(
-                f"{self.version}: expected a model that tells which images it "
-                "recognises. Received one of an older phdnet-tf: train it again."
-            )
+        require_recognition(self._signatures, self.version)
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:
         """Locates the landmarks of one image.

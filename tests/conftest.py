@@ -26,6 +26,15 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def decoder():
+    """A process that reads files, ended after the module's tests."""
+    from phdnet_tf.decoder import Decoder
+
+    with Decoder() as decoder:
+        yield decoder
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory):
     """A local server with one model of random weights, version 1 of phdnet_sa."""

@@ -4,15 +4,8 @@ import pytest
 from cines import RADII, edit, write_cine
 
 from phdnet_tf.batch import plan, run
-from phdnet_tf.decoder import Decoder
 from phdnet_tf.inference import Landmark, NotServedError, Prediction, ServerDownError
 from phdnet_tf.series import survey
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    with Decoder() as decoder:
-        yield decoder
 
 
 class Locator:

@@ -18,12 +18,6 @@ from phdnet_tf.dicom import DicomError, DicomFile, read_image, write_image
 from phdnet_tf.worker import Worker
 
 
-@pytest.fixture(scope="module")
-def decoder():
-    with Decoder() as decoder:
-        yield decoder
-
-
 @pytest.fixture
 def cine(tmp_path):
     return write_cine(tmp_path / "cine")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from phdnet_tf.decoder import SECONDS, Decoder, Source
+from phdnet_tf.decoder import SECONDS, Source
 from phdnet_tf.dicom import DicomError, DicomFile
 from phdnet_tf.series import survey
 
@@ -23,12 +23,6 @@ SOURCES = (
 ).split()
 
 CORPUS = Path(__file__).parent / "corpus"
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    with Decoder() as decoder:
-        yield decoder
 
 
 def outcome(path, decoder):

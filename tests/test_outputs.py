@@ -6,21 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pydicom
-import pytest
 from cines import RADII, edit, write_cine, write_enhanced
 from PIL import Image
 
 from phdnet_tf.batch import plan, run
 from phdnet_tf.cli.outputs import FORMATS, Writer
-from phdnet_tf.decoder import Decoder
 from phdnet_tf.inference import Landmark, Prediction, ServerDownError
 from phdnet_tf.series import survey
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    with Decoder() as decoder:
-        yield decoder
 
 
 class Locator:

@@ -8,14 +8,7 @@ from hostile import drawn
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from phdnet_tf.decoder import Decoder
 from phdnet_tf.series import choose, survey
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    with Decoder() as decoder:
-        yield decoder
 
 
 def names(cine):

@@ -84,6 +84,10 @@ def ask(server, inputs, signature="serving_default", name="phdnet_sa", **spec):
         request.model_spec.version.value = spec["version"]
     for key, value in inputs.items():
         request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+    return predict(server, request)
+
+
+def predict(server, request):
     with grpc.insecure_channel(server.grpc.removeprefix("grpc://")) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         return stub.Predict(request, timeout=60)
@@ -242,10 +246,8 @@ def test_a_tensor_that_lies_about_its_size_is_refused(server):
     lie.tensor_shape.dim[1].size = 1 << 40
     request.inputs["image"].CopyFrom(lie)
     request.inputs["pixel_spacing"].CopyFrom(tf.make_tensor_proto(np.float32(SPACING)))
-    with grpc.insecure_channel(server.grpc.removeprefix("grpc://")) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        with pytest.raises(grpc.RpcError) as error:
-            stub.Predict(request, timeout=60)
+    with pytest.raises(grpc.RpcError) as error:
+        predict(server, request)
 
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
@@ -260,10 +262,8 @@ def test_a_tensor_that_some_bytes_blow_up_is_refused(server, shape):
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
     request.inputs["pixel_spacing"].CopyFrom(tf.make_tensor_proto(np.float32(SPACING)))
-    with grpc.insecure_channel(server.grpc.removeprefix("grpc://")) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        with pytest.raises(grpc.RpcError) as error:
-            stub.Predict(request, timeout=60)
+    with pytest.raises(grpc.RpcError) as error:
+        predict(server, request)
 
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "16777216 values at most. Received: 3600000002" in error.value.details()
