@@ -37,8 +37,8 @@ class Source:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the table and the images."""
-        return str(self.builder.info.metadata["fingerprint"])
+        """Changes with the table and the images; a copy has the same."""
+        return str(self.builder.info.metadata["content"])
 
     def examples(self, folds: list[int], landmarks: tuple[str, ...]) -> tf.data.Dataset:
         """The examples of some folds, with some of the landmarks, in that order.

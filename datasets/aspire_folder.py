@@ -282,6 +282,21 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def content(folder: Path, inspection: Inspection) -> str:
+    """A short text that copies of a folder have in common, and that changes with it.
+
+    Unlike `fingerprint` it tells nothing of when a file was written.
+
+    Args:
+        folder: The folder.
+        inspection: What `inspect` found in it.
+    """
+    digest = hashlib.sha256((folder / inspection.table.file).read_bytes())
+    for name, facts in sorted(inspection.images.items()):
+        digest.update(f"{name}\0{facts.content_hash}\0{facts.pixel_spacing}".encode())
+    return digest.hexdigest()
+
+
 def _error(file: str, row: int | None, message: str) -> Problem:
     return Problem("error", file, row, message)
 

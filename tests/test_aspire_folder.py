@@ -15,6 +15,7 @@ from phdnet_tf.datasets.aspire_folder import (
     Table,
     assign_folds,
     check,
+    content,
     fingerprint,
     inspect,
     points_in_pixels,
@@ -445,6 +446,27 @@ def test_the_fingerprint_changes_with_the_table_and_the_images(folder, change):
         image.unlink()
 
     assert fingerprint(folder) != before
+
+
+def test_a_copy_has_the_same_content(folder, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("copy") / "data"
+    shutil.copytree(folder, copy, copy_function=shutil.copyfile)
+
+    assert fingerprint(copy) != fingerprint(folder)
+    assert content(copy, inspect(copy)) == content(folder, inspect(folder))
+
+
+@pytest.mark.parametrize("change", ["cell", "pixels", "spacing"])
+def test_the_content_changes_with_the_table_pixels_and_spacing(folder, change):
+    before = content(folder, inspect(folder))
+    if change == "cell":
+        replace(folder, "s4/a.dcm,4", "s4/a.dcm,5")
+    elif change == "pixels":
+        write(folder / "DICOM/s3/a.dcm", seed=30)
+    else:
+        write(folder / "DICOM/s3/a.dcm", seed=3, spacing=(1.5, 1.25))
+
+    assert content(folder, inspect(folder)) != before
 
 
 def test_reading_a_folder_needs_no_tensorflow():

@@ -19,12 +19,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     """Cardiac MR with landmarks, in eight folds by subject.
 
     The source is TFDS's `manual_dir`. `info.metadata` holds, in a later process too,
-    the names of the `landmarks`, in the order of the feature, and the `fingerprint` of
-    the source. Fewer than eight subjects fill fewer folds; an empty one is no split.
+    the names of the `landmarks`, in the order of the feature, the `fingerprint` of the
+    source and its `content`, which copies have in common. Fewer
+    than eight subjects fill fewer folds; an empty one is no split.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.1.0": "The metadata tell the content of the source.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(
             name=view, description=f"Landmarks: {', '.join(names)}."
@@ -117,6 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         table = inspection.table
         self.info.metadata["landmarks"] = list(table.landmarks)
         self.info.metadata["fingerprint"] = fingerprint
+        self.info.metadata["content"] = aspire_folder.content(folder, inspection)
         hashes = {name: facts.content_hash for name, facts in inspection.images.items()}
         folds = aspire_folder.assign_folds(table, hashes)
         rows: dict[int, list[aspire_folder.Row]] = {fold: [] for fold in range(FOLDS)}
