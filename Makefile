@@ -24,7 +24,7 @@ demo: $(READY)
 	@echo "Look at demo/predictions/*/*.png and demo/evaluation/error_curve.png"
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
