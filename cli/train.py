@@ -119,7 +119,7 @@ def train(
     with options.plain_errors():
         run = _find_run(runs / view, name, resume)
         if resume:
-            settings = load_settings(run)
+            settings = load_settings(run, set(choices))
             if settings["published"] and time_limit is None:
                 raise click.ClickException(
                     f"{run} has ended and its model is {settings['published']}. To "

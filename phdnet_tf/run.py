@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -224,18 +225,31 @@ def save_settings(run: Path, settings: dict[str, Any]) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    (run / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+    # A run that is killed here keeps the old settings, and can be resumed.
+    unfinished = run / f"{SETTINGS}.unfinished"
+    unfinished.write_text(json.dumps(settings, indent=2) + "\n")
+    os.replace(unfinished, run / SETTINGS)
 
 
-def load_settings(run: Path) -> dict[str, Any]:
+def load_settings(run: Path, names: set[str]) -> dict[str, Any]:
     """Reads what `save_settings` wrote.
 
+    Args:
+        run: Folder of the run.
+        names: Settings that a run must have.
+
     Raises:
-        ValueError: If the folder holds no run.
+        ValueError: If the folder holds no run, or one of another version.
     """
     try:
-        return json.loads((run / SETTINGS).read_text())
+        settings = json.loads((run / SETTINGS).read_text())
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{run}: expected a run that 'phdnet-tf train' started. Received: {error}."
         ) from error
+    if absent := sorted(names - settings.keys()):
+        raise ValueError(
+            f"{run}: expected a run of this version of phdnet-tf. Received one without "
+            f"{', '.join(absent)}: start a new run, without --resume."
+        )
+    return settings

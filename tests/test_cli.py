@@ -141,6 +141,17 @@ def test_a_finished_run_is_resumed_only_for_longer(trained, data):
     assert str(folder / "models/phdnet_4ch/2") in longer.output
 
 
+def test_a_run_of_an_older_version_is_not_resumed(tmp_path):
+    run_folder = tmp_path / "4ch/old"
+    run_folder.mkdir(parents=True)
+    (run_folder / "run.json").write_text('{"network": "phdnet", "published": null}')
+
+    refused = run("train", "--view", "4ch", "--resume", "--runs", tmp_path, code=1)
+
+    assert "expected a run of this version" in refused.output
+    assert "preset" in refused.output
+
+
 def test_ctrl_c_before_the_first_model_says_how_to_go_on(data, tmp_path, monkeypatch):
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
