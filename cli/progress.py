@@ -102,7 +102,7 @@ def training_display() -> Iterator[Callable[[training.Progress], None]]:
                 # A network without displacements has one loss, and Keras no parts.
                 if "displacement_loss" in now.losses:
                     losses += (
-                        f" (heatmap {now.losses['heatmap_loss']:.4f} + displacement "
+                        f" (heatmap {now.losses['heatmap_loss']:.4f}, displacement "
                         f"{now.losses['displacement_loss']:.4f})"
                     )
                 losses += f"  validation {now.losses['val_loss']:.4f}"

@@ -52,9 +52,10 @@ if TYPE_CHECKING:
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
-    default="paper",
+    default="default",
     show_default=True,
-    help="PHD-Net as in the paper, or one of the networks that it is compared with.",
+    help="PHD-Net with what has been learnt since, PHD-Net as in the paper, or one of "
+    "the networks that the paper compares it with.",
 )
 @click.option(
     "--mapping",
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     "--strategy",
     type=click.Choice(NETWORKS["phdnet"].strategies),
     help="How PHD-Net's heads become a coordinate: the paper's smoothing, its "
-    "baseline's, or smoothing with weighted votes. Default: the paper's.",
+    "baseline's, or smoothing with weighted votes. Default: the preset's.",
 )
 @click.option(
     "--members",

@@ -6,7 +6,7 @@ saved as JSON beside the weights it made. Functions deep inside take plain argum
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -66,11 +66,12 @@ NETWORKS: dict[str, Network] = {
 """The paper's network and the two it is compared with (section 3.3)."""
 
 PRESETS = {
+    "default": "phdnet",
     "paper": "phdnet",
     "hourglass": "hourglass",
     "unet": "unet",
 }
-"""Ready settings, those of the paper, and the network of each."""
+"""Ready settings, and the network of each: the best known here, and the paper's."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ SYSTEMS = {
         strategy="smoothing",
         one_each=True,
     ),
+    "default": System("This package's default", "default", strategy="weighted"),
 }
 """The systems of table 2; [4], [5] and [9] are the paper's references."""
 
@@ -131,6 +133,9 @@ class ModelConfig:
             the networks without displacements, the peak of the heatmap.
         heatmap_std: Standard deviation of the Gaussian around the landmark, in values
             of the heatmap: patches, for PHD-Net.
+        filters: Of PHD-Net; see `model.build_phdnet`.
+        dilations: Likewise.
+        strided: Likewise.
 
     Raises:
         ValueError: If a value makes no sense.
@@ -141,6 +146,9 @@ class ModelConfig:
     mapping: str = "gaussian"
     strategy: str = "smoothing"
     heatmap_std: float = 2.0
+    filters: tuple[int, ...] = (32,) * 6
+    dilations: tuple[int, ...] = ()
+    strided: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -166,6 +174,15 @@ class ModelConfig:
             self.strategy,
         )
         _require(self.heatmap_std > 0, "heatmap_std", "above 0", self.heatmap_std)
+        _require(
+            len(self.filters) >= 3 and min(self.filters) > 0,
+            "filters",
+            "three or more numbers above 0",
+            self.filters,
+        )
+        _require(
+            min(self.dilations, default=1) > 0, "dilations", "above 0", self.dilations
+        )
 
 
 @dataclass(frozen=True)
@@ -217,10 +234,15 @@ class TrainingConfig:
     Attributes:
         batch_size: Crops in a step.
         learning_rate: Of the Adam optimiser.
+        haste: Under a time limit, how many times the learning rate is multiplied at its
+            highest.
+        falling: Whether the learning rate rises and falls over the epochs, as it does
+            over a time limit; else it is constant without one, as in the paper.
         epochs: Most epochs. An epoch gives each training image one crop, and takes 200
             steps where that would be fewer: the crops are random, so a pass over a
             small data set is too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.
+        displacement_weight: Weight of the displacements' loss beside the heatmap's.
         seed: Of the weights, the order of the images and the crops.
 
     Raises:
@@ -231,11 +253,17 @@ class TrainingConfig:
     learning_rate: float = 0.001
     epochs: int = 500
     patience: int = 75
+    displacement_weight: float = 1.0
+    haste: float = 3.0
+    falling: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        for name in ("batch_size", "learning_rate", "epochs", "patience"):
+        for name in (
+            *("batch_size", "learning_rate", "epochs", "patience"),
+            *("displacement_weight", "haste"),
+        ):
             value = getattr(self, name)
             _require(value > 0, name, "above 0", value)
         _require(self.seed >= 0, "seed", "0 or more", self.seed)
@@ -264,14 +292,14 @@ class Config:
         strategy: str | None = None,
         seed: int = 0,
     ) -> Self:
-        """The paper's settings for one of its networks (sections 3 and 3.3).
+        """Ready settings: "default", or the paper's for a network (sections 3, 3.3).
 
         Args:
             preset: One of `PRESETS`.
             view: One of `VIEWS`.
             landmarks: What to locate.
             mapping: See `ModelConfig`.
-            strategy: See `ModelConfig`; by default the network's own.
+            strategy: See `ModelConfig`; by default the preset's own.
             seed: See `TrainingConfig`.
 
         Raises:
@@ -279,7 +307,7 @@ class Config:
         """
         _require(preset in PRESETS, "preset", f"one of {tuple(PRESETS)}", preset)
         network = NETWORKS[PRESETS[preset]]
-        return cls(
+        config = cls(
             view=view,
             model=ModelConfig(
                 landmarks,
@@ -289,7 +317,30 @@ class Config:
                 network.heatmap_std,
             ),
             training=TrainingConfig(
-                batch_size=network.batch_size, epochs=network.epochs, seed=seed
+                batch_size=network.batch_size,
+                epochs=network.epochs,
+                haste=network.haste,
+                seed=seed,
+            ),
+        )
+        if preset != "default":
+            return config
+        return replace(
+            config,
+            model=replace(
+                config.model,
+                strategy=strategy or "weighted",
+                filters=(24, 48, 96, 96),
+                dilations=(1, 2, 4, 8, 4, 1),
+                strided=True,
+            ),
+            training=replace(
+                config.training,
+                learning_rate=0.003,
+                displacement_weight=0.2,
+                haste=1.0,
+                falling=True,
+                epochs=40,
             ),
         )
 
@@ -306,7 +357,8 @@ class Config:
         """
         try:
             model = dict(values["model"])
-            model["landmarks"] = tuple(model["landmarks"])
+            for name in ("landmarks", "filters", "dilations"):
+                model[name] = tuple(model[name])
             return cls(
                 view=values["view"],
                 model=ModelConfig(**model),

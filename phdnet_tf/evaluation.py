@@ -229,38 +229,57 @@ def confidence_report(
     Returns:
         "rankings", for each of `rankings` and for all points together "aurc", mm,
         "auroc_10" (of errors beyond 10 mm) and "mean_at_56", the mean error of the 56 %
-        most trusted, mm; "radii", for each name and "overall" a list with "level",
-        "coverage", the share of true landmarks within the radius, its "interval" (95 %,
-        by subject) and "median_mm", the median radius; "bins", for each name a list
-        from the least to the most confident with "share" of the points, "mean_mm",
+        most trusted, mm; "radii", what `radii_report` says; "bins", for each name a
+        list from the least to the most confident with "share" of the points, "mean_mm",
         "bound_mm" and "within_bound", the share of errors within it.
     """
     errors = predictions.errors
     known = np.isfinite(errors)
-    subjects = np.repeat(np.array(predictions.subjects)[:, None], errors.shape[1], 1)
-    by_name = {name: np.zeros_like(known) for name in landmarks}
-    for index, chosen in enumerate(by_name.values()):
-        chosen[:, index] = known[:, index]
     return {
         "rankings": {
             name: ranked(errors[known], values[known])
             for name, values in rankings(predictions).items()
         },
-        "radii": {
-            name: [
-                _covered(
-                    errors[chosen], predictions.radii[chosen, i], subjects[chosen], p
-                )
-                for i, p in enumerate(LEVELS)
-            ]
-            for name, chosen in {**by_name, "overall": known}.items()
-            if chosen.any()
-        },
+        "radii": radii_report(predictions, landmarks),
         "bins": {
-            name: _binned(errors[chosen], predictions.confidence[chosen], bins[index])
-            for index, (name, chosen) in enumerate(by_name.items())
-            if chosen.any()
+            name: _binned(
+                errors[known[:, index], index],
+                predictions.confidence[known[:, index], index],
+                bins[index],
+            )
+            for index, name in enumerate(landmarks)
+            if known[:, index].any()
         },
+    }
+
+
+def radii_report(
+    predictions: Predictions, landmarks: tuple[str, ...]
+) -> dict[str, list[dict[str, Any]]]:
+    """How often the error radii hold the true landmark.
+
+    Args:
+        predictions: What was predicted.
+        landmarks: Names of the L landmarks.
+
+    Returns:
+        For each name that is annotated, and "overall", a list with "level", "coverage",
+        the share of true landmarks within the radius, its "interval" (95 %, by subject)
+        and "median_mm", the median radius.
+    """
+    errors = predictions.errors
+    known = np.isfinite(errors)
+    subjects = np.repeat(np.array(predictions.subjects)[:, None], errors.shape[1], 1)
+    groups = {name: np.zeros_like(known) for name in landmarks}
+    for index, chosen in enumerate(groups.values()):
+        chosen[:, index] = known[:, index]
+    return {
+        name: [
+            _covered(errors[chosen], predictions.radii[chosen, i], subjects[chosen], p)
+            for i, p in enumerate(LEVELS)
+        ]
+        for name, chosen in {**groups, "overall": known}.items()
+        if chosen.any()
     }
 
 

@@ -3,20 +3,33 @@
 import keras
 from keras import layers, ops
 
-FILTERS = 32
+PAPER_FILTERS = (32,) * 6
 BRANCH_FILTERS = (64, 96)
 
 
-def build_phdnet(landmarks: int) -> keras.Model:
-    """The paper's network, with about 0.06 million parameters.
+def build_phdnet(
+    landmarks: int,
+    filters: tuple[int, ...] = PAPER_FILTERS,
+    dilations: tuple[int, ...] = (),
+    strided: bool = False,
+) -> keras.Model:
+    """PHD-Net; as the paper has it, with about 0.06 million parameters.
 
     Three times convolution and pooling make patches of 8x8 pixels; three more
     convolutions let a patch see 70 pixels; two branches of 1x1 convolutions, the
     paper's fully connected layers, end in the heads. Every convolution but the heads is
     followed by batch normalisation, as in the author's code.
 
+    A patch that sees so little cannot know where in the thorax it is. Dilated
+    convolutions in front of the branches, each added to what it sees, widen that by 16
+    pixels for every unit of dilation.
+
     Args:
         landmarks: Number of landmarks, L.
+        filters: Of the convolutions before the dilated ones, three or more.
+        dilations: Of the dilated convolutions, one after the other.
+        strided: Whether the first convolution takes steps of two pixels instead of
+            being pooled: a quarter of the work at full resolution.
 
     Returns:
         A functional model from float32[B, 8h, 8w, 1], normalised intensities, to
@@ -25,10 +38,16 @@ def build_phdnet(landmarks: int) -> keras.Model:
     """
     image = keras.Input((None, None, 1), name="image")
     x = image
-    for block in range(1, 4):
-        x = _convolution(x, FILTERS, 3, f"encoder_{block}", pool=True)
-    for block in range(4, 7):
-        x = _convolution(x, FILTERS, 3, f"encoder_{block}")
+    for block, count in enumerate(filters, 1):
+        name = f"encoder_{block}"
+        if strided and block == 1:
+            # An even kernel lies evenly around the two pixels that become one.
+            x = _convolution(x, count, 4, name, stride=2)
+        else:
+            x = _convolution(x, count, 3, name, pool=block <= 3)
+    for number, dilation in enumerate(dilations, 1):
+        seen = _convolution(x, filters[-1], 3, f"context_{number}", dilation=dilation)
+        x = layers.Add(name=f"context_{number}_add")([x, seen])
 
     heatmap = layers.Conv2D(landmarks, 1, name="heatmap")(_branch(x, "heatmap"))
     # First all x, then all y: a split that needs no knowledge of h and w.
@@ -42,10 +61,23 @@ def build_phdnet(landmarks: int) -> keras.Model:
 
 
 def _convolution(
-    x: keras.KerasTensor, filters: int, kernel: int, name: str, pool: bool = False
+    x: keras.KerasTensor,
+    filters: int,
+    kernel: int,
+    name: str,
+    pool: bool = False,
+    stride: int = 1,
+    dilation: int = 1,
 ) -> keras.KerasTensor:
-    # Batch normalisation has an offset of its own, so the convolution needs no bias.
-    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=name)(x)
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,  # Batch normalisation has an offset of its own.
+        name=name,
+    )(x)
     if pool:
         # The rectifier rises, so it may follow the pooling: a quarter of the work.
         x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf import pipeline
-from phdnet_tf.config import NETWORKS, Config, ModelConfig
+from phdnet_tf.config import Config, ModelConfig
 from phdnet_tf.hourglass import build_hourglass
 from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.model import build_phdnet
@@ -22,10 +22,10 @@ SHORTEST_EPOCH = 200
 """Steps that an epoch has at the least: see `config.TrainingConfig`."""
 
 WARM_UP = 100
-"""Under a time limit, steps in which the learning rate rises."""
+"""Steps in which a learning rate that is not constant rises."""
 
 SETTLING_SHARE = 0.8
-"""Share of the time limit in which it falls."""
+"""Share of the time limit, or of the epochs, in which it falls."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def build_network(model: ModelConfig) -> keras.Model:
         case "unet":
             return build_unet(landmarks)
         case _:
-            return build_phdnet(landmarks)
+            return build_phdnet(
+                landmarks, model.filters, model.dilations, model.strided
+            )
 
 
 def compile_model(config: Config) -> keras.Model:
@@ -96,10 +98,12 @@ def compile_model(config: Config) -> keras.Model:
     keras.utils.set_random_seed(config.training.seed)
     model = build_network(config.model)
     losses = {"heatmap": HeatmapLoss(), "displacement": DisplacementLoss()}
+    weights = {"heatmap": 1.0, "displacement": config.training.displacement_weight}
     model.compile(
         optimizer=keras.optimizers.Adam(config.training.learning_rate),
-        # L_A = L_d + L_h: the sum is Keras's own.
+        # L_A = L_d + L_h, with weights of 1: the sum is Keras's own.
         loss={name: losses[name] for name in model.output},
+        loss_weights={name: weights[name] for name in model.output},
     )
     return model
 
@@ -241,7 +245,6 @@ class _Keeper(keras.callbacks.Callback):
         super().__init__()
         self.best_path = run / "best.keras"
         self._settings = config.training
-        self._haste = NETWORKS[config.model.network].haste
         self._steps = steps
         self._time_limit = time_limit
         self._on_progress = on_progress
@@ -295,16 +298,17 @@ class _Keeper(keras.callbacks.Callback):
         self._step = 0
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        optimizer, settings = self.model.optimizer, self._settings
+        done, rate = int(optimizer.iterations), settings.learning_rate
         if self._time_limit is not None:
-            optimizer = self.model.optimizer
             left = max(1 - self._now() / self._time_limit, 0)
-            warm = min((int(optimizer.iterations) + 1) / WARM_UP, 1)
-            optimizer.learning_rate.assign(
-                self._haste
-                * self._settings.learning_rate
-                * warm
-                * min(left / SETTLING_SHARE, 1)
-            )
+            rate *= settings.haste
+        elif settings.falling:
+            left = 1 - done / (settings.epochs * self._steps)
+        else:
+            return
+        warm = min((done + 1) / WARM_UP, 1)
+        optimizer.learning_rate.assign(rate * warm * min(left / SETTLING_SHARE, 1))
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._step += 1

@@ -138,5 +138,6 @@ def test_all_systems_of_the_paper_are_there():
         ("paper", "gaussian", "smoothing"),
         ("hourglass", "gaussian", "peak"),
         ("unet", "gaussian", "peak"),
+        ("default", "gaussian", "weighted"),
     }
     assert np.sum([system.one_each for system in SYSTEMS.values()]) == 1

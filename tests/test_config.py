@@ -8,7 +8,9 @@ from phdnet_tf.config import VIEWS, Config, CropConfig, ModelConfig, TrainingCon
 def test_settings_survive_json():
     config = Config(
         view="4ch",
-        model=ModelConfig(VIEWS["4ch"], mapping="binary", strategy="simple"),
+        model=ModelConfig(
+            VIEWS["4ch"], mapping="binary", strategy="simple", dilations=(1, 2)
+        ),
         crops=CropConfig(rotation=5.0),
         training=TrainingConfig(seed=7),
     )
@@ -16,13 +18,27 @@ def test_settings_survive_json():
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_the_defaults_are_the_papers():
-    training = TrainingConfig()
+@pytest.mark.parametrize("preset", ["paper", "default"])
+def test_a_preset_survives_json(preset):
+    config = Config.of_preset(preset, "sa", VIEWS["sa"])
 
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_the_paper_preset_is_the_papers():
+    config = Config.of_preset("paper", "sa", VIEWS["sa"])
+    model, training = config.model, config.training
+
+    assert (model.filters, model.dilations, model.strided) == ((32,) * 6, (), False)
+    assert (model.mapping, model.strategy, model.heatmap_std) == (
+        "gaussian",
+        "smoothing",
+        2,
+    )
+    assert (training.displacement_weight, training.falling) == (1, False)
     assert (training.batch_size, training.learning_rate) == (32, 0.001)
     assert (training.epochs, training.patience) == (500, 75)
-    assert CropConfig().size == 128
-    assert ModelConfig(("a",)).heatmap_std == 2
+    assert config.crops.size == 128
 
 
 @pytest.mark.parametrize(
@@ -33,6 +49,8 @@ def test_the_defaults_are_the_papers():
         (lambda: ModelConfig(("a",), mapping="x"), "mapping: .*gaussian.* 'x'"),
         (lambda: ModelConfig(("a",), strategy="x"), "strategy: .*smoothing.* 'x'"),
         (lambda: ModelConfig(("a",), heatmap_std=0), "heatmap_std: .* above 0"),
+        (lambda: ModelConfig(("a",), filters=(8, 8)), "filters: .*three or more"),
+        (lambda: ModelConfig(("a",), dilations=(0,)), "dilations: .* above 0"),
         (lambda: CropConfig(size=100), "size: expected a multiple of the patch size"),
         (lambda: CropConfig(scale=2), "scale: expected between 0 and 1"),
         (lambda: TrainingConfig(epochs=0), "epochs: expected above 0"),

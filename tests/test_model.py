@@ -29,15 +29,28 @@ def test_the_papers_network_has_about_60_thousand_parameters():
     assert round(trainable / 1e6, 2) == 0.06
 
 
-def test_a_patch_sees_70_pixels():
-    model = build_phdnet(1)
+@pytest.mark.parametrize(
+    ("shape", "first", "last"),
+    [
+        # Patch 16 covers 128 to 135. In the paper's network it sees 70 pixels.
+        ({}, 97, 166),
+        # A dilation of 2 adds 2 patches, 16 pixels, either way.
+        ({"dilations": (2,)}, 81, 182),
+        # By hand, from the patch back: pixels 32 and 33 after the second block, 31 to
+        # 34 before its convolution, 62 to 69 and 61 to 70 likewise, and 4 pixels from
+        # 2 x 61 - 1 to 2 x 70 + 2 for the first.
+        ({"filters": (8, 8, 8), "strided": True}, 121, 142),
+    ],
+)
+def test_a_patch_sees_as_much_as_its_convolutions_reach(shape, first, last):
+    model = build_phdnet(1, **shape)
     # All weights positive and no offsets: whatever is seen has an effect.
     for variable in model.variables:
         positive = any(
             word in variable.path for word in ("kernel", "gamma", "variance")
         )
         variable.assign(np.full(variable.shape, 0.1 * positive))
-    columns = [96, 97, 166, 167]  # patch 16 covers 128 to 135; 31 pixels either side
+    columns = [first - 1, first, last, last + 1]
     images = np.zeros((4, 256, 256, 1), "f4")
     images[range(4), :, columns] = 1
 

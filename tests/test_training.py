@@ -200,6 +200,29 @@ def test_the_time_limit_ends_training(tmp_path, monkeypatch):
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.parametrize("falling", [False, True])
+def test_the_learning_rate_stays_or_rises_and_falls(tmp_path, monkeypatch, falling):
+    monkeypatch.setattr(training, "WARM_UP", 2)
+    rates = []
+
+    class Noting(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    monkeypatch.setattr(keras.callbacks, "TensorBoard", lambda *a, **k: Noting())
+
+    train(
+        settings(epochs=5, learning_rate=0.01, falling=falling, haste=7.0),
+        examples(4),
+        examples(2, 1),
+        tmp_path,
+    )
+
+    # Ten steps: two to rise, and after two in ten the share of the other eight.
+    shares = [1 / 2, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
+    assert rates == pytest.approx([0.01 * (s if falling else 1) for s in shares])
+
+
 def test_no_images_are_refused_with_a_remedy(tmp_path):
     with pytest.raises(ValueError, match="validation: expected at least one image"):
         train(settings(), examples(2), examples(0), tmp_path)

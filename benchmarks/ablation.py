@@ -1,0 +1,155 @@
+"""What each part of the default settings is worth, on development folds.
+
+    python benchmarks/ablation.py acdc_sa ablation --epochs 10
+
+Every variant trains on folds 2 to 7, for as many steps, and is tested on folds 0 and 1;
+fold 0 chooses its epoch. Finished variants are kept; --variant chooses some, so that
+several processes can share the work.
+"""
+
+import argparse
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+TRAINING = [2, 3, 4, 5, 6, 7]
+VALIDATION = [0]
+TEST = [0, 1]
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "narrower": {
+        "model.filters": (16, 32, 64, 64),
+        "model.dilations": (1, 2, 4, 8, 4, 2, 1),
+    },
+    "first layer pooled": {
+        "model.filters": (32, 48, 64, 96, 96, 96),
+        "model.dilations": (2, 4, 8, 1),
+        "model.strided": False,
+    },
+    "paper network": {
+        "model.filters": (32,) * 6,
+        "model.dilations": (),
+        "model.strided": False,
+    },
+    "larger crops": {"crops.size": 192, "training.batch_size": 14},
+    "displacement weight 1": {"training.displacement_weight": 1.0},
+    "learning rate 0.001": {"training.learning_rate": 0.001},
+    "narrower heat": {"model.heatmap_std": 1.5},
+    "more rotation and scale": {"crops.rotation": 30.0, "crops.scale": 0.25},
+    "crops anywhere": {"crops.near_landmark": 0.3},
+    "no dilation beyond 4": {"model.dilations": (1, 2, 4, 4, 2, 1)},
+}
+
+
+def settings(landmarks: tuple[str, ...], epochs: int, changes: dict[str, Any]):
+    """The default settings with some changed: {"model.strided": False}."""
+    from phdnet_tf.config import Config
+
+    config = Config.of_preset("default", "sa", landmarks)
+    for name, value in {"training.epochs": epochs, **changes}.items():
+        part, field = name.split(".")
+        changed = replace(getattr(config, part), **{field: value})
+        config = replace(config, **{part: changed})
+    return config
+
+
+def run(name: str, data: Path, folder: Path, epochs: int) -> None:
+    """Trains and tests a variant, and keeps its errors."""
+    import numpy as np
+
+    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.evaluation import predict_examples
+    from phdnet_tf.serving import Served
+    from phdnet_tf.training import train
+
+    source = open_source(data, "sa")
+    landmarks = source.landmarks
+    config = settings(landmarks, epochs, VARIANTS[name])
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    outcome = train(
+        config,
+        source.examples(TRAINING, landmarks),
+        source.examples(VALIDATION, landmarks),
+        folder,
+    )
+    seconds = time.monotonic() - started
+    served = Served([outcome.model], config, [0.0] * len(landmarks))
+    found = predict_examples(served.explain, source.examples(TEST, landmarks))
+    np.savez(
+        folder / "unfinished.npz",
+        subjects=found.subjects,
+        confidence=found.confidence,
+        evidence=found.evidence,
+        parameters=outcome.model.count_params(),
+        seconds=seconds / outcome.steps,
+        **found.errors_by,
+    )
+    os.replace(folder / "unfinished.npz", folder / "errors.npz")
+
+
+def table(output: Path) -> str:
+    """All finished variants, compared with the default by subject, as Markdown."""
+    import numpy as np
+
+    from phdnet_tf.evaluation import ranked
+    from phdnet_tf.metrics import mean_interval, summarise
+
+    lines = [
+        "| variant | parameters | weighted | difference [95 %] | median | > 20 mm | "
+        "smoothing | simple | AUROC > 10 mm | mean of 56 % |",
+        "| --- " * 10 + "|",
+    ]
+    reference = None
+    for name in VARIANTS:
+        file = output / name.replace(" ", "_") / "errors.npz"
+        if not file.exists():
+            continue
+        kept = np.load(file)
+        errors = kept["weighted"]
+        subjects = np.repeat(kept["subjects"], errors.shape[1])
+        known = np.isfinite(errors)
+        facts = summarise(errors[known])
+        order = ranked(errors[known], kept["confidence"][known])
+        difference = ""
+        if reference is None:
+            reference = errors
+        else:
+            change = (errors - reference)[known]
+            low, high = mean_interval(change, subjects[known.ravel()])
+            difference = f"{change.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+        others = [f"{np.nanmean(kept[way]):.2f}" for way in ("smoothing", "simple")]
+        lines.append(
+            f"| {name} | {kept['parameters']:,} | {facts['mean']:.2f} ± "
+            f"{facts['std']:.2f} | {difference} | {facts['median']:.2f} | "
+            f"{facts['beyond_20']:.1%} | {' | '.join(others)} | "
+            f"{order['auroc_10']:.3f} | {order['mean_at_56']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs what is not finished, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--variant", choices=VARIANTS, action="append")
+    options = parser.parse_args()
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(options.threads)
+    from phdnet_tf.cli.startup import load_tensorflow
+
+    load_tensorflow()
+    for name in options.variant or VARIANTS:
+        folder = options.output / name.replace(" ", "_")
+        if not (folder / "errors.npz").exists():
+            run(name, options.data, folder, options.epochs)
+    print(table(options.output))
+
+
+if __name__ == "__main__":
+    main()

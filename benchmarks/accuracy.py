@@ -1,0 +1,141 @@
+"""Accuracy and confidence of the systems of a benchmark, all its folds together.
+
+    phdnet-tf benchmark --view sa --data acdc_sa --system default --system phdnet
+        --system unet --fold 2 --fold 3 --fold 4 --time-limit 15
+    python benchmarks/accuracy.py benchmark --view sa --data acdc_sa
+
+The models that the benchmark kept predict their own test folds again, for the error
+radii and the recognition, which its table of predictions does not have.
+"""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS
+
+
+def main() -> None:
+    """Prints the tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("benchmark", type=Path)
+    parser.add_argument("--view", choices=VIEWS, required=True)
+    parser.add_argument("--data", type=Path, help="default: the phantom")
+    options = parser.parse_args()
+    load_tensorflow()
+    from phdnet_tf.benchmark import is_finished
+    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.evaluation import (
+        Predictions,
+        predict_examples,
+        radii_report,
+        ranked,
+        rankings,
+    )
+    from phdnet_tf.metrics import mean_interval, summarise
+    from phdnet_tf.serving import load_signatures, resolve_version
+
+    source = open_source(options.data, options.view)
+    landmarks = source.landmarks
+
+    def predict(system: str, fold: int) -> Predictions:
+        models = options.benchmark / system / f"fold_{fold}" / "all" / "models"
+        (model,) = models.iterdir()
+        explain = load_signatures(resolve_version(model))["explain"]
+        return predict_examples(explain, source.examples([fold], landmarks))
+
+    def pooled(parts: list[Predictions]) -> Predictions:
+        joined = {}
+        for field in fields(Predictions):
+            values = [getattr(part, field.name) for part in parts]
+            if isinstance(values[0], dict):
+                names = values[0].keys()
+                joined[field.name] = {
+                    name: np.concatenate([value[name] for value in values])
+                    for name in names
+                }
+            elif isinstance(values[0], list):
+                joined[field.name] = [each for value in values for each in value]
+            else:
+                joined[field.name] = np.concatenate(values)
+        return Predictions(**joined)
+
+    systems = [
+        name
+        for name, system in SYSTEMS.items()
+        if not system.one_each and (options.benchmark / name).is_dir()
+    ]
+    folds = [
+        fold
+        for fold in range(FOLDS)
+        if all(is_finished(options.benchmark / s / f"fold_{fold}") for s in systems)
+    ]
+    found = {s: pooled([predict(s, fold) for fold in folds]) for s in systems}
+    some = found[systems[0]]
+    subjects = np.repeat(np.array(some.subjects)[:, None], len(landmarks), 1)
+    known = np.isfinite(some.errors)
+    print(
+        f"{source.name}, test folds {', '.join(map(str, folds))}: {len(some.images)} "
+        f"images of {len(set(some.subjects))} subjects, {known.sum()} points. In mm.\n"
+    )
+
+    def interval(values: np.ndarray, form: str = ".2f") -> str:
+        low, high = mean_interval(values[known], subjects[known]) or (np.nan, np.nan)
+        return f"[{low:{form}}, {high:{form}}]"
+
+    print("| system | mean ± sd [95 %] | median | ≤ 10 mm | > 20 mm | recognised |")
+    print("| --- " * 6 + "|")
+    for name, each in found.items():
+        for strategy, errors in each.errors_by.items():
+            own = strategy == SYSTEMS[name].strategy
+            facts = summarise(errors)
+            print(
+                f"| {SYSTEMS[name].label if own else f'... {strategy}'} | "
+                f"{facts['mean']:.2f} ± {facts['std']:.2f} {interval(errors)} | "
+                f"{facts['median']:.2f} | {facts['sdr_10']:.1%} | "
+                f"{facts['beyond_20']:.1%} | "
+                f"{f'{each.recognised.mean():.1%}' if own else ''} |"
+            )
+
+    print("\n| difference of means | [95 %] by subject |\n| --- | --- |")
+    for one in systems:
+        for other in systems:
+            if systems.index(one) > systems.index(other):
+                change = found[one].errors - found[other].errors
+                print(
+                    f"| {one} - {other} | {np.nanmean(change):+.2f} "
+                    f"{interval(change, '+.2f')} |"
+                )
+
+    print("\n| system, order of trust | AURC | AUROC > 10 mm | mean of 56 % |")
+    print("| --- " * 4 + "|")
+    for name, each in found.items():
+        for order, values in rankings(each).items():
+            facts = ranked(each.errors[known], values[known])
+            # Where no error is beyond 10 mm there is none.
+            auroc = "" if facts["auroc_10"] is None else f"{facts['auroc_10']:.3f}"
+            print(
+                f"| {name}, {order.replace('_', ' ')} | {facts['aurc']:.2f} | "
+                f"{auroc} | {facts['mean_at_56']:.2f} |"
+            )
+
+    print("\n| system | landmark | mean | radius | holds [95 %] | median radius |")
+    print("| --- " * 6 + "|")
+    for name, each in found.items():
+        means = dict(zip(landmarks, np.nanmean(each.errors, axis=0), strict=True))
+        means["overall"] = np.nanmean(each.errors)
+        for landmark, levels in radii_report(each, landmarks).items():
+            for level in levels:
+                low, high = level["interval"] or (np.nan, np.nan)
+                print(
+                    f"| {name} | {landmark} | {means[landmark]:.2f} | "
+                    f"{level['level']:.0%} | {level['coverage']:.1%} [{low:.1%}, "
+                    f"{high:.1%}] | {level['median_mm']:.1f} |"
+                )
+
+
+if __name__ == "__main__":
+    main()
