@@ -61,7 +61,7 @@ def benchmark(
     seed: int,
     output: Path,
 ) -> None:
-    """Compare PHD-Net with its baseline, Hourglass and U-Net, fold by fold.
+    """Compare the systems of the paper, and the default here, fold by fold.
 
     For each test fold the fold before it validates and the other six train. The report
     (README.md, error_curves.png, report.json, predictions.csv) is written after every
