@@ -25,7 +25,7 @@ SPACING = (1.4, 1.4)
 Image = tuple[np.ndarray, tuple[float, float]]
 
 
-def wheel() -> Iterator[Image]:
+def pydicom_files() -> Iterator[Image]:
     """The first frame of every different image among pydicom's test files."""
     seen = set()
     for file in sorted(pydicom.data.get_testdata_files()):
@@ -79,6 +79,7 @@ def main() -> None:
     import tensorflow as tf
 
     from phdnet_tf.cli.data import open_source
+    from phdnet_tf.confidence import image_confidence
     from phdnet_tf.dicom import read_image
     from phdnet_tf.serving import load_description, load_signatures, resolve_version
 
@@ -101,7 +102,7 @@ def main() -> None:
     kinds = {
         f"right: {view}, test fold": right(),
         **{path.resolve().name: folder(path) for path in options.wrong},
-        "pydicom's test files": wheel(),
+        "pydicom's test files": pydicom_files(),
         "noise": noise(),
         "nothing, water": bottles(),
     }
@@ -115,9 +116,7 @@ def main() -> None:
                 pixel_spacing=tf.constant([spacing], tf.float32),
             )
             recognised.append(bool(found["recognised"][0]))
-            # The geometric mean, which is what recognition looks at.
-            peaks = np.maximum(found["confidence"][0], 1e-9)
-            confidence.append(np.exp(np.log(peaks).mean()))
+            confidence.append(image_confidence(found["confidence"].numpy())[0])
         print(
             f"| {kind} | {len(recognised)} | {sum(recognised)} "
             f"({np.mean(recognised):.1%}) | {np.median(confidence):.3f} |"

@@ -162,7 +162,7 @@ def _report(output: Path, settings: dict[str, Any], source: Source) -> str:
     protocol = (
         f"Every system is trained for {limit:g} minutes on each fold, on one machine."
         if limit
-        else "Every system is trained with the paper's epochs and early stopping."
+        else "Every system is trained with the epochs and patience of its preset."
     )
     report = {
         "title": f"Benchmark: {source.name}",

@@ -76,7 +76,7 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class System:
-    """One of the systems that the paper compares (tables 1 and 2).
+    """One of the compared systems: the paper's (tables 1 and 2), and the default.
 
     Attributes:
         label: What tables call it.

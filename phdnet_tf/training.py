@@ -130,9 +130,10 @@ def train(
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
-            paper's learning rate is constant; under a time limit it rises, for PHD-Net
-            to three times as much, and then falls evenly to zero, so that a short
-            training comes far and ends settled. The last epoch is cut short where it
+            paper's learning rate is constant; under a time limit it rises, to
+            `TrainingConfig.haste` times as much, and then falls evenly to zero, so that
+            a short training comes far and ends settled; where the settings have it fall
+            over the epochs, by what comes first. The last epoch is cut short where it
             would not end by then.
         on_progress: Called after every step and every epoch.
 
@@ -299,14 +300,14 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         optimizer, settings = self.model.optimizer, self._settings
-        done, rate = int(optimizer.iterations), settings.learning_rate
-        if self._time_limit is not None:
-            left = max(1 - self._now() / self._time_limit, 0)
-            rate *= settings.haste
-        elif settings.falling:
-            left = 1 - done / (settings.epochs * self._steps)
-        else:
+        if self._time_limit is None and not settings.falling:
             return
+        done, rate, left = int(optimizer.iterations), settings.learning_rate, 1.0
+        if settings.falling:
+            left = 1 - done / (settings.epochs * self._steps)
+        if self._time_limit is not None:
+            left = min(left, max(1 - self._now() / self._time_limit, 0))
+            rate *= settings.haste
         warm = min((done + 1) / WARM_UP, 1)
         optimizer.learning_rate.assign(rate * warm * min(left / SETTLING_SHARE, 1))
 
