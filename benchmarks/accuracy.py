@@ -73,6 +73,12 @@ def main() -> None:
         for fold in range(FOLDS)
         if all(is_finished(options.benchmark / s / f"fold_{fold}") for s in systems)
     ]
+    if not folds:
+        raise SystemExit(
+            f"{options.benchmark}: expected a fold in which all systems are finished, "
+            f"of {', '.join(systems) or 'phdnet-tf benchmark'}. Received none: run it "
+            "again to go on."
+        )
     found = {s: pooled([predict(s, fold) for fold in folds]) for s in systems}
     some = found[systems[0]]
     subjects = np.repeat(np.array(some.subjects)[:, None], len(landmarks), 1)

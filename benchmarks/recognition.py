@@ -96,19 +96,24 @@ def main() -> None:
     def right() -> Iterator[Image]:
         source = open_source(options.right, view)
         folds = description["data"]["test_folds"]
+        if not folds:
+            raise SystemExit(
+                f"{version}: expected a model with a test fold. Received one without: "
+                "train it with --test-fold."
+            )
         for example in source.examples(folds, source.landmarks).as_numpy_iterator():
             yield example["image"], example["pixel_spacing"]
 
-    kinds = {
-        f"right: {view}, test fold": right(),
-        **{path.resolve().name: folder(path) for path in options.wrong},
-        "pydicom's test files": pydicom_files(),
-        "noise": noise(),
-        "nothing, water": bottles(),
-    }
+    kinds = [
+        (f"right: {view}, test fold", right()),
+        *((path.resolve().name, folder(path)) for path in options.wrong),
+        ("pydicom's test files", pydicom_files()),
+        ("noise", noise()),
+        ("nothing, water", bottles()),
+    ]
     print("| images | number | recognised | image confidence, median |")
     print("| --- | --- | --- | --- |")
-    for kind, images in kinds.items():
+    for kind, images in kinds:
         recognised, confidence = [], []
         for pixels, spacing in images:
             found = locate(

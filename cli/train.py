@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,11 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS, PRESETS, VIEWS
+from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS, PRESETS, VIEWS, Config
 
 if TYPE_CHECKING:
     from phdnet_tf.cli.data import Source
-    from phdnet_tf.run import Published
+    from phdnet_tf.run import Published, RunSettings
 
 
 @click.command()
@@ -115,35 +116,45 @@ def train(
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.progress import training_display
-    from phdnet_tf.run import load_settings, save_settings
+    from phdnet_tf.run import RunSettings, load_settings, save_settings
 
     with options.plain_errors():
         run = _find_run(runs / view, name, resume)
         if resume:
-            settings = load_settings(run, set(choices))
-            if settings["published"] and time_limit is None:
+            settings = load_settings(run)
+            _refuse_ended(run, settings, time_limit)
+            source = open_source(settings.data and Path(settings.data), view)
+            if settings.fingerprint != source.fingerprint:
                 raise click.ClickException(
-                    f"{run} has ended and its model is {settings['published']}. To "
-                    "train it for longer, give --time-limit a larger value."
+                    f"{settings.data} has changed since {run} was started. Start a new "
+                    "run, without --resume."
                 )
+            time_limit = time_limit or settings.time_limit
+            settings = replace(settings, time_limit=time_limit)
         else:
-            settings = {**choices, "published": None, "fingerprint": None}
-            settings["data"] = choices["data"] and str(choices["data"].resolve())
-        settings["time_limit"] = time_limit or settings.get("time_limit")
-
-        source = open_source(settings["data"] and Path(settings["data"]), view)
-        if settings["fingerprint"] not in (None, source.fingerprint):
-            raise click.ClickException(
-                f"{settings['data']} has changed since {run} was started. Start a new "
-                "run, without --resume."
+            data = choices["data"] and choices["data"].resolve()
+            source = open_source(data, view)
+            settings = RunSettings(
+                config=Config.of_preset(
+                    choices["preset"],
+                    view,
+                    choices["landmarks"] or source.landmarks,
+                    choices["mapping"] or MAPPINGS[0],
+                    choices["strategy"],
+                    choices["seed"],
+                ),
+                data=data and str(data),
+                fingerprint=source.fingerprint,
+                validation_fold=choices["validation_fold"],
+                test_fold=choices["test_fold"],
+                members=choices["members"],
+                time_limit=time_limit,
             )
-        settings["fingerprint"] = source.fingerprint
-        settings["landmarks"] = list(settings["landmarks"] or source.landmarks)
         run.mkdir(parents=True, exist_ok=True)
         save_settings(run, settings)
         try:
             with training_display() as display:
-                published = _train(display, view, settings, source, run, models)
+                published = _train(display, settings, source, run, models)
         except KeyboardInterrupt:
             click.echo(
                 "\nStopped before there was a model to publish. To go on: "
@@ -151,8 +162,36 @@ def train(
                 err=True,
             )
             raise click.exceptions.Exit(130) from None
-        save_settings(run, {**settings, "published": str(published.version)})
+        ends = tuple(outcome.ended_by for outcome in published.outcomes)
+        save_settings(
+            run, replace(settings, published=str(published.version), ended_by=ends)
+        )
     _tell(published, run)
+
+
+ENDS = {
+    "epochs": "all epochs were trained",
+    "patience": "the validation loss no longer fell",
+    "time limit": "the time limit was reached",
+    "interrupt": "you stopped it",
+}
+
+
+def _refuse_ended(run: Path, settings: RunSettings, time_limit: float | None) -> None:
+    ended = settings.ended_by
+    if not ended or "interrupt" in ended:
+        return
+    message = f"{run} has ended and its model is {settings.published}. "
+    if "time limit" not in ended:
+        raise click.ClickException(
+            f"{message}It cannot be trained for longer: {ENDS[ended[-1]]}. Start a new "
+            "run, without --resume."
+        )
+    if settings.time_limit and (time_limit or 0) <= settings.time_limit:
+        raise click.ClickException(
+            f"{message}To train it for longer, give --time-limit more than its "
+            f"{settings.time_limit:g} minutes."
+        )
 
 
 def _refuse_other_choices(context: click.Context, names: set[str]) -> None:
@@ -188,27 +227,13 @@ def _find_run(runs: Path, name: str | None, resume: bool) -> Path:
 
 
 def _train(
-    display: Any,
-    view: str,
-    settings: dict[str, Any],
-    source: Source,
-    run: Path,
-    models: Path,
+    display: Any, settings: RunSettings, source: Source, run: Path, models: Path
 ) -> Published:
-    from phdnet_tf.config import Config
     from phdnet_tf.run import describe_data, publish, train_members
 
-    landmarks = tuple(settings["landmarks"])
-    config = Config.of_preset(
-        settings["preset"],
-        view,
-        landmarks,
-        settings["mapping"] or MAPPINGS[0],
-        settings["strategy"],
-        settings["seed"],
-    )
-    validation = [settings["validation_fold"]]
-    test = [] if settings["test_fold"] is None else [settings["test_fold"]]
+    landmarks = settings.config.model.landmarks
+    validation = [settings.validation_fold]
+    test = [] if settings.test_fold is None else [settings.test_fold]
     training = [fold for fold in range(FOLDS) if fold not in validation + test]
     data = describe_data(source, training, validation, test)
     counts = data["images"]
@@ -219,38 +244,34 @@ def _train(
         err=True,
     )
     validating = source.examples(validation, landmarks)
-    members = settings["members"]
+    members = settings.members
 
     def announce(number: int) -> None:
         if members > 1:
             click.echo(f"Network {number} of {members}:", err=True)
 
     outcomes = train_members(
-        config,
+        settings.config,
         source.examples(training, landmarks),
         validating,
         run,
         members,
-        time_limit=settings["time_limit"] and settings["time_limit"] * 60,
+        time_limit=settings.time_limit and settings.time_limit * 60,
         on_progress=display,
         on_member=announce,
     )
-    return publish(outcomes, config, validating, models, run=run.name, data=data)
+    return publish(
+        outcomes, settings.config, validating, models, run=run.name, data=data
+    )
 
 
 def _tell(published: Published, run: Path) -> None:
     from phdnet_tf.cli.table import radii_lines, report_table
 
-    ends = {
-        "epochs": "all epochs were trained",
-        "patience": "the validation loss no longer fell",
-        "time limit": "the time limit was reached",
-        "interrupt": "you stopped it",
-    }
     for outcome in published.outcomes:
         click.echo(
             f"Trained {outcome.epochs} epochs in {outcome.seconds / 60:.1f} min, until "
-            f"{ends[outcome.ended_by]}; the best was epoch {outcome.best_epoch}."
+            f"{ENDS[outcome.ended_by]}; the best was epoch {outcome.best_epoch}."
         )
     click.echo("\nValidation fold, on which weights and thresholds were chosen:")
     click.echo(report_table(published.validation))

@@ -5,7 +5,6 @@ saved as JSON beside the weights it made. Functions deep inside take plain argum
 """
 
 import dataclasses
-import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -23,6 +22,9 @@ FOLDS = 8
 """Folds of the cross-validation (section 3)."""
 
 MAPPINGS = ("gaussian", "binary")
+
+PAPER_FILTERS = (32,) * 6
+"""Of PHD-Net's convolutions, as the paper has them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Network:
     heatmap_std: float
     batch_size: int
     epochs: int
-    haste: float = 1.0
+    haste: float
 
     @property
     def cell(self) -> int:
@@ -60,8 +62,8 @@ NETWORKS: dict[str, Network] = {
     "phdnet": Network(
         1, 8, False, ("smoothing", "simple", "weighted"), 2.0, 32, 500, 3.0
     ),
-    "hourglass": Network(2, 4, True, ("peak",), 1.0, 3, 1000),
-    "unet": Network(2, 1, True, ("peak",), 8.0, 2, 1000),
+    "hourglass": Network(2, 4, True, ("peak",), 1.0, 3, 1000, 1.0),
+    "unet": Network(2, 1, True, ("peak",), 8.0, 2, 1000, 1.0),
 }
 """The paper's network and the two it is compared with (section 3.3)."""
 
@@ -146,7 +148,7 @@ class ModelConfig:
     mapping: str = "gaussian"
     strategy: str = "smoothing"
     heatmap_std: float = 2.0
-    filters: tuple[int, ...] = (32,) * 6
+    filters: tuple[int, ...] = PAPER_FILTERS
     dilations: tuple[int, ...] = ()
     strided: bool = False
 
@@ -234,15 +236,15 @@ class TrainingConfig:
     Attributes:
         batch_size: Crops in a step.
         learning_rate: Of the Adam optimiser.
-        haste: Under a time limit, how many times the learning rate is multiplied at its
-            highest.
-        falling: Whether the learning rate rises and falls over the epochs, as it does
-            over a time limit; else it is constant without one, as in the paper.
         epochs: Most epochs. An epoch gives each training image one crop, and takes 200
             steps where that would be fewer: the crops are random, so a pass over a
             small data set is too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.
         displacement_weight: Weight of the displacements' loss beside the heatmap's.
+        haste: Under a time limit, how many times the learning rate is multiplied at its
+            highest.
+        falling: Whether the learning rate rises and falls over the epochs, as it does
+            over a time limit; else it is constant without one, as in the paper.
         seed: Of the weights, the order of the images and the crops.
 
     Raises:
@@ -367,6 +369,6 @@ class Config:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"settings: expected those that phdnet-tf {json.dumps(cls.__name__)} "
-                f"wrote. Received others: {error}."
+                "settings: expected those that this version of phdnet-tf wrote. "
+                f"Received others: {error!r}."
             ) from error

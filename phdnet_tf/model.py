@@ -3,7 +3,8 @@
 import keras
 from keras import layers, ops
 
-PAPER_FILTERS = (32,) * 6
+from phdnet_tf.config import PAPER_FILTERS
+
 BRANCH_FILTERS = (64, 96)
 
 

@@ -128,7 +128,7 @@ def test_a_run_that_was_killed_after_its_training_does_not_train_again(
     assert is_finished(tmp_path)
 
 
-def test_all_systems_of_the_paper_are_there():
+def test_all_systems_of_the_paper_and_the_default_are_there():
     networks = {
         (system.preset, system.mapping, system.strategy) for system in SYSTEMS.values()
     }

@@ -134,9 +134,11 @@ def test_a_finished_run_is_resumed_only_for_longer(trained, data):
 
     refused = run(*resume, code=1)
     clash = run(*resume, "--seed", 4, code=2)
+    shorter = run(*resume, "--time-limit", "0.04", code=1)
     longer = run(*resume, "--time-limit", "0.1")
 
-    assert "To train it for longer, give --time-limit" in refused.output
+    for output in (refused.output, shorter.output):
+        assert "give --time-limit more than its 0.05 minutes" in output
     assert "Drop --seed" in clash.output
     assert str(folder / "models/phdnet_4ch/2") in longer.output
 
@@ -149,7 +151,46 @@ def test_a_run_of_an_older_version_is_not_resumed(tmp_path):
     refused = run("train", "--view", "4ch", "--resume", "--runs", tmp_path, code=1)
 
     assert "expected a run of this version" in refused.output
-    assert "preset" in refused.output
+    assert "without --resume" in refused.output
+
+
+def test_a_run_without_epochs_left_is_not_resumed(trained, tmp_path):
+    first = trained[1] / "runs/4ch/first/run.json"
+    ended = json.loads(first.read_text()) | {"ended_by": ["epochs"]}
+    (tmp_path / "4ch/ended").mkdir(parents=True)
+    (tmp_path / "4ch/ended/run.json").write_text(json.dumps(ended))
+
+    refused = run(
+        *("train", "--view", "4ch", "--resume", "--runs", tmp_path),
+        *("--time-limit", 9, "--models", tmp_path / "models"),
+        code=1,
+    )
+
+    assert "all epochs were trained. Start a new run" in refused.output
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_resumed_run_keeps_the_settings_it_was_started_with(
+    data, tmp_path, monkeypatch
+):
+    arguments = ["train", "--view", "4ch", "--models", tmp_path / "models"]
+    arguments += ["--runs", tmp_path / "runs"]
+
+    def interrupt(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Keeper, "on_train_batch_end", interrupt)
+        run(*arguments, "--data", data, "--time-limit", "0.05", code=130)
+    (file,) = tmp_path.glob("runs/4ch/*/run.json")
+    settings = json.loads(file.read_text())
+    settings["config"]["model"] |= {"filters": [8, 8, 8], "dilations": []}
+    file.write_text(json.dumps(settings))
+
+    run(*arguments, "--resume")
+
+    description = json.loads((tmp_path / "models/phdnet_4ch/1/phdnet.json").read_text())
+    assert description["config"]["model"]["filters"] == [8, 8, 8]
 
 
 def test_ctrl_c_before_the_first_model_says_how_to_go_on(data, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from phdnet_tf.config import VIEWS, Config, CropConfig, ModelConfig, TrainingConfig
+from phdnet_tf.training import build_network
 
 
 def test_settings_survive_json():
@@ -39,6 +40,18 @@ def test_the_paper_preset_is_the_papers():
     assert (training.batch_size, training.learning_rate) == (32, 0.001)
     assert (training.epochs, training.patience) == (500, 75)
     assert config.crops.size == 128
+
+
+def test_the_default_is_a_light_network_that_sees_the_whole_heart():
+    config = Config.of_preset("default", "sa", VIEWS["sa"])
+    model, training = config.model, config.training
+
+    assert build_network(model).count_params() < 700_000
+    # Half of the 512 pixels of the canvas and more, which is 240 mm: by hand, 2 patches
+    # either way for every unit of dilation, and what the last poolings have seen.
+    assert 8 * 2 * sum(model.dilations) > 256
+    assert model.strategy == "weighted"
+    assert (training.learning_rate, training.falling) == (0.003, True)
 
 
 @pytest.mark.parametrize(

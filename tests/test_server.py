@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import threading
@@ -362,8 +361,9 @@ def test_answers_on_a_kept_connection_are_not_held_back(server):
             session.get(url)
             times.append(time.perf_counter() - started)
 
-    # The system waits 40 ms for more to send, unless it is told not to.
-    assert statistics.median(times) < 0.03
+    # The system waits 40 ms for more to send, unless it is told not to; the quickest
+    # answer says whether it does, however busy the machine is.
+    assert min(times) < 0.03
 
 
 def test_prometheus_can_read_what_was_asked(server):

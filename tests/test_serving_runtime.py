@@ -14,10 +14,10 @@ from runtime import Runtime, build
 from phdnet_tf import serving
 
 
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory):
+@pytest.fixture(scope="module", params=["paper", "default"])
+def runtime(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("runtime")
-    version = exported(folder)
+    version = exported(folder, preset=request.param)
     # Moved, so that nothing can be found again where it was exported.
     moved = folder / "moved" / "5"
     moved.parent.mkdir()
