@@ -17,30 +17,44 @@ TRAINING = [2, 3, 4, 5, 6, 7]
 VALIDATION = [0]
 TEST = [0, 1]
 
+WEIGHT = "training.displacement_weight"
+THREE = {"model.filters": (16, 32, 80)}
+SLIM = {"model.filters": (16, 32, 64, 64)}
+WIDER = {
+    "model.filters": (24, 48, 96, 96),
+    "model.dilations": (1, 2, 4, 8, 4, 1),
+}
+POOLED = {
+    "model.filters": (32, 48, 64, 96, 96, 96),
+    "model.dilations": (2, 4, 8, 1),
+    "model.strided": False,
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "narrower": {
-        "model.filters": (16, 32, 64, 64),
-        "model.dilations": (1, 2, 4, 8, 4, 2, 1),
-    },
-    "first layer pooled": {
-        "model.filters": (32, 48, 64, 96, 96, 96),
-        "model.dilations": (2, 4, 8, 1),
-        "model.strided": False,
-    },
+    "64 wide": SLIM,
+    "three convolutions first": THREE,
+    "64 wide, displacements 0.2": SLIM | {WEIGHT: 0.2},
+    "three convolutions first, displacements 0.2": THREE | {WEIGHT: 0.2},
+    "wider, displacements 0.2": WIDER | {WEIGHT: 0.2},
+    "first layer pooled, displacements 0.2": POOLED | {WEIGHT: 0.2},
+    "seed 1": {"training.seed": 1},
+    "seed 2": {"training.seed": 2},
+    "the three seeds as one model": {},
     "paper network": {
         "model.filters": (32,) * 6,
         "model.dilations": (),
         "model.strided": False,
     },
-    "larger crops": {"crops.size": 192, "training.batch_size": 14},
-    "displacement weight 1": {"training.displacement_weight": 1.0},
     "learning rate 0.001": {"training.learning_rate": 0.001},
     "narrower heat": {"model.heatmap_std": 1.5},
+    "wider heat": {"model.heatmap_std": 2.5},
+    "no rotation and scale": {"crops.rotation": 0.0, "crops.scale": 0.0},
     "more rotation and scale": {"crops.rotation": 30.0, "crops.scale": 0.25},
+    "no change of contrast": {"crops.gain": 0.0, "crops.gamma": 0.0},
     "crops anywhere": {"crops.near_landmark": 0.3},
-    "no dilation beyond 4": {"model.dilations": (1, 2, 4, 4, 2, 1)},
 }
+MEMBERS = {"the three seeds as one model": ("default", "seed 1", "seed 2")}
+"""Variants that are made of others, which come first, and train nothing."""
 
 
 def settings(landmarks: tuple[str, ...], epochs: int, changes: dict[str, Any]):
@@ -55,8 +69,14 @@ def settings(landmarks: tuple[str, ...], epochs: int, changes: dict[str, Any]):
     return config
 
 
-def run(name: str, data: Path, folder: Path, epochs: int) -> None:
+def folder_of(output: Path, name: str) -> Path:
+    """Where a variant's weights and errors are kept."""
+    return output / name.replace(" ", "_")
+
+
+def run(name: str, data: Path, output: Path, epochs: int) -> None:
     """Trains and tests a variant, and keeps its errors."""
+    import keras
     import numpy as np
 
     from phdnet_tf.cli.data import open_source
@@ -67,22 +87,33 @@ def run(name: str, data: Path, folder: Path, epochs: int) -> None:
     source = open_source(data, "sa")
     landmarks = source.landmarks
     config = settings(landmarks, epochs, VARIANTS[name])
+    folder = folder_of(output, name)
     folder.mkdir(parents=True, exist_ok=True)
-    outcome = train(
-        config,
-        source.examples(TRAINING, landmarks),
-        source.examples(VALIDATION, landmarks),
-        folder,
-    )
-    served = Served([outcome.model], config, [0.0] * len(landmarks))
+    if name in MEMBERS:
+        members = [folder_of(output, member) for member in MEMBERS[name]]
+        models = [
+            keras.models.load_model(member / "best.keras", compile=False)
+            for member in members
+        ]
+        seconds = sum(float(np.load(m / "errors.npz")["seconds"]) for m in members)
+    else:
+        outcome = train(
+            config,
+            source.examples(TRAINING, landmarks),
+            source.examples(VALIDATION, landmarks),
+            folder,
+        )
+        models = [outcome.model]
+        seconds = outcome.seconds / outcome.steps
+    served = Served(models, config, [0.0] * len(landmarks))
     found = predict_examples(served.explain, source.examples(TEST, landmarks))
     np.savez(
         folder / "unfinished.npz",
         subjects=found.subjects,
         confidence=found.confidence,
         evidence=found.evidence,
-        parameters=outcome.model.count_params(),
-        seconds=outcome.seconds / outcome.steps,
+        parameters=sum(model.count_params() for model in models),
+        seconds=seconds,
         **found.errors_by,
     )
     os.replace(folder / "unfinished.npz", folder / "errors.npz")
@@ -102,7 +133,7 @@ def table(output: Path) -> str:
     ]
     reference = None
     for name in VARIANTS:
-        file = output / name.replace(" ", "_") / "errors.npz"
+        file = folder_of(output, name) / "errors.npz"
         if not file.exists():
             continue
         kept = np.load(file)
@@ -142,11 +173,11 @@ def main() -> None:
     from phdnet_tf.cli.startup import load_tensorflow
 
     load_tensorflow()
+    output = options.output / f"{options.epochs}_epochs"
     for name in options.variant or VARIANTS:
-        folder = options.output / name.replace(" ", "_")
-        if not (folder / "errors.npz").exists():
-            run(name, options.data, folder, options.epochs)
-    print(table(options.output))
+        if not (folder_of(output, name) / "errors.npz").exists():
+            run(name, options.data, output, options.epochs)
+    print(table(output))
 
 
 if __name__ == "__main__":

@@ -332,14 +332,13 @@ class Config:
             model=replace(
                 config.model,
                 strategy=strategy or "weighted",
-                filters=(24, 48, 96, 96),
-                dilations=(1, 2, 4, 8, 4, 1),
+                filters=(16, 32, 64, 80),
+                dilations=(1, 2, 4, 8, 4, 2, 1),
                 strided=True,
             ),
             training=replace(
                 config.training,
                 learning_rate=0.003,
-                displacement_weight=0.2,
                 haste=1.0,
                 falling=True,
                 epochs=40,
