@@ -42,28 +42,29 @@ class Radii:
     """What validation errors teach of the distance to the true landmark.
 
     The radius of landmark l at `LEVELS[p]` is `quantiles[l][p] *
-    exp(offsets[l] + slopes[l] . evidence)`, in mm.
+    exp(offset + slopes . evidence)`, in mm.
 
     Attributes:
-        offsets: One a landmark.
-        slopes: K a landmark, one for each piece of evidence; 0 or more.
+        offset: Of all landmarks.
+        slopes: K, one for each piece of evidence; 0 or more.
         quantiles: One a landmark and level; infinite where there are too few images.
     """
 
-    offsets: tuple[float, ...]
-    slopes: tuple[tuple[float, ...], ...]
+    offset: float
+    slopes: tuple[float, ...]
     quantiles: tuple[tuple[float, ...], ...]
 
 
 def learn_radii(errors: np.ndarray, evidence: np.ndarray, subjects: list[str]) -> Radii:
     """Learns error radii by split conformal prediction, adaptive, for each landmark.
 
-    A regression of the logarithm of the error on the evidence says which points are
-    likely to be farther off, and by how many times. Each validation error is divided by
-    what the regression of the *other* subjects expects; the radius takes the quantile
-    of these ratios, with the correction for their finite number n: the k-th smallest,
-    k = ceil((n + 1) level) (Lei et al., JASA 2018, section 5.2, and Papadopoulos et
-    al., 2002). With k > n no finite radius can be promised.
+    A regression of the logarithm of the error on the evidence, one for all landmarks,
+    says which points are likely to be farther off, and by how many times. Each
+    validation error is divided by what the regression of the *other* subjects expects;
+    the radius takes the quantile of these ratios of its landmark, with the correction
+    for their finite number n: the k-th smallest, k = ceil((n + 1) level) (Lei et al.,
+    JASA 2018, section 5.2, and Papadopoulos et al., 2002). With k > n no finite radius
+    can be promised.
 
     The images of a subject count as so many, although they resemble each other: with
     few subjects the promise is less sure than n suggests.
@@ -79,36 +80,32 @@ def learn_radii(errors: np.ndarray, evidence: np.ndarray, subjects: list[str]) -
     Raises:
         ValueError: If a landmark is annotated in none of the images.
     """
-    learnt = [
-        _learn_radius(errors[:, index], evidence[:, index], np.array(subjects))
-        for index in range(errors.shape[1])
-    ]
-    offsets, slopes, quantiles = zip(*learnt, strict=True)
-    return Radii(offsets, slopes, quantiles)
-
-
-def _learn_radius(
-    errors: np.ndarray, evidence: np.ndarray, subjects: np.ndarray
-) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
     known = np.isfinite(errors)
-    if not known.any():
+    if not known.any(axis=0).all():
         raise ValueError(_NOTHING_TO_LEARN.format("error radius"))
-    errors, evidence, subjects = errors[known], evidence[known], subjects[known]
     ratios = np.empty_like(errors)
-    for subject in np.unique(subjects):
-        own = subjects == subject
-        offset, slopes = _expected_error(errors[~own], evidence[~own])
+    names = np.array(subjects)
+    for subject in np.unique(names):
+        own = names == subject
+        others = known & ~own[:, None]
+        offset, slopes = _expected_error(errors[others], evidence[others])
         ratios[own] = errors[own] / np.exp(offset + evidence[own] @ slopes)
-    if (subjects == subjects[0]).all():
+    if (names == names[0]).all():
         # There is no other subject to learn from, only the errors themselves.
-        offset, slopes = 0.0, np.zeros(evidence.shape[1])
+        offset, slopes = 0.0, np.zeros(evidence.shape[-1])
     else:
-        offset, slopes = _expected_error(errors, evidence)
+        offset, slopes = _expected_error(errors[known], evidence[known])
+    quantiles = tuple(
+        _quantiles(own[theirs]) for own, theirs in zip(ratios.T, known.T, strict=True)
+    )
+    return Radii(float(offset), tuple(map(float, slopes)), quantiles)
+
+
+def _quantiles(ratios: np.ndarray) -> tuple[float, ...]:
     ranked = np.append(np.sort(ratios), math.inf)
     # A product such as 0.95 * 20 may lie a hair above 19.
     ranks = [math.ceil(round(level * ranked.size, 9)) for level in LEVELS]
-    quantiles = tuple(float(ranked[rank - 1]) for rank in ranks)
-    return float(offset), tuple(map(float, slopes)), quantiles
+    return tuple(float(ranked[rank - 1]) for rank in ranks)
 
 
 def _expected_error(errors: np.ndarray, evidence: np.ndarray) -> tuple:

@@ -230,9 +230,7 @@ def error_radii(evidence: tf.Tensor, radii: Radii | None) -> tf.Tensor:
         shape = tf.concat([tf.shape(evidence)[:2], [len(LEVELS)]], axis=0)
         return tf.fill(shape, LARGEST_RADIUS)
     slopes = tf.constant(radii.slopes, tf.float32)
-    expected = tf.constant(radii.offsets, tf.float32) + tf.reduce_sum(
-        slopes * evidence, axis=-1
-    )
+    expected = radii.offset + tf.reduce_sum(slopes * evidence, axis=-1)
     # Infinity times a number that has become 0 would be no number.
     quantiles = tf.minimum(tf.constant(radii.quantiles, tf.float32), 1e9)
     return tf.minimum(tf.exp(expected)[..., None] * quantiles, LARGEST_RADIUS)

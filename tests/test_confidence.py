@@ -87,7 +87,7 @@ def test_the_authors_predictions_give_the_published_split(real_data):
 
 def radii_of(learnt, evidence):
     """The formula of `Radii`, for its first landmark: float[N, 3]."""
-    expected = np.exp(learnt.offsets[0] + evidence[:, 0] @ np.array(learnt.slopes[0]))
+    expected = np.exp(learnt.offset + evidence[:, 0] @ np.array(learnt.slopes))
     return expected[:, None] * np.array(learnt.quantiles[0])
 
 
@@ -121,8 +121,20 @@ def test_radii_grow_where_the_evidence_says_so():
 
     learnt = learn_radii(errors, evidence, subjects)
 
-    slopes = learnt.slopes[0]
-    assert slopes[0] > 0.5 and abs(slopes[1]) < 0.1
+    assert learnt.slopes[0] > 0.5 and abs(learnt.slopes[1]) < 0.1
+
+
+def test_landmarks_share_what_evidence_means_and_differ_in_how_far_they_are_off():
+    rng = np.random.default_rng(0)
+    evidence = rng.normal(size=(400, 2, 1))
+    errors = 10 * np.exp(evidence[..., 0]) * [1, 3] + 1e-6
+    errors[20:, 1] = np.nan  # Too few to learn a slope of their own from.
+
+    learnt = learn_radii(errors, evidence, [f"s{number}" for number in range(400)])
+
+    one, three = np.array(learnt.quantiles)[:, 0]
+    assert learnt.slopes[0] > 0.8
+    assert three / one == pytest.approx(3, rel=0.15)
 
 
 def test_no_chance_makes_what_looks_worse_the_better():
@@ -131,7 +143,7 @@ def test_no_chance_makes_what_looks_worse_the_better():
 
     learnt = learn_radii(errors, evidence, [f"s{number}" for number in range(20)])
 
-    assert learnt.slopes[0] == (0.0,)
+    assert learnt.slopes == (0.0,)
 
 
 def test_radii_hold_new_points_as_often_as_they_say():
@@ -160,7 +172,7 @@ def test_a_subject_does_not_judge_itself():
 
     # The others cannot know what the evidence means. Of 1 mm, and 1 added, they expect
     # exp(log 2): the errors of the last one are 25 times as long. 20 of 20 at 95 %.
-    assert learnt.slopes[0][0] > 1
+    assert learnt.slopes[0] > 1
     assert learnt.quantiles[0][2] == pytest.approx(25)
 
 
