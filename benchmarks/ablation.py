@@ -3,8 +3,9 @@
     python benchmarks/ablation.py acdc_sa ablation --epochs 10
 
 Every variant trains on folds 2 to 7, for as many steps, and is tested on folds 0 and 1;
-fold 0 chooses its epoch. Finished variants are kept; --variant chooses some, so that
-several processes can share the work.
+fold 0 chooses its epoch. All look once, with weighted votes, but the one that augments.
+Finished variants are kept; --variant chooses some, so that several processes can share
+the work.
 """
 
 import argparse
@@ -31,6 +32,7 @@ POOLED = {
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
+    "test-time augmentation": {"model.strategy": "augmented"},
     "64 wide": SLIM,
     "three convolutions first": THREE,
     "64 wide, displacements 0.2": SLIM | {WEIGHT: 0.2},
@@ -40,6 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "seed 1": {"training.seed": 1},
     "seed 2": {"training.seed": 2},
     "the three seeds as one model": {},
+    "... with test-time augmentation": {"model.strategy": "augmented"},
     "paper network": {
         "model.filters": (32,) * 6,
         "model.dilations": (),
@@ -53,7 +56,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no change of contrast": {"crops.gain": 0.0, "crops.gamma": 0.0},
     "crops anywhere": {"crops.near_landmark": 0.3},
 }
-MEMBERS = {"the three seeds as one model": ("default", "seed 1", "seed 2")}
+MEMBERS = {
+    "test-time augmentation": ("default",),
+    "the three seeds as one model": ("default", "seed 1", "seed 2"),
+    "... with test-time augmentation": ("default", "seed 1", "seed 2"),
+}
 """Variants that are made of others, which come first, and train nothing."""
 
 
@@ -61,7 +68,7 @@ def settings(landmarks: tuple[str, ...], epochs: int, changes: dict[str, Any]):
     """The default settings with some changed: {"model.strided": False}."""
     from phdnet_tf.config import Config
 
-    config = Config.of_preset("default", "sa", landmarks)
+    config = Config.of_preset("default", "sa", landmarks, strategy="weighted")
     for name, value in {"training.epochs": epochs, **changes}.items():
         part, field = name.split(".")
         changed = replace(getattr(config, part), **{field: value})
@@ -119,6 +126,21 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     os.replace(folder / "unfinished.npz", folder / "errors.npz")
 
 
+def radii(errors: Any, evidence: Any, subjects: Any) -> Any:
+    """50 % radii, those of every other subject learnt on the rest, mm."""
+    import numpy as np
+
+    from phdnet_tf.confidence import learn_radii
+
+    found = np.empty_like(errors)
+    half = np.isin(subjects, np.unique(subjects)[::2])
+    for own in (half, ~half):
+        learnt = learn_radii(errors[~own], evidence[~own], list(subjects[~own]))
+        expected = np.exp(learnt.offset + evidence[own] @ np.array(learnt.slopes))
+        found[own] = expected * np.array(learnt.quantiles)[:, 0]
+    return found
+
+
 def table(output: Path) -> str:
     """All finished variants, compared with the default by subject, as Markdown."""
     import numpy as np
@@ -127,9 +149,10 @@ def table(output: Path) -> str:
     from phdnet_tf.metrics import mean_interval, summarise
 
     lines = [
-        "| variant | parameters | s a step | weighted | difference [95 %] | median | "
-        "> 20 mm | smoothing | simple | AUROC > 10 mm | mean of 56 % |",
-        "| --- " * 11 + "|",
+        "| variant | parameters | s a step | mean ± sd | difference [95 %] | > 20 mm "
+        "| smoothing | simple | by confidence: AUROC > 10 mm | mean of 56 % "
+        "| by radius: AUROC | of 56 % |",
+        "| --- " * 12 + "|",
     ]
     reference = None
     for name in VARIANTS:
@@ -137,11 +160,15 @@ def table(output: Path) -> str:
         if not file.exists():
             continue
         kept = np.load(file)
-        errors = kept["weighted"]
+        errors = kept.get("augmented", kept["weighted"])
         subjects = np.repeat(kept["subjects"], errors.shape[1])
         known = np.isfinite(errors)
         facts = summarise(errors[known])
-        order = ranked(errors[known], kept["confidence"][known])
+        trust = {
+            "confidence": kept["confidence"],
+            "radius": -radii(errors, kept["evidence"], kept["subjects"]),
+        }
+        orders = [ranked(errors[known], each[known]) for each in trust.values()]
         difference = ""
         if name == "default":
             reference = errors
@@ -153,9 +180,12 @@ def table(output: Path) -> str:
         lines.append(
             f"| {name} | {kept['parameters']:,} | {kept['seconds']:.2f} | "
             f"{facts['mean']:.2f} ± {facts['std']:.2f} | {difference} | "
-            f"{facts['median']:.2f} | {facts['beyond_20']:.1%} | "
-            f"{' | '.join(others)} | {order['auroc_10']:.3f} | "
-            f"{order['mean_at_56']:.2f} |"
+            f"{facts['beyond_20']:.1%} | {' | '.join(others)} | "
+            + " | ".join(
+                f"{order['auroc_10']:.3f} | {order['mean_at_56']:.2f}"
+                for order in orders
+            )
+            + " |"
         )
     return "\n".join(lines)
 

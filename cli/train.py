@@ -67,7 +67,8 @@ if TYPE_CHECKING:
     "--strategy",
     type=click.Choice(NETWORKS["phdnet"].strategies),
     help="How PHD-Net's heads become a coordinate: the paper's smoothing, its "
-    "baseline's, or smoothing with weighted votes. Default: the preset's.",
+    "baseline's, smoothing with weighted votes, or the same in several turned and "
+    "scaled pictures. Default: the preset's.",
 )
 @click.option(
     "--members",

@@ -27,7 +27,7 @@ BINS = 5
 RIDGE = 1.0
 """Weight of the penalty that keeps few data from teaching large slopes."""
 
-UNRECOGNISED_SHARE = 0.02
+UNRECOGNISED_SHARE = 0.01
 """Share of the right images that may be taken for something else."""
 
 _NOTHING_TO_LEARN = (
@@ -234,9 +234,9 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     """The image confidence below which an image does not look like those trained on.
 
     Another view, another part of the body or noise gives hardly any heat anywhere, and
-    votes that do not meet. Of validation images, all of them right ones, about 2 % lie
-    below the threshold; of fewer than 49 none may, and it is half the lowest, for so
-    few do not tell how low a right image can be.
+    votes that do not meet. Of validation images, all of them right ones, the lowest
+    hundredth, but one at least, is as low as a right image may be. Fewer than 49 do not
+    tell how low that is, and the threshold is half of their lowest.
 
     Args:
         confidence: float[N, L], of the validation images.
@@ -246,6 +246,6 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     """
     values = np.sort(image_confidence(confidence))
     expected = UNRECOGNISED_SHARE * (values.size + 1)
-    if round(expected, 9) < 1:
+    if round(expected, 9) < 0.5:
         return float(values[0] / 2)
-    return float(values[round(expected) - 1])
+    return float(values[max(round(expected), 1) - 1])

@@ -58,10 +58,10 @@ class Network:
         return self.step * self.stride
 
 
+PHDNET_STRATEGIES = ("smoothing", "simple", "weighted", "augmented")
+
 NETWORKS: dict[str, Network] = {
-    "phdnet": Network(
-        1, 8, False, ("smoothing", "simple", "weighted"), 2.0, 32, 500, 3.0
-    ),
+    "phdnet": Network(1, 8, False, PHDNET_STRATEGIES, 2.0, 32, 500, 3.0),
     "hourglass": Network(2, 4, True, ("peak",), 1.0, 3, 1000, 1.0),
     "unet": Network(2, 1, True, ("peak",), 8.0, 2, 1000, 1.0),
 }
@@ -106,11 +106,11 @@ SYSTEMS = {
         strategy="smoothing",
         one_each=True,
     ),
-    "default": System("This package's default", "default", strategy="weighted"),
+    "default": System("This package's default", "default", strategy="augmented"),
 }
 """The systems of table 2; [4], [5] and [9] are the paper's references."""
 
-STRATEGIES = ("smoothing", "simple", "weighted", "peak", "mean")
+STRATEGIES = (*PHDNET_STRATEGIES, "peak", "mean")
 """What `reading.Reading` may have; "mean" is of several networks only."""
 
 
@@ -131,8 +131,10 @@ class ModelConfig:
             of its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
         strategy: How the outputs become a coordinate. "smoothing" is candidate
             smoothing (section 2.2), "weighted" the same with votes weighted by heat,
-            "simple" the best patch's own displacement, as in the baseline; "peak", of
-            the networks without displacements, the peak of the heatmap.
+            "augmented" that of the image and of turned and scaled pictures of what was
+            found there, "simple" the best patch's own displacement, as in the
+            baseline; "peak", of the networks without displacements, the peak of the
+            heatmap.
         heatmap_std: Standard deviation of the Gaussian around the landmark, in values
             of the heatmap: patches, for PHD-Net.
         filters: Of PHD-Net; see `model.build_phdnet`.
@@ -331,7 +333,7 @@ class Config:
             config,
             model=replace(
                 config.model,
-                strategy=strategy or "weighted",
+                strategy=strategy or "augmented",
                 filters=(16, 32, 64, 80),
                 dilations=(1, 2, 4, 8, 4, 2, 1),
                 strided=True,

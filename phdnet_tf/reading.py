@@ -19,7 +19,8 @@ class Reading(NamedTuple):
             larger the worse: logarithms of the peak (times -1), of how far the map
             spreads around it, and for PHD-Net of the hottest patch's heat (times -1)
             and of the distance to that patch's own point; of several networks, also of
-            the distance between their points.
+            the distance between their points. Test-time augmentation has its own; see
+            `augmentation.look_again`.
         by_strategy: float32[B, L, 2] for every strategy that the network allows; of
             several networks also "mean", the mean of their own points (E-CPV: Schobs et
             al., IEEE TMI 2023).
@@ -66,10 +67,11 @@ def _read_patches(
     points, confidence = {
         "smoothing": (smoothed.landmarks, smoothed.confidence),
         "weighted": (weighted.landmarks, weighted.confidence),
+        "augmented": (weighted.landmarks, weighted.confidence),
         "simple": (direct, heat),
     }[model.strategy]
 
-    is_weighted = model.strategy == "weighted"
+    is_weighted = model.strategy in ("weighted", "augmented")
     shown = weighted if is_weighted else smoothed
     last = shown.corner + smoothing.SIDE - 1
     width = _spread(shown.candidate_map, points - shown.corner)
@@ -78,7 +80,7 @@ def _read_patches(
         points=points,
         confidence=confidence,
         evidence=_columns(
-            [-_log(confidence), -_log(heat), _log_pixels(width), _log_pixels(apart)]
+            [-log(confidence), -log(heat), log_pixels(width), log_pixels(apart)]
         ),
         by_strategy={
             "smoothing": smoothed.landmarks,
@@ -106,7 +108,7 @@ def _read_heatmap(heatmap: tf.Tensor, model: ModelConfig, members: int) -> Readi
     reading = Reading(
         points=points,
         confidence=confidence,
-        evidence=_columns([-_log(confidence), _log_pixels(width)]),
+        evidence=_columns([-log(confidence), log_pixels(width)]),
         by_strategy={"peak": points},
         member_spread=tf.zeros_like(confidence),
         map=maps,
@@ -126,7 +128,7 @@ def _with_members(reading: Reading, points: tf.Tensor, members: int) -> Reading:
     return reading._replace(
         by_strategy={**reading.by_strategy, "mean": mean},
         member_spread=spread,
-        evidence=tf.concat([reading.evidence, _columns([_log_pixels(spread)])], -1),
+        evidence=tf.concat([reading.evidence, _columns([log_pixels(spread)])], -1),
     )
 
 
@@ -147,10 +149,11 @@ def _spread(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.math.divide_no_nan(squared, mass))
 
 
-def _log(value: tf.Tensor) -> tf.Tensor:
+def log(value: tf.Tensor) -> tf.Tensor:
+    """The logarithm, of 0 and below that of the smallest number that heat can be."""
     return tf.math.log(tf.maximum(value, heatmaps.SMALLEST))
 
 
-def _log_pixels(distance: tf.Tensor) -> tf.Tensor:
+def log_pixels(distance: tf.Tensor) -> tf.Tensor:
     """A distance's logarithm; what is within a pixel hardly differs."""
     return tf.math.log1p(distance)

@@ -22,6 +22,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from phdnet_tf import geometry
+from phdnet_tf.augmentation import look_again
 from phdnet_tf.confidence import LEVELS, Radii
 from phdnet_tf.config import NETWORKS, Config
 from phdnet_tf.dicom import SPACING_LIMITS
@@ -79,13 +80,19 @@ class Served(tf.Module):
 
         network = NETWORKS[config.model.network]
 
-        def on_canvas(canvas: tf.Tensor) -> Reading:
-            outputs = [model(canvas, training=False) for model in models]
+        def look(pictures: tf.Tensor) -> Reading:
+            outputs = [model(pictures, training=False) for model in models]
             joined = {
                 name: tf.concat([each[name] for each in outputs], axis=0)
                 for name in outputs[0]
             }
             return read(joined, config.model, len(models))
+
+        def on_canvas(canvas: tf.Tensor) -> Reading:
+            first = look(canvas)
+            if config.model.strategy == "augmented":
+                return look_again(canvas, first, look)
+            return first
 
         def answer(points: tf.Tensor, reading: Reading) -> dict[str, tf.Tensor]:
             # The geometric mean, as `confidence.image_confidence` has it.

@@ -256,6 +256,7 @@ class _Keeper(keras.callbacks.Callback):
             "best_epoch": tf.Variable(0, dtype=tf.int64),
             "best_loss": tf.Variable(math.inf, dtype=tf.float64),
             "seconds": tf.Variable(0.0, dtype=tf.float64),
+            "validation_seconds": tf.Variable(0.0, dtype=tf.float64),
         }
         self._checkpoints = tf.train.CheckpointManager(
             tf.train.Checkpoint(
@@ -268,12 +269,14 @@ class _Keeper(keras.callbacks.Callback):
         self._earlier = self.seconds
         self._first_epoch = self.epoch
         self._started = time.monotonic()
-        self._validation_seconds = 0.0
 
     epoch = property(lambda self: int(self._progress["epoch"]))
     best_epoch = property(lambda self: int(self._progress["best_epoch"]))
     best_loss = property(lambda self: float(self._progress["best_loss"]))
     seconds = property(lambda self: float(self._progress["seconds"]))
+    validation_seconds = property(
+        lambda self: float(self._progress["validation_seconds"])
+    )
 
     @property
     def ended_by(self) -> str:
@@ -290,7 +293,7 @@ class _Keeper(keras.callbacks.Callback):
         """Whether no step can follow, if the epoch's validation is to end in time."""
         if self._time_limit is None:
             return False
-        return seconds + self._validation_seconds >= self._time_limit
+        return seconds + self.validation_seconds >= self._time_limit
 
     def _now(self) -> float:
         return self._earlier + time.monotonic() - self._started
@@ -321,7 +324,8 @@ class _Keeper(keras.callbacks.Callback):
         self._validation_started = self._now()
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        self._validation_seconds = self._now() - self._validation_started
+        seconds = self._now() - self._validation_started
+        self._progress["validation_seconds"].assign(seconds)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         losses = {name: float(value) for name, value in (logs or {}).items()}

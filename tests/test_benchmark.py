@@ -138,6 +138,6 @@ def test_all_systems_of_the_paper_and_the_default_are_there():
         ("paper", "gaussian", "smoothing"),
         ("hourglass", "gaussian", "peak"),
         ("unet", "gaussian", "peak"),
-        ("default", "gaussian", "weighted"),
+        ("default", "gaussian", "augmented"),
     }
     assert np.sum([system.one_each for system in SYSTEMS.values()]) == 1

@@ -50,7 +50,7 @@ def test_the_default_is_a_light_network_that_sees_the_whole_heart():
     # Half of the 512 pixels of the canvas and more, which is 240 mm: by hand, 2 patches
     # either way for every unit of dilation, and what the last poolings have seen.
     assert 8 * 2 * sum(model.dilations) > 256
-    assert model.strategy == "weighted"
+    assert model.strategy == "augmented"
     assert (training.learning_rate, training.falling) == (0.003, True)
 
 

@@ -207,6 +207,21 @@ def test_the_time_limit_ends_training(tmp_path, monkeypatch):
     assert time.monotonic() - started < 60
 
 
+def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
+    first = train(settings(epochs=1), examples(4), examples(2), tmp_path)
+
+    again = train(
+        settings(epochs=9),
+        examples(4),
+        examples(2),
+        tmp_path,
+        # Enough for a step, but not for the validation after it.
+        time_limit=first.seconds + 0.001,
+    )
+
+    assert (again.epochs, again.ended_by) == (1, "time limit")
+
+
 @pytest.mark.parametrize(
     ("falling", "limit", "highest"),
     [(False, None, 0.01), (True, None, 0.01), (False, 1e6, 0.07), (True, 1e6, 0.07)],

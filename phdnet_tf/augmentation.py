@@ -1,0 +1,76 @@
+"""Test-time augmentation: a network looks again at what it has found.
+
+Where it is sure, it finds a landmark in the same place however the image is turned; the
+distance between its answers tells more of their error than the heat of any of them.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from phdnet_tf.geometry import CANVAS_SIZE, sample
+from phdnet_tf.reading import Reading, log, log_pixels
+
+LOOKS = ((20.0, 1.0), (-20.0, 1.0), (0.0, 1.1), (0.0, 1 / 1.1))
+"""Rotation, in degrees, and scale of each look, within those of the training crops."""
+
+SIDE = 160
+"""Side of a look's picture, in pixels: ten cost as much as the whole canvas."""
+
+
+def look_again(
+    canvas: tf.Tensor, first: Reading, look: Callable[[tf.Tensor], Reading]
+) -> Reading:
+    """Reads pictures of the landmarks' surroundings, turned and scaled, as well.
+
+    Args:
+        canvas: float32[B, 512, 512, 1].
+        first: Its reading.
+        look: Reads pictures, float32[4 B, 160, 160, 1].
+
+    Returns:
+        The first reading with other points and another confidence, the means of the
+        canvas's and the four pictures', also as the strategy "augmented"; and with
+        other evidence, logarithms of the confidence (times -1) and of the root mean
+        square distance of the five points to their mean, and of several networks also
+        of the distance between their points in the canvas.
+    """
+    centres = tf.reduce_mean(first.points, axis=1)
+    maps = [_map(centres, *each) for each in LOOKS]
+    pictures = [sample(canvas[..., 0], each, SIDE) for each in maps]
+    again = look(tf.concat(pictures, axis=0))
+    points, confidences = [first.points], [first.confidence]
+    for place, found, confidence in zip(
+        maps,
+        tf.split(again.points, len(LOOKS)),
+        tf.split(again.confidence, len(LOOKS)),
+        strict=True,
+    ):
+        linear, corners = place[:, :, :2], place[:, None, :, 2]
+        points.append(tf.matmul(found, linear, transpose_b=True) + corners)
+        confidences.append(confidence)
+    mean = tf.reduce_mean(points, axis=0)
+    confidence = tf.reduce_mean(confidences, axis=0)
+    squared = tf.reduce_sum(tf.square(points - mean), axis=-1)
+    spread = tf.sqrt(tf.reduce_mean(squared, axis=0))
+    mean = tf.clip_by_value(mean, 0, CANVAS_SIZE - 1)
+    evidence = [-log(confidence), log_pixels(spread)]
+    if "mean" in first.by_strategy:
+        evidence.append(log_pixels(first.member_spread))
+    return first._replace(
+        points=mean,
+        confidence=confidence,
+        evidence=tf.stack(evidence, axis=-1),
+        by_strategy={**first.by_strategy, "augmented": mean},
+    )
+
+
+def _map(centres: tf.Tensor, angle: float, scale: float) -> tf.Tensor:
+    """What takes a picture's (x, y, 1) to the canvas: float32[B, 2, 3] of [B, 2]."""
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    linear = scale * np.array([[cosine, -sine], [sine, cosine]], np.float32)
+    corners = centres - linear @ np.full(2, (SIDE - 1) / 2, np.float32)
+    linear = tf.tile(tf.constant(linear)[None], [tf.shape(centres)[0], 1, 1])
+    return tf.concat([linear, corners[..., None]], axis=-1)

@@ -1,0 +1,109 @@
+import numpy as np
+import tensorflow as tf
+
+from phdnet_tf.augmentation import LOOKS, SIDE, look_again
+from phdnet_tf.config import Config
+from phdnet_tf.reading import Reading
+from phdnet_tf.serving import Served
+from phdnet_tf.training import build_network
+
+TRUTH = np.array([[[200.0, 260.0]], [[300.0, 180.0]]], "f4")
+
+
+def reading_of(points, confidence=0.5):
+    """What an observer says that finds one landmark an image."""
+    points = tf.constant(points, tf.float32)
+    height = tf.fill(points.shape[:2], confidence)
+    evidence = tf.zeros([*points.shape[:2], 4])
+    return Reading(
+        points, height, evidence, {"weighted": points}, height, height, height
+    )
+
+
+def blobs():
+    """Two canvases, each with a blob at its landmark."""
+    y, x = np.mgrid[:512, :512]
+    squared = [(x - px) ** 2 + (y - py) ** 2 for ((px, py),) in TRUTH]
+    return np.exp(-np.stack(squared) / 50)[..., None].astype("f4")
+
+
+def centre_of_mass(pictures):
+    y, x = np.mgrid[:SIDE, :SIDE]
+    weights = pictures.numpy()[..., 0]
+    mass = weights.sum(axis=(1, 2))
+    found = [(weights * axis).sum(axis=(1, 2)) / mass for axis in (x, y)]
+    return reading_of(np.stack(found, axis=-1)[:, None])
+
+
+def test_what_is_found_in_the_pictures_is_told_where_it_is_on_the_canvas():
+    off = np.array([3.0, -4.0], "f4")
+    first = reading_of(TRUTH + off, confidence=3.0)
+
+    reading = look_again(tf.constant(blobs()), first, centre_of_mass)
+
+    # One point is 5 pixels off and four are right, so the mean is 1 off; the squared
+    # distances to it are 16, and four times 1.
+    np.testing.assert_allclose(reading.points, TRUTH + off / 5, atol=0.02)
+    np.testing.assert_array_equal(reading.by_strategy["augmented"], reading.points)
+    np.testing.assert_array_equal(reading.by_strategy["weighted"], first.points)
+    np.testing.assert_allclose(reading.confidence, (3 + 4 * 0.5) / 5)
+    np.testing.assert_allclose(reading.evidence[..., 0], 0, atol=1e-6)  # log 1
+    spread = np.log1p(np.sqrt((16 + 4 * 1) / 5))
+    np.testing.assert_allclose(reading.evidence[..., 1], spread, atol=0.01)
+
+
+def test_the_pictures_are_around_what_was_found():
+    first = reading_of(TRUTH)
+
+    def middle(pictures):
+        assert pictures.shape == (2 * len(LOOKS), SIDE, SIDE, 1)
+        return reading_of(np.full((len(pictures), 1, 2), (SIDE - 1) / 2))
+
+    reading = look_again(tf.constant(blobs()), first, middle)
+
+    np.testing.assert_allclose(reading.points, TRUTH, atol=1e-3)
+    np.testing.assert_allclose(reading.evidence[..., 1], 0, atol=1e-3)
+
+
+def test_no_point_leaves_the_canvas():
+    first = reading_of([[[511.0, 0.0]]])
+
+    def outside(pictures):
+        return reading_of(np.tile([[[300.0, -300.0]]], (len(pictures), 1, 1)))
+
+    reading = look_again(tf.zeros([1, 512, 512, 1]), first, outside)
+
+    np.testing.assert_array_equal(reading.points, [[[511, 0]]])
+
+
+def test_the_served_answer_is_that_of_all_pictures():
+    settings = {
+        strategy: Config.of_preset("default", "sa", ("a", "b"), strategy=strategy)
+        for strategy in ("weighted", "augmented")
+    }
+    network = build_network(settings["weighted"].model)
+    image = np.random.default_rng(0).random((2, 200, 220)).astype("f4")
+    spacing = np.full((2, 2), 1.5, "f4")
+
+    one, all_ = (
+        Served([network], config, [0.0, 0.0]).explain(image, spacing)
+        for config in settings.values()
+    )
+
+    np.testing.assert_array_equal(all_["landmarks"], all_["augmented"])
+    np.testing.assert_array_equal(all_["weighted"], one["landmarks"])
+    assert "augmented" not in one
+    assert all_["evidence"].shape == (2, 2, 2)
+    assert np.abs(all_["landmarks"] - one["landmarks"]).max() > 0.1
+
+
+def test_of_several_networks_their_distance_is_evidence_too():
+    first = reading_of(TRUTH)
+    first = first._replace(
+        by_strategy={**first.by_strategy, "mean": first.points},
+        member_spread=tf.fill([2, 1], 1.0),
+    )
+
+    reading = look_again(tf.constant(blobs()), first, centre_of_mass)
+
+    np.testing.assert_allclose(reading.evidence[..., 2], np.log(2))
