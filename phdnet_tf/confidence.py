@@ -27,8 +27,8 @@ BINS = 5
 RIDGE = 1.0
 """Weight of the penalty that keeps few data from teaching large slopes."""
 
-UNRECOGNISED_SHARE = 0.01
-"""Share of the right images that may be taken for something else."""
+LOWEST_SHARE = 0.01
+"""Share of the validation images that teaches what is not recognised."""
 
 _NOTHING_TO_LEARN = (
     "{}: expected at least one validation prediction of an annotated landmark. "
@@ -234,9 +234,10 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     """The image confidence below which an image does not look like those trained on.
 
     Another view, another part of the body or noise gives hardly any heat anywhere, and
-    votes that do not meet. Of validation images, all of them right ones, the lowest
-    hundredth, but one at least, is as low as a right image may be. Fewer than 49 do not
-    tell how low that is, and the threshold is half of their lowest.
+    votes that do not meet. The threshold is half of what the lowest hundredth of the
+    validation images has, all of them right ones; of fewer than 149, half of the
+    lowest. They are of few subjects, who do not tell how low a right image can be, and
+    wrong ones lie lower still.
 
     Args:
         confidence: float[N, L], of the validation images.
@@ -245,7 +246,5 @@ def recognition_threshold(confidence: np.ndarray) -> float:
         The threshold of `image_confidence`.
     """
     values = np.sort(image_confidence(confidence))
-    expected = UNRECOGNISED_SHARE * (values.size + 1)
-    if round(expected, 9) < 0.5:
-        return float(values[0] / 2)
-    return float(values[max(round(expected), 1) - 1])
+    rank = max(round(LOWEST_SHARE * (values.size + 1)), 1)
+    return float(values[rank - 1] / 2)

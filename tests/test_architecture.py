@@ -14,6 +14,7 @@ LAYERS = [
     {"labels", "heatmaps", "phantom", "worker", "decoder"},
     {"losses", "model", "hourglass", "unet", "smoothing", "pipeline"},
     {"reading"},
+    {"augmentation"},
     {"serving", "training", "series"},
     {"evaluation", "inference"},
     {"tracks", "client", "server"},
