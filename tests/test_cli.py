@@ -402,9 +402,9 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
 
 
 def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, tmp_path):
-    unet = tmp_path / "unet" / "fold_1"
-    unet.mkdir(parents=True)
-    (unet / "result.json").write_text("{}")
+    for finished in ("unet/fold_1", "phdnet/fold_2"):
+        (tmp_path / finished).mkdir(parents=True)
+        (tmp_path / finished / "result.json").write_text("{}")
     arguments = ["benchmark", "--view", "4ch", "--data", data, "--output", tmp_path]
 
     told = run(*arguments, "--system", "phdnet", "--fold", "2", "--time-limit", "0.02")
