@@ -48,7 +48,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "model.dilations": (),
         "model.strided": False,
     },
+    "U-Net": {
+        "model.network": "unet",
+        "model.strategy": "peak",
+        "model.heatmap_std": 4.0,
+        "training.batch_size": 4,
+    },
     "learning rate 0.001": {"training.learning_rate": 0.001},
+    "learning rate 0.001, constant": {
+        "training.learning_rate": 0.001,
+        "training.falling": False,
+    },
     "narrower heat": {"model.heatmap_std": 1.5},
     "wider heat": {"model.heatmap_std": 2.5},
     "no rotation and scale": {"crops.rotation": 0.0, "crops.scale": 0.0},
@@ -69,11 +79,12 @@ def settings(landmarks: tuple[str, ...], epochs: int, changes: dict[str, Any]):
     from phdnet_tf.config import Config
 
     config = Config.of_preset("default", "sa", landmarks, strategy="weighted")
+    parts: dict[str, dict[str, Any]] = {}
     for name, value in {"training.epochs": epochs, **changes}.items():
         part, field = name.split(".")
-        changed = replace(getattr(config, part), **{field: value})
-        config = replace(config, **{part: changed})
-    return config
+        parts.setdefault(part, {})[field] = value
+    changed = {p: replace(getattr(config, p), **v) for p, v in parts.items()}
+    return replace(config, **changed)
 
 
 def folder_of(output: Path, name: str) -> Path:
@@ -98,6 +109,11 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if name in MEMBERS:
         members = [folder_of(output, member) for member in MEMBERS[name]]
+        for member in members:
+            if not (member / "errors.npz").exists():
+                raise SystemExit(
+                    f"{member}: expected a finished variant. Run it first."
+                )
         models = [
             keras.models.load_model(member / "best.keras", compile=False)
             for member in members
@@ -160,7 +176,7 @@ def table(output: Path) -> str:
         if not file.exists():
             continue
         kept = np.load(file)
-        errors = kept.get("augmented", kept["weighted"])
+        errors = kept[VARIANTS[name].get("model.strategy", "weighted")]
         subjects = np.repeat(kept["subjects"], errors.shape[1])
         known = np.isfinite(errors)
         facts = summarise(errors[known])
@@ -176,13 +192,17 @@ def table(output: Path) -> str:
             change = (errors - reference)[known]
             low, high = mean_interval(change, subjects[known.ravel()])
             difference = f"{change.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
-        others = [f"{np.nanmean(kept[way]):.2f}" for way in ("smoothing", "simple")]
+        others = [
+            f"{np.nanmean(kept[way]):.2f}" if way in kept else ""
+            for way in ("smoothing", "simple")
+        ]
         lines.append(
             f"| {name} | {kept['parameters']:,} | {kept['seconds']:.2f} | "
             f"{facts['mean']:.2f} ± {facts['std']:.2f} | {difference} | "
             f"{facts['beyond_20']:.1%} | {' | '.join(others)} | "
             + " | ".join(
-                f"{order['auroc_10']:.3f} | {order['mean_at_56']:.2f}"
+                # Where all points are more than 10 mm off, or none, there is no AUROC.
+                f"{order['auroc_10'] or np.nan:.3f} | {order['mean_at_56']:.2f}"
                 for order in orders
             )
             + " |"

@@ -101,7 +101,9 @@ def _which(
     help="Folder for predictions.json, predictions.csv and what each image has.",
 )
 @click.option(
-    "--maps", is_flag=True, help="Show in the PNG where the patches' votes lie."
+    "--maps",
+    is_flag=True,
+    help="Show in the PNG where the patches' votes lie, at the first look.",
 )
 @click.option(
     "--pixel-spacing",

@@ -1,7 +1,7 @@
 """Test-time augmentation: a network looks again at what it has found.
 
-Where it is sure, it finds a landmark in the same place however the image is turned; the
-distance between its answers tells more of their error than the heat of any of them.
+Where it is sure, it finds a landmark in the same place however the image is turned, so
+the distance between its answers tells of their error, as their heat does.
 """
 
 import math
@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.geometry import CANVAS_SIZE, sample
-from phdnet_tf.reading import Reading, log, log_pixels
+from phdnet_tf.geometry import CANVAS_SIZE, PATCH_SIZE, sample
+from phdnet_tf.reading import Reading, log_heat, log_pixels
 
 LOOKS = ((20.0, 1.0), (-20.0, 1.0), (0.0, 1.1), (0.0, 1 / 1.1))
 """Rotation, in degrees, and scale of each look, within those of the training crops."""
@@ -25,38 +25,51 @@ def look_again(
 ) -> Reading:
     """Reads pictures of the landmarks' surroundings, turned and scaled, as well.
 
+    The pictures are around the mean of the landmarks. A landmark whose first point lies
+    outside a picture, or in its outermost patches, as where landmarks are far from each
+    other or one of them is mistaken, keeps its point: that picture may tell that it is
+    not to be trusted, but not where it is.
+
     Args:
         canvas: float32[B, 512, 512, 1].
         first: Its reading.
         look: Reads pictures, float32[4 B, 160, 160, 1].
 
     Returns:
-        The first reading with other points and another confidence, the means of the
-        canvas's and the four pictures', also as the strategy "augmented"; and with
-        other evidence, logarithms of the confidence (times -1) and of the root mean
-        square distance of the five points to their mean, and of several networks also
-        of the distance between their points in the canvas.
+        The first reading with other points, the means of the canvas's and those of the
+        pictures that show the landmark, also as the strategy "augmented"; with another
+        confidence, the mean of all five; and with other evidence, logarithms of the
+        confidence (times -1) and of the root mean square distance of all five points to
+        the mean, and of several networks also of the distance between their points in
+        the canvas.
     """
     centres = tf.reduce_mean(first.points, axis=1)
     maps = [_map(centres, *each) for each in LOOKS]
     pictures = [sample(canvas[..., 0], each, SIDE) for each in maps]
     again = look(tf.concat(pictures, axis=0))
     points, confidences = [first.points], [first.confidence]
-    for place, found, confidence in zip(
+    shown = [tf.ones_like(first.confidence)]
+    for (_, scale), place, found, confidence in zip(
+        LOOKS,
         maps,
         tf.split(again.points, len(LOOKS)),
         tf.split(again.confidence, len(LOOKS)),
         strict=True,
     ):
         linear, corners = place[:, :, :2], place[:, None, :, 2]
+        # The inverse of a rotation is its transpose, and these are rows.
+        before = tf.matmul(first.points - centres[:, None], linear) / scale**2
+        inside = tf.abs(before) <= SIDE / 2 - PATCH_SIZE
+        shown.append(tf.cast(tf.reduce_all(inside, axis=-1), tf.float32))
         points.append(tf.matmul(found, linear, transpose_b=True) + corners)
         confidences.append(confidence)
-    mean = tf.reduce_mean(points, axis=0)
+    weights = tf.stack(shown)[..., None]
+    mean = tf.reduce_sum(weights * points, axis=0) / tf.reduce_sum(weights, axis=0)
     confidence = tf.reduce_mean(confidences, axis=0)
     squared = tf.reduce_sum(tf.square(points - mean), axis=-1)
     spread = tf.sqrt(tf.reduce_mean(squared, axis=0))
     mean = tf.clip_by_value(mean, 0, CANVAS_SIZE - 1)
-    evidence = [-log(confidence), log_pixels(spread)]
+    evidence = [-log_heat(confidence), log_pixels(spread)]
     if "mean" in first.by_strategy:
         evidence.append(log_pixels(first.member_spread))
     return first._replace(

@@ -237,7 +237,7 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     votes that do not meet. The threshold is half of what the lowest hundredth of the
     validation images has, all of them right ones; of fewer than 149, half of the
     lowest. They are of few subjects, who do not tell how low a right image can be, and
-    wrong ones lie lower still.
+    most wrong ones lie lower still.
 
     Args:
         confidence: float[N, L], of the validation images.
@@ -246,5 +246,5 @@ def recognition_threshold(confidence: np.ndarray) -> float:
         The threshold of `image_confidence`.
     """
     values = np.sort(image_confidence(confidence))
-    rank = max(round(LOWEST_SHARE * (values.size + 1)), 1)
+    rank = max(math.floor(LOWEST_SHARE * (values.size + 1) + 0.5), 1)
     return float(values[rank - 1] / 2)

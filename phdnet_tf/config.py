@@ -59,6 +59,7 @@ class Network:
 
 
 PHDNET_STRATEGIES = ("smoothing", "simple", "weighted", "augmented")
+"""How PHD-Net's heads can become a coordinate; see `ModelConfig`."""
 
 NETWORKS: dict[str, Network] = {
     "phdnet": Network(1, 8, False, PHDNET_STRATEGIES, 2.0, 32, 500, 3.0),

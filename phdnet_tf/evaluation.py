@@ -43,7 +43,7 @@ class Predictions:
         subjects: The subject of each.
         errors: float64[N, L], point errors of the model's own strategy, mm; NaN where
             not annotated.
-        errors_by: The same for each strategy that the network allows.
+        errors_by: The same for each strategy, as the signature `explain` has them.
         points: float32[N, L, 2], predicted (x, y), pixels of the image.
         truth: float32[N, L, 2], annotated (x, y), pixels of the image.
         confidence: float32[N, L].

@@ -30,7 +30,8 @@ class Landmark:
         name: Of the landmark, for example "lv_apex".
         x: Column, in pixels of the image; 0 is the centre of the first.
         y: Row, in pixels of the image; 0 is the centre of the first.
-        confidence: Height of the smoothed map's peak; 0 or more, no unit.
+        confidence: Height of the smoothed map's peak, of test-time augmentation the
+            mean of several; 0 or more, no unit.
         high_confidence: Whether it reaches the model's threshold for this landmark.
         error_radius_mm: Radii around the point, in mm, that hold the true landmark with
             the probability, in per cent, that is their name: "50", "90" and "95".
@@ -257,8 +258,9 @@ class Predictor:
 
         Returns:
             float32[L, h, w], the smoothed candidate maps (equation 3), 128 x 128, or
-            the heatmaps of a network without candidates, and float32[L, 2, 2], the
-            (x, y) of each map's first and last pixel, in pixels of the image.
+            the heatmaps of a network without candidates, of the first look, and
+            float32[L, 2, 2], the (x, y) of each map's first and last pixel, in pixels
+            of the image.
         """
         found = self._run("explain", image)
         return found["candidate_map"], found["candidate_corners"]

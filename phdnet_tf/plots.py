@@ -36,7 +36,7 @@ def save_overlay(
         pixels: float32[H, W], the image.
         prediction: Its landmarks.
         candidate_maps: What `Predictor.candidate_maps` returns, to show beside the
-            picture where the patches' votes lie for each landmark.
+            picture where the patches' votes lie for each landmark at the first look.
 
     Raises:
         OSError: If the file cannot be written.

@@ -21,12 +21,13 @@ class Reading(NamedTuple):
             and of the distance to that patch's own point; of several networks, also of
             the distance between their points. Test-time augmentation has its own; see
             `augmentation.look_again`.
-        by_strategy: float32[B, L, 2] for every strategy that the network allows; of
-            several networks also "mean", the mean of their own points (E-CPV: Schobs et
-            al., IEEE TMI 2023).
+        by_strategy: float32[B, L, 2] for every way to read one look, and "augmented"
+            where that is the strategy; of several networks also "mean", the mean of
+            their own points (E-CPV: Schobs et al., IEEE TMI 2023), at the first look.
         member_spread: float32[B, L], root mean square distance of the networks' own
-            points from their mean; 0 for one network.
-        map: float32[B, L, h, w], the candidate map, or the whole heatmap.
+            points from their mean, at the first look; 0 for one network.
+        map: float32[B, L, h, w], the candidate map, or the whole heatmap, of the first
+            look.
         corners: float32[B, L, 2, 2], (x, y) of the map's first and last pixel.
     """
 
@@ -45,7 +46,7 @@ def read(outputs: dict[str, tf.Tensor], model: ModelConfig, members: int) -> Rea
     Args:
         outputs: What the networks give, one network's B images after the other's:
             "heatmap", float32[M B, h, w, L], and for PHD-Net "displacement".
-        model: Which networks they are, and the strategy.
+        model: Which networks they are, and the strategy, which is one of one look.
         members: Their number, M.
 
     Returns:
@@ -67,11 +68,10 @@ def _read_patches(
     points, confidence = {
         "smoothing": (smoothed.landmarks, smoothed.confidence),
         "weighted": (weighted.landmarks, weighted.confidence),
-        "augmented": (weighted.landmarks, weighted.confidence),
         "simple": (direct, heat),
     }[model.strategy]
 
-    is_weighted = model.strategy in ("weighted", "augmented")
+    is_weighted = model.strategy == "weighted"
     shown = weighted if is_weighted else smoothed
     last = shown.corner + smoothing.SIDE - 1
     width = _spread(shown.candidate_map, points - shown.corner)
@@ -80,7 +80,12 @@ def _read_patches(
         points=points,
         confidence=confidence,
         evidence=_columns(
-            [-log(confidence), -log(heat), log_pixels(width), log_pixels(apart)]
+            [
+                -log_heat(confidence),
+                -log_heat(heat),
+                log_pixels(width),
+                log_pixels(apart),
+            ]
         ),
         by_strategy={
             "smoothing": smoothed.landmarks,
@@ -108,7 +113,7 @@ def _read_heatmap(heatmap: tf.Tensor, model: ModelConfig, members: int) -> Readi
     reading = Reading(
         points=points,
         confidence=confidence,
-        evidence=_columns([-log(confidence), log_pixels(width)]),
+        evidence=_columns([-log_heat(confidence), log_pixels(width)]),
         by_strategy={"peak": points},
         member_spread=tf.zeros_like(confidence),
         map=maps,
@@ -149,7 +154,7 @@ def _spread(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.math.divide_no_nan(squared, mass))
 
 
-def log(value: tf.Tensor) -> tf.Tensor:
+def log_heat(value: tf.Tensor) -> tf.Tensor:
     """The logarithm, of 0 and below that of the smallest number that heat can be."""
     return tf.math.log(tf.maximum(value, heatmaps.SMALLEST))
 

@@ -14,6 +14,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,10 @@ class Served(tf.Module):
         spacing = tf.TensorSpec([None, 2], tf.float32, name="pixel_spacing")
 
         network = NETWORKS[config.model.network]
+        augmented = config.model.strategy == "augmented"
+        one_look = config.model
+        if augmented:
+            one_look = replace(one_look, strategy="weighted")
 
         def look(pictures: tf.Tensor) -> Reading:
             outputs = [model(pictures, training=False) for model in models]
@@ -86,13 +91,11 @@ class Served(tf.Module):
                 name: tf.concat([each[name] for each in outputs], axis=0)
                 for name in outputs[0]
             }
-            return read(joined, config.model, len(models))
+            return read(joined, one_look, len(models))
 
         def on_canvas(canvas: tf.Tensor) -> Reading:
             first = look(canvas)
-            if config.model.strategy == "augmented":
-                return look_again(canvas, first, look)
-            return first
+            return look_again(canvas, first, look) if augmented else first
 
         def answer(points: tf.Tensor, reading: Reading) -> dict[str, tf.Tensor]:
             # The geometric mean, as `confidence.image_confidence` has it.
@@ -178,11 +181,12 @@ class Served(tf.Module):
                 pixel_spacing: As for `locate`.
 
             Returns:
-                What `locate` returns; for each strategy that the network allows, its
-                landmarks, float32[B, L, 2], under its name, and of several networks
-                the mean of their own points as "mean"; "evidence" float32[B, L, K], as
-                `reading.Reading` has it; "member_spread_mm" float32[B, L], how far the
-                networks' points are apart; "candidate_map", float32[B, L, h, w], the
+                What `locate` returns; for each way to read one look, and for
+                "augmented" where that is the strategy, its landmarks, float32[B, L,
+                2], under its name; "evidence" float32[B, L, K], as `reading.Reading`
+                has it. Of the first look: of several networks the mean of their own
+                points as "mean", float32[B, L, 2]; "member_spread_mm" float32[B, L],
+                how far these are apart; "candidate_map", float32[B, L, h, w], the
                 smoothed candidate map, 128 x 128, or the whole heatmap;
                 "candidate_corners", float32[B, L, 2, 2], the image positions, (x, y),
                 of the map's first and last pixel.

@@ -65,6 +65,43 @@ def test_the_pictures_are_around_what_was_found():
     np.testing.assert_allclose(reading.evidence[..., 1], 0, atol=1e-3)
 
 
+def test_the_pictures_are_turned_and_scaled():
+    y, x = np.mgrid[:512, :512]
+    blob = np.exp(-((x - 230) ** 2 + (y - 260) ** 2) / 50)[None, ..., None]
+    seen = []
+
+    def keep(pictures):
+        seen.append(centre_of_mass(pictures).points[:, 0])
+        return reading_of(seen[0][:, None])
+
+    look_again(tf.constant(blob, tf.float32), reading_of(TRUTH[:1]), keep)
+
+    # The blob is 30 pixels to the right of the middle, 79.5, 79.5.
+    turned = 30 * np.array([np.cos(np.pi / 9), np.sin(np.pi / 9)])
+    expected = [turned * [1, -1], turned, [30 / 1.1, 0], [30 * 1.1, 0]]
+    np.testing.assert_allclose(seen[0] - 79.5, expected, atol=0.05)
+
+
+def test_what_a_picture_does_not_show_keeps_its_point_and_is_not_trusted():
+    # 71 pixels are inside of pictures that are enlarged by a tenth, or turned by 20
+    # degrees, but not of those that are smaller: 71 * 1.1 = 78 > 72.
+    far, near = [[100.0, 200.0], [400.0, 200.0]], [[129.0, 200.0], [271.0, 200.0]]
+    first = reading_of([far, near])
+
+    def middle(pictures):
+        return reading_of(np.full((len(pictures), 2, 2), (SIDE - 1) / 2))
+
+    reading = look_again(tf.zeros([2, 512, 512, 1]), first, middle)
+
+    np.testing.assert_allclose(reading.points[0], far, atol=1e-3)
+    # The four points in the middle are 150 pixels off, the first is not.
+    spread = np.log1p(np.sqrt(4 / 5) * 150)
+    np.testing.assert_allclose(reading.evidence[0, :, 1], spread, rtol=1e-4)
+    # Its own and three that show it, in the middle, (200, 200): 71 / 4.
+    expected = [[200 - 71 / 4, 200], [200 + 71 / 4, 200]]
+    np.testing.assert_allclose(reading.points[1], expected, atol=1e-3)
+
+
 def test_no_point_leaves_the_canvas():
     first = reading_of([[[511.0, 0.0]]])
 
@@ -78,7 +115,7 @@ def test_no_point_leaves_the_canvas():
 
 def test_the_served_answer_is_that_of_all_pictures():
     settings = {
-        strategy: Config.of_preset("default", "sa", ("a", "b"), strategy=strategy)
+        strategy: Config.of_preset("default", "sa", ("a",), strategy=strategy)
         for strategy in ("weighted", "augmented")
     }
     network = build_network(settings["weighted"].model)
@@ -86,15 +123,32 @@ def test_the_served_answer_is_that_of_all_pictures():
     spacing = np.full((2, 2), 1.5, "f4")
 
     one, all_ = (
-        Served([network], config, [0.0, 0.0]).explain(image, spacing)
+        Served([network], config, [0.0]).explain(image, spacing)
         for config in settings.values()
     )
 
     np.testing.assert_array_equal(all_["landmarks"], all_["augmented"])
     np.testing.assert_array_equal(all_["weighted"], one["landmarks"])
     assert "augmented" not in one
-    assert all_["evidence"].shape == (2, 2, 2)
+    assert all_["evidence"].shape == (2, 1, 2)
     assert np.abs(all_["landmarks"] - one["landmarks"]).max() > 0.1
+
+
+def test_the_same_network_twice_answers_as_once():
+    config = Config.of_preset("default", "sa", ("a", "b"))
+    network = build_network(config.model)
+    image = np.random.default_rng(0).random((2, 200, 220)).astype("f4")
+    spacing = np.full((2, 2), 1.5, "f4")
+
+    once, twice = (
+        Served([network] * number, config, [0.0, 0.0]).explain(image, spacing)
+        for number in (1, 2)
+    )
+
+    np.testing.assert_allclose(twice["landmarks"], once["landmarks"], atol=1e-3)
+    np.testing.assert_allclose(twice["confidence"], once["confidence"], rtol=1e-4)
+    np.testing.assert_allclose(twice["evidence"][..., :2], once["evidence"], rtol=1e-3)
+    np.testing.assert_allclose(twice["evidence"][..., 2], 0, atol=1e-3)
 
 
 def test_of_several_networks_their_distance_is_evidence_too():

@@ -213,9 +213,10 @@ def test_the_confidence_of_an_image_is_the_geometric_mean():
 
 
 @pytest.mark.parametrize(
-    ("count", "expected"), [(1, 0.5), (148, 0.5), (160, 1), (299, 1.5)]
+    ("count", "expected"),
+    [(1, 0.5), (148, 0.5), (149, 1), (248, 1), (249, 1.5), (299, 1.5)],
 )
-def test_half_of_the_lowest_hundredth_is_recognised(count, expected):
+def test_the_threshold_is_half_of_what_the_lowest_hundredth_has(count, expected):
     confidence = np.arange(1.0, count + 1)[:, None] * [1, 1]
 
     assert recognition_threshold(confidence) == pytest.approx(expected)

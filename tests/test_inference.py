@@ -72,7 +72,7 @@ def test_a_position_in_the_patient_is_told_where_the_file_tells_its_place(
     assert predictor.predict(nowhere).landmarks[0].position_lps is None
 
 
-def test_the_candidate_map_peaks_at_the_prediction(predictor, image):
+def test_the_candidate_map_peaks_at_the_prediction_by_smoothing(predictor, image):
     read = read_image(image)
 
     votes, corners = predictor.candidate_maps(read)

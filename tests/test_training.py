@@ -215,7 +215,7 @@ def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
         examples(4),
         examples(2),
         tmp_path,
-        # Enough for a step, but not for the validation after it.
+        # Time is left, but less than the validation takes.
         time_limit=first.seconds + 0.001,
     )
 
