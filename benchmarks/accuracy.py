@@ -79,8 +79,10 @@ def main() -> None:
             f"of {', '.join(systems) or 'phdnet-tf benchmark'}. Received none: run it "
             "again to go on."
         )
-    found = {s: pooled([predict(s, fold) for fold in folds]) for s in systems}
+    parts = {s: [predict(s, fold) for fold in folds] for s in systems}
+    found = {s: pooled(each) for s, each in parts.items()}
     some = found[systems[0]]
+    fold_of = np.repeat(folds, [len(part.images) for part in parts[systems[0]]])
     subjects = np.repeat(np.array(some.subjects)[:, None], len(landmarks), 1)
     known = np.isfinite(some.errors)
     print(
@@ -88,8 +90,11 @@ def main() -> None:
         f"images of {len(set(some.subjects))} subjects, {known.sum()} points. In mm.\n"
     )
 
-    def interval(values: np.ndarray, form: str = ".2f") -> str:
-        low, high = mean_interval(values[known], subjects[known]) or (np.nan, np.nan)
+    def interval(
+        values: np.ndarray, form: str = ".2f", chosen: np.ndarray = known
+    ) -> str:
+        bounds = mean_interval(values[chosen], subjects[chosen])
+        low, high = bounds or (np.nan, np.nan)
         return f"[{low:{form}}, {high:{form}}]"
 
     print("| system | mean ± sd [95 %] | median | ≤ 10 mm | > 20 mm | recognised |")
@@ -106,15 +111,27 @@ def main() -> None:
                 f"{f'{each.recognised.mean():.1%}' if own else ''} |"
             )
 
-    print("\n| difference of means | [95 %] by subject |\n| --- | --- |")
-    for one in systems:
-        for other in systems:
-            if systems.index(one) > systems.index(other):
-                change = found[one].errors - found[other].errors
-                print(
-                    f"| {one} - {other} | {np.nanmean(change):+.2f} "
-                    f"{interval(change, '+.2f')} |"
-                )
+    ways = {s: found[s].errors for s in systems}
+    own = systems[-1]
+    ways |= {
+        f"{own}, {strategy}": errors
+        for strategy, errors in found[own].errors_by.items()
+        if strategy != SYSTEMS[own].strategy
+    }
+    print(f"\n| compared with {own} | mean | difference [95 %] | by fold |")
+    print("| --- " * 4 + "|")
+    for name, errors in ways.items():
+        change = errors - ways[own]
+        by_fold = [
+            f"{fold}: {errors[chosen].mean():.2f}, {change[chosen].mean():+.2f} "
+            f"{interval(change, '+.2f', chosen)}"
+            for fold in folds
+            for chosen in [known & (fold_of == fold)[:, None]]
+        ]
+        print(
+            f"| {name} | {np.nanmean(errors):.2f} | {np.nanmean(change):+.2f} "
+            f"{interval(change, '+.2f')} | {'; '.join(by_fold)} |"
+        )
 
     print("\n| system, order of trust | AURC | AUROC > 10 mm | mean of 56 % |")
     print("| --- " * 4 + "|")
