@@ -454,10 +454,12 @@ def test_a_version_is_served_when_it_is_complete_and_not_before(
         assert not tf.make_ndarray(response.outputs["high_confidence"]).any()
 
         # A corrupt one is refused and named, once, and the old one goes on.
-        corrupt = models / "phdnet_sa" / "3"
+        corrupt = tmp_path / "corrupt"
         shutil.copytree(complete, corrupt)
         weights = next(corrupt.glob("variables/*.data*"))
         weights.write_bytes(weights.read_bytes()[:-9] + b"corrupted")
+        # At once: a version that grows is refused for more than one reason.
+        corrupt = corrupt.rename(models / "phdnet_sa" / "3")
         wait_until(lambda: "phdnet_sa/3 is not served" in caplog.text)
         time.sleep(0.5)
         named = [r for r in caplog.records if "phdnet_sa/3 is not" in r.getMessage()]
