@@ -13,12 +13,17 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 TRAINING = [2, 3, 4, 5, 6, 7]
 VALIDATION = [0]
 TEST = [0, 1]
 
 WEIGHT = "training.displacement_weight"
+MILD = {"crops.rotation": 20.0, "crops.scale": 0.15, "crops.stretch": 0.0}
+BEFORE: dict[str, Any] = MILD | {"training.batch_size": 32}
+"""What the default was before it saw smaller batches and larger deformations."""
+
 THREE = {"model.filters": (16, 32, 80)}
 SLIM = {"model.filters": (16, 32, 64, 64)}
 WIDER = {
@@ -30,46 +35,55 @@ POOLED = {
     "model.dilations": (2, 4, 8, 1),
     "model.strided": False,
 }
+AUGMENTED = {"model.strategy": "augmented"}
+DISTURBED = "before: shading, noise and blur"
+AVERAGED = "before: weights averaged"
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "test-time augmentation": {"model.strategy": "augmented"},
-    "64 wide": SLIM,
-    "three convolutions first": THREE,
-    "64 wide, displacements 0.2": SLIM | {WEIGHT: 0.2},
-    "three convolutions first, displacements 0.2": THREE | {WEIGHT: 0.2},
-    "wider, displacements 0.2": WIDER | {WEIGHT: 0.2},
-    "first layer pooled, displacements 0.2": POOLED | {WEIGHT: 0.2},
-    "seed 1": {"training.seed": 1},
-    "seed 2": {"training.seed": 2},
-    "the three seeds as one model": {},
-    "... with test-time augmentation": {"model.strategy": "augmented"},
-    "paper network": {
-        "model.filters": (32,) * 6,
-        "model.dilations": (),
-        "model.strided": False,
-    },
-    "U-Net": {
+    "test-time augmentation": AUGMENTED,
+    "batches of 32": {"training.batch_size": 32},
+    "smaller deformations": MILD,
+    "before": BEFORE,
+    DISTURBED: BEFORE,
+    AVERAGED: BEFORE,
+    "before: test-time augmentation": BEFORE | AUGMENTED,
+    "before: 64 wide": BEFORE | SLIM,
+    "before: three convolutions first": BEFORE | THREE,
+    "before: 64 wide, displacements 0.2": BEFORE | SLIM | {WEIGHT: 0.2},
+    "before: three convolutions first, displacements 0.2": BEFORE
+    | THREE
+    | {WEIGHT: 0.2},
+    "before: wider, displacements 0.2": BEFORE | WIDER | {WEIGHT: 0.2},
+    "before: first layer pooled, displacements 0.2": BEFORE | POOLED | {WEIGHT: 0.2},
+    "before: seed 1": BEFORE | {"training.seed": 1},
+    "before: seed 2": BEFORE | {"training.seed": 2},
+    "before: the three seeds as one model": BEFORE,
+    "before: ... with test-time augmentation": BEFORE | AUGMENTED,
+    "before: U-Net": BEFORE
+    | {
         "model.network": "unet",
         "model.strategy": "peak",
         "model.heatmap_std": 4.0,
         "training.batch_size": 4,
+        "training.epoch_size": 800,
     },
-    "learning rate 0.001": {"training.learning_rate": 0.001},
-    "learning rate 0.001, constant": {
-        "training.learning_rate": 0.001,
-        "training.falling": False,
-    },
-    "narrower heat": {"model.heatmap_std": 1.5},
-    "wider heat": {"model.heatmap_std": 2.5},
-    "no rotation and scale": {"crops.rotation": 0.0, "crops.scale": 0.0},
-    "more rotation and scale": {"crops.rotation": 30.0, "crops.scale": 0.25},
-    "no change of contrast": {"crops.gain": 0.0, "crops.gamma": 0.0},
-    "crops anywhere": {"crops.near_landmark": 0.3},
+    "before: learning rate 0.001, constant": BEFORE
+    | {"training.learning_rate": 0.001, "training.falling": False},
+    "before: narrower heat": BEFORE | {"model.heatmap_std": 1.5},
+    "before: wider heat": BEFORE | {"model.heatmap_std": 2.5},
+    "before: no rotation and scale": BEFORE
+    | {"crops.rotation": 0.0, "crops.scale": 0.0},
+    "before: more rotation and scale": BEFORE
+    | {"crops.rotation": 30.0, "crops.scale": 0.25},
+    "before: no change of contrast": BEFORE | {"crops.gain": 0.0, "crops.gamma": 0.0},
+    "before: crops anywhere": BEFORE | {"crops.near_landmark": 0.3},
 }
+SEEDS = ("before", "before: seed 1", "before: seed 2")
 MEMBERS = {
     "test-time augmentation": ("default",),
-    "the three seeds as one model": ("default", "seed 1", "seed 2"),
-    "... with test-time augmentation": ("default", "seed 1", "seed 2"),
+    "before: test-time augmentation": ("before",),
+    "before: the three seeds as one model": SEEDS,
+    "before: ... with test-time augmentation": SEEDS,
 }
 """Variants that are made of others, which come first, and train nothing."""
 
@@ -89,7 +103,70 @@ def settings(landmarks: tuple[str, ...], epochs: int, changes: dict[str, Any]):
 
 def folder_of(output: Path, name: str) -> Path:
     """Where a variant's weights and errors are kept."""
-    return output / name.replace(" ", "_")
+    return output / name.replace(" ", "_").replace(":", "")
+
+
+def disturbed(number: Any, batch: tuple) -> tuple:
+    """A batch whose crops are shaded, noisy and blurred, by chance more or less."""
+    import tensorflow as tf
+
+    images, *rest = batch
+    shape = tf.shape(images)
+    seed = tf.stack([7, number])
+    shading, noise, blur, angle = tf.unstack(
+        tf.random.stateless_uniform([4, shape[0], 1, 1, 1], seed)
+    )
+    along = tf.linspace(-1.0, 1.0, shape[1])
+    y, x = along[:, None, None], along[None, :, None]
+    ramp = y * tf.sin(6.28 * angle) + x * tf.cos(6.28 * angle)
+    images += blur * (tf.nn.avg_pool2d(images, 3, 1, "SAME") - images)
+    images *= tf.exp(0.5 * shading * ramp)
+    images += 0.15 * noise * tf.random.stateless_normal(shape, seed)
+    return images, *rest
+
+
+def average(means: list, model: Any) -> None:
+    """Adds the weights after a step to their running means, of some 500 steps."""
+    step = int(model.optimizer.iterations)
+    kept = min(0.998, (1 + step) / (10 + step))
+    values = [variable.value.numpy() for variable in model.variables]
+    if not means:
+        means.extend(values)
+    for mean, value in zip(means, values, strict=True):
+        if value.dtype.kind == "f":  # Others are counts and seeds.
+            mean += (1 - kept) * (value - mean)
+
+
+def train_variant(name: str, config: Any, examples: tuple, folder: Path) -> Any:
+    """The outcome of a variant's training."""
+    from phdnet_tf import pipeline, training
+
+    batches, build = pipeline.training_batches, training.compile_model
+    built: list[Any] = []
+    means: list[Any] = []
+
+    def remember(config: Any) -> Any:
+        built.append(build(config))
+        return built[0]
+
+    def make_batches(*arguments: Any, **options: Any) -> Any:
+        made = batches(*arguments, **options)
+        return made.enumerate().map(disturbed) if name == DISTURBED else made
+
+    def after_step(progress: training.Progress) -> None:
+        if name == AVERAGED and progress.losses is None:
+            average(means, built[0])
+
+    with (
+        patch.object(pipeline, "training_batches", make_batches),
+        patch.object(training, "compile_model", remember),
+    ):
+        outcome = training.train(config, *examples, folder, on_progress=after_step)
+    if not means:
+        return outcome
+    for variable, mean in zip(built[0].variables, means, strict=True):
+        variable.assign(mean)
+    return replace(outcome, model=built[0])
 
 
 def run(name: str, data: Path, output: Path, epochs: int) -> None:
@@ -100,7 +177,6 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.evaluation import predict_examples
     from phdnet_tf.serving import Served
-    from phdnet_tf.training import train
 
     source = open_source(data, "sa")
     landmarks = source.landmarks
@@ -120,12 +196,10 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
         ]
         seconds = sum(float(np.load(m / "errors.npz")["seconds"]) for m in members)
     else:
-        outcome = train(
-            config,
-            source.examples(TRAINING, landmarks),
-            source.examples(VALIDATION, landmarks),
-            folder,
+        examples = tuple(
+            source.examples(folds, landmarks) for folds in (TRAINING, VALIDATION)
         )
+        outcome = train_variant(name, config, examples, folder)
         models = [outcome.model]
         seconds = outcome.seconds / outcome.steps
     served = Served(models, config, [0.0] * len(landmarks))
@@ -158,7 +232,7 @@ def radii(errors: Any, evidence: Any, subjects: Any) -> Any:
 
 
 def table(output: Path) -> str:
-    """All finished variants, compared with the default by subject, as Markdown."""
+    """All finished variants, as Markdown; those of before are compared with that."""
     import numpy as np
 
     from phdnet_tf.evaluation import ranked
@@ -170,7 +244,7 @@ def table(output: Path) -> str:
         "| by radius: AUROC | of 56 % |",
         "| --- " * 12 + "|",
     ]
-    reference = None
+    references: dict[str, Any] = {}
     for name in VARIANTS:
         file = folder_of(output, name) / "errors.npz"
         if not file.exists():
@@ -186,12 +260,12 @@ def table(output: Path) -> str:
         }
         orders = [ranked(errors[known], each[known]) for each in trust.values()]
         difference = ""
-        if name == "default":
-            reference = errors
-        elif reference is not None:
+        reference = references.get("before" if ":" in name else "default")
+        if reference is not None:
             change = (errors - reference)[known]
             low, high = mean_interval(change, subjects[known.ravel()])
             difference = f"{change.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+        references[name] = errors
         others = [
             f"{np.nanmean(kept[way]):.2f}" if way in kept else ""
             for way in ("smoothing", "simple")

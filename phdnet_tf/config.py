@@ -202,6 +202,8 @@ class CropConfig:
         shift: Largest shift of a whole image either way, in canvas pixels.
         rotation: Largest rotation either way, in degrees.
         scale: Largest relative change of size either way.
+        stretch: Largest relative change of length in one direction, any, either way;
+            the area stays.
         gain: Largest relative change of brightness either way.
         gamma: Largest relative change of the exponent of the intensities either way.
 
@@ -214,6 +216,7 @@ class CropConfig:
     shift: float = 32.0
     rotation: float = 20.0
     scale: float = 0.15
+    stretch: float = 0.0
     gain: float = 0.15
     gamma: float = 0.2
 
@@ -225,9 +228,10 @@ class CropConfig:
             "a multiple of the patch size, 8",
             self.size,
         )
-        for name in ("near_landmark", "scale", "gain", "gamma"):
+        for name in ("near_landmark", "scale", "stretch", "gain", "gamma"):
             value = getattr(self, name)
             _require(0 <= value <= 1, name, "between 0 and 1", value)
+        _require(self.stretch < 1, "stretch", "below 1", self.stretch)
         _require(self.shift >= 0, "shift", "0 or more", self.shift)
         _require(0 <= self.rotation <= 180, "rotation", "0 to 180", self.rotation)
 
@@ -239,9 +243,10 @@ class TrainingConfig:
     Attributes:
         batch_size: Crops in a step.
         learning_rate: Of the Adam optimiser.
-        epochs: Most epochs. An epoch gives each training image one crop, and takes 200
-            steps where that would be fewer: the crops are random, so a pass over a
-            small data set is too short to be worth a validation.
+        epochs: Most epochs.
+        epoch_size: Crops in an epoch, or one of each training image where those are
+            more: crops are random, so a pass over a small data set is too short to be
+            worth a validation.
         patience: Epochs without a better validation loss after which training stops.
         displacement_weight: Weight of the displacements' loss beside the heatmap's.
         haste: Under a time limit, how many times the learning rate is multiplied at its
@@ -257,6 +262,7 @@ class TrainingConfig:
     batch_size: int = 32
     learning_rate: float = 0.001
     epochs: int = 500
+    epoch_size: int = 6400
     patience: int = 75
     displacement_weight: float = 1.0
     haste: float = 3.0
@@ -266,7 +272,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         for name in (
-            *("batch_size", "learning_rate", "epochs", "patience"),
+            *("batch_size", "learning_rate", "epochs", "epoch_size", "patience"),
             *("displacement_weight", "haste"),
         ):
             value = getattr(self, name)
@@ -324,6 +330,7 @@ class Config:
             training=TrainingConfig(
                 batch_size=network.batch_size,
                 epochs=network.epochs,
+                epoch_size=200 * network.batch_size,
                 haste=network.haste,
                 seed=seed,
             ),
@@ -339,8 +346,10 @@ class Config:
                 dilations=(1, 2, 4, 8, 4, 2, 1),
                 strided=True,
             ),
+            crops=replace(config.crops, rotation=35.0, scale=0.25, stretch=0.2),
             training=replace(
                 config.training,
+                batch_size=16,
                 learning_rate=0.003,
                 haste=1.0,
                 falling=True,

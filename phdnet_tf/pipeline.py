@@ -123,7 +123,7 @@ def random_crop(
         centre = annotated[chosen] + shift
     else:
         centre = anywhere
-    return _augmented(example, crops, draw[:4], centre, crops.size, step=1)
+    return _augmented(example, crops, draw[:4], centre, crops.size, 1, seed)
 
 
 def random_whole(
@@ -147,7 +147,7 @@ def random_whole(
     shift = (2 * draw[4:6] - 1) * crops.shift * image_per_canvas
     centre = (extent - 1) / 2 + shift
     size = geometry.CANVAS_SIZE // step
-    return _augmented(example, crops, draw[:4], centre, size, step)
+    return _augmented(example, crops, draw[:4], centre, size, step, seed)
 
 
 def _augmented(
@@ -157,8 +157,9 @@ def _augmented(
     centre: tf.Tensor,
     size: int,
     step: int,
+    seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A square view of an image, turned and scaled around its centre, and recoloured.
+    """A square view of an image, turned, scaled, stretched and recoloured.
 
     Args:
         example: A normalised example with one image.
@@ -167,6 +168,7 @@ def _augmented(
         centre: float32[2], the view's centre, (x, y), in pixels of the image.
         size: Side of the view, in its pixels.
         step: Canvas pixels a side of a pixel of the view.
+        seed: int64[2], of the view.
 
     Returns:
         float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in its pixels.
@@ -180,14 +182,27 @@ def _augmented(
     cosine, sine = tf.cos(angle), tf.sin(angle)
     rotation = tf.stack([tf.stack([cosine, -sine]), tf.stack([sine, cosine])])
     linear = image_per_view[:, None] * scale * rotation
+    inverse = tf.transpose(rotation) / (image_per_view * scale)
+    if crops.stretch:
+        # A draw of its own leaves those of other settings what they are.
+        own = tf.random.fold_in(seed, 1)
+        along, amount = tf.unstack(tf.random.stateless_uniform([2], own))
+        stretch = _stretch(along * math.pi, (2 * amount - 1) * crops.stretch)
+        linear, inverse = linear @ stretch, tf.linalg.inv(stretch) @ inverse
     middle = tf.fill([2], (size - 1) / 2)
     corner = centre - tf.linalg.matvec(linear, middle)
     matrix = tf.concat([linear, corner[:, None]], axis=1)
 
     pixels = geometry.sample(example["image"][None], matrix[None], size)[0]
     pixels = gain * pixels**gamma
-    inverse = tf.transpose(rotation) / (image_per_view * scale)
     return pixels, tf.linalg.matvec(inverse, example["landmarks"] - corner)
+
+
+def _stretch(angle: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
+    """float32[2, 2], what is `1 + amount` as long in one direction, of equal area."""
+    direction = tf.stack([tf.cos(angle), tf.sin(angle)])
+    along = direction[:, None] * direction
+    return along * (1 + amount) + (tf.eye(2) - along) / (1 + amount)
 
 
 def validation_batches(

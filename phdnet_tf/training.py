@@ -18,9 +18,6 @@ from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.model import build_phdnet
 from phdnet_tf.unet import build_unet
 
-SHORTEST_EPOCH = 200
-"""Steps that an epoch has at the least: see `config.TrainingConfig`."""
-
 WARM_UP = 100
 """Steps in which a learning rate that is not constant rises."""
 
@@ -150,7 +147,8 @@ def train(
     model = compile_model(config)
     count = _count(training, "training")
     validation_count = _count(validation, "validation")
-    steps = max(math.ceil(count / config.training.batch_size), SHORTEST_EPOCH)
+    crops = max(count, config.training.epoch_size)
+    steps = math.ceil(crops / config.training.batch_size)
     keeper = _Keeper(config, run, model, steps, time_limit, on_progress)
     _forget_epochs_after(run / "log.csv", keeper.epoch)
     batches = pipeline.training_batches(

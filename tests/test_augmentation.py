@@ -36,33 +36,34 @@ def centre_of_mass(pictures):
 
 
 def test_what_is_found_in_the_pictures_is_told_where_it_is_on_the_canvas():
-    off = np.array([3.0, -4.0], "f4")
+    off = np.array([3.0, -6.0], "f4")
     first = reading_of(TRUTH + off, confidence=3.0)
 
     reading = look_again(tf.constant(blobs()), first, centre_of_mass)
 
-    # One point is 5 pixels off and four are right, so the mean is 1 off; the squared
-    # distances to it are 16, and four times 1.
-    np.testing.assert_allclose(reading.points, TRUTH + off / 5, atol=0.02)
+    # One point is off, two are right: the mean is a third off, and the squared
+    # distances to it are four ninths of 45, and twice one ninth.
+    np.testing.assert_allclose(reading.points, TRUTH + off / 3, atol=0.02)
     np.testing.assert_array_equal(reading.by_strategy["augmented"], reading.points)
     np.testing.assert_array_equal(reading.by_strategy["weighted"], first.points)
-    np.testing.assert_allclose(reading.confidence, (3 + 4 * 0.5) / 5)
-    np.testing.assert_allclose(reading.evidence[..., 0], 0, atol=1e-6)  # log 1
-    spread = np.log1p(np.sqrt((16 + 4 * 1) / 5))
+    np.testing.assert_allclose(reading.confidence, (3 + 2 * 0.5) / 3)
+    np.testing.assert_allclose(reading.evidence[..., 0], -np.log(4 / 3), atol=1e-6)
+    spread = np.log1p(np.sqrt((20 + 2 * 5) / 3))
     np.testing.assert_allclose(reading.evidence[..., 1], spread, atol=0.01)
 
 
-def test_the_pictures_are_around_what_was_found():
-    first = reading_of(TRUTH)
+def test_the_pictures_are_around_the_middle_of_what_was_found():
+    # The mean of the three is elsewhere: (120, 200).
+    found = [[[100.0, 200.0], [100.0, 180.0], [160.0, 220.0]]]
 
     def middle(pictures):
-        assert pictures.shape == (2 * len(LOOKS), SIDE, SIDE, 1)
-        return reading_of(np.full((len(pictures), 1, 2), (SIDE - 1) / 2))
+        assert pictures.shape == (len(LOOKS), SIDE, SIDE, 1)
+        return reading_of(np.full((len(pictures), 3, 2), (SIDE - 1) / 2))
 
-    reading = look_again(tf.constant(blobs()), first, middle)
+    reading = look_again(tf.zeros([1, 512, 512, 1]), reading_of(found), middle)
 
-    np.testing.assert_allclose(reading.points, TRUTH, atol=1e-3)
-    np.testing.assert_allclose(reading.evidence[..., 1], 0, atol=1e-3)
+    expected = (np.array(found) + len(LOOKS) * np.array([130, 200])) / 3
+    np.testing.assert_allclose(reading.points, expected, atol=1e-3)
 
 
 def test_the_pictures_are_turned_and_scaled():
@@ -76,16 +77,30 @@ def test_the_pictures_are_turned_and_scaled():
 
     look_again(tf.constant(blob, tf.float32), reading_of(TRUTH[:1]), keep)
 
-    # The blob is 30 pixels to the right of the middle, 79.5, 79.5.
-    turned = 30 * np.array([np.cos(np.pi / 9), np.sin(np.pi / 9)])
-    expected = [turned * [1, -1], turned, [30 / 1.1, 0], [30 * 1.1, 0]]
-    np.testing.assert_allclose(seen[0] - 79.5, expected, atol=0.05)
+    # The blob is 30 pixels to the right of the middle, 79.5, 79.5, and enlarged.
+    turned = 30 * 1.2 * np.array([np.cos(np.pi / 9), np.sin(np.pi / 9)])
+    np.testing.assert_allclose(seen[0] - 79.5, [turned * [1, -1], turned], atol=0.05)
+
+
+def test_looks_and_their_size_can_be_chosen():
+    sides = []
+
+    def keep(pictures):
+        sides.append(pictures.shape)
+        return reading_of(np.full((len(pictures), 1, 2), 31.5))
+
+    look_again(
+        tf.constant(blobs()), reading_of(TRUTH), keep, looks=((5.0, 2.0),), side=64
+    )
+
+    assert sides == [(2, 64, 64, 1)]
 
 
 def test_what_a_picture_does_not_show_keeps_its_point_and_is_not_trusted():
-    # 71 pixels are inside of pictures that are enlarged by a tenth, or turned by 20
-    # degrees, but not of those that are smaller: 71 * 1.1 = 78 > 72.
-    far, near = [[100.0, 200.0], [400.0, 200.0]], [[129.0, 200.0], [271.0, 200.0]]
+    # Pictures that are enlarged by 1.2 show 72 / 1.2 = 60 pixels along their own axes,
+    # but for the outermost patches. Turned by 20 degrees, 63 pixels along x are 59 and
+    # 22 along these; 65 pixels are 61.
+    far, near = [[135.0, 200.0], [265.0, 200.0]], [[137.0, 200.0], [263.0, 200.0]]
     first = reading_of([far, near])
 
     def middle(pictures):
@@ -94,12 +109,11 @@ def test_what_a_picture_does_not_show_keeps_its_point_and_is_not_trusted():
     reading = look_again(tf.zeros([2, 512, 512, 1]), first, middle)
 
     np.testing.assert_allclose(reading.points[0], far, atol=1e-3)
-    # The four points in the middle are 150 pixels off, the first is not.
-    spread = np.log1p(np.sqrt(4 / 5) * 150)
+    # The two points in the middle are 65 pixels off, the first is not.
+    spread = np.log1p(np.sqrt(2 / 3) * 65)
     np.testing.assert_allclose(reading.evidence[0, :, 1], spread, rtol=1e-4)
-    # Its own and three that show it, in the middle, (200, 200): 71 / 4.
-    expected = [[200 - 71 / 4, 200], [200 + 71 / 4, 200]]
-    np.testing.assert_allclose(reading.points[1], expected, atol=1e-3)
+    # Its own, and two that show it in the middle, (200, 200): 63 / 3.
+    np.testing.assert_allclose(reading.points[1], [[179, 200], [221, 200]], atol=1e-3)
 
 
 def test_no_point_leaves_the_canvas():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from drawn import LANDMARKS, examples
 
-from phdnet_tf import benchmark, training
+from phdnet_tf import benchmark
 from phdnet_tf.benchmark import is_finished, partition
 from phdnet_tf.config import SYSTEMS
 
@@ -38,7 +38,6 @@ def any_of(number, folds):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(training, "SHORTEST_EPOCH", 1)
     monkeypatch.setattr(benchmark, "LATENCY_RUNS", 1)
 
 

@@ -50,7 +50,7 @@ def batches(examples, seed=0, first=0, crops=None, number=3):
 
 
 def test_the_landmark_stays_on_its_spot_through_every_augmentation(examples):
-    crops = CropConfig(near_landmark=1, rotation=180, scale=0.3)
+    crops = CropConfig(near_landmark=1, rotation=180, scale=0.3, stretch=0.3)
     checked = 0
     for number, example in enumerate(examples.take(6)):
         for trial in range(8):
@@ -85,6 +85,28 @@ def test_a_crop_without_augmentation_has_the_canvas_resolution(examples):
     np.testing.assert_allclose(
         (points[1] - points[0]) * 0.9375, millimetres, rtol=1e-4, atol=1e-4
     )
+
+
+def test_a_stretch_changes_lengths_and_keeps_the_area(examples):
+    example = dict(next(iter(examples)))
+    example["landmarks"] = tf.constant([[40.0, 40.0], [90.0, 40.0], [40.0, 100.0]])
+
+    def triangle(stretch, trial):
+        crops = CropConfig(rotation=0, scale=0, stretch=stretch)
+        seed = tf.constant([0, trial], tf.int64)
+        corner, *others = pipeline.random_crop(example, crops, seed)[1].numpy()
+        return np.stack(others) - corner
+
+    still = triangle(0, 0)
+    drawn = [triangle(0.2, trial) for trial in range(40)]
+    areas = np.linalg.det(drawn) / np.linalg.det(still)
+    lengths = np.linalg.norm(drawn, axis=2) / np.linalg.norm(still, axis=1)
+
+    np.testing.assert_allclose(areas, 1, rtol=1e-4)
+    # Both sides are stretched at times and shrunk at others, never beyond a fifth or
+    # its inverse of 0.8.
+    assert (lengths.max(axis=0) > 1.1).all() and (lengths.min(axis=0) < 0.9).all()
+    assert lengths.max() < 1 / 0.8 + 1e-3 and lengths.min() > 0.8 - 1e-3
 
 
 def test_crops_near_a_landmark_contain_it_and_others_lie_anywhere(examples):

@@ -22,18 +22,13 @@ RECIPE = {"displacement_weight": 0.2, "falling": True, "learning_rate": 0.003}
 
 def settings(shape=SHAPE, **changes):
     """Those of the default in form, but for a network and a training that are small."""
-    values = {"batch_size": 2, "epochs": 3, "seed": 5} | RECIPE | changes
+    values = {"batch_size": 2, "epochs": 3, "epoch_size": 4, "seed": 5}
     return Config(
         "sa",
         ModelConfig(LANDMARKS, **shape),
         CropConfig(size=64),
-        TrainingConfig(**values),
+        TrainingConfig(**values | RECIPE | changes),
     )
-
-
-@pytest.fixture(autouse=True)
-def short_epochs(monkeypatch):
-    monkeypatch.setattr(training, "SHORTEST_EPOCH", 2)
 
 
 def weights(model):
@@ -49,12 +44,10 @@ def rows(run):
 def finished(tmp_path_factory):
     """A run of three epochs that nothing disturbed."""
     run = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "SHORTEST_EPOCH", 2)
-        told = []
-        outcome = train(
-            settings(), examples(4), examples(2, 1), run, on_progress=told.append
-        )
+    told = []
+    outcome = train(
+        settings(), examples(4), examples(2, 1), run, on_progress=told.append
+    )
     return run, outcome, told
 
 
@@ -81,7 +74,7 @@ def test_a_run_leaves_the_best_model_and_both_learning_curves(finished):
 def test_a_compared_network_trains_in_the_same_way(tmp_path):
     config = dataclasses.replace(
         Config.of_preset("unet", "sa", LANDMARKS),
-        training=TrainingConfig(batch_size=1, epochs=2),
+        training=TrainingConfig(batch_size=1, epochs=2, epoch_size=2),
     )
 
     outcome = train(config, examples(2), examples(2, 1), tmp_path)
@@ -115,9 +108,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from test_training import examples, settings, training, train
-
-training.SHORTEST_EPOCH = 2
+from test_training import examples, settings, train
 
 def die(progress):
     if progress.epoch == {epoch} and progress.step == {step}:
@@ -194,13 +185,11 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
     assert outcome.epochs == outcome.best_epoch + 1 < 40
 
 
-def test_the_time_limit_ends_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SHORTEST_EPOCH", 1000)
+def test_the_time_limit_ends_training(tmp_path):
+    config = settings(epochs=500, epoch_size=2000)
     started = time.monotonic()
 
-    outcome = train(
-        settings(epochs=500), examples(4), examples(2), tmp_path, time_limit=2
-    )
+    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=2)
 
     assert outcome.ended_by == "time limit"
     assert outcome.best_epoch == outcome.epochs == 1
