@@ -2,8 +2,8 @@
 
     python benchmarks/ablation.py acdc_sa ablation --epochs 10
 
-Every variant trains on folds 2 to 7, for as many steps, and is tested on folds 0 and 1;
-fold 0 chooses its epoch. All look once, with weighted votes, but the one that augments.
+Every variant trains on folds 2 to 7, on as many crops, and is tested on folds 0 and 1;
+fold 0 chooses its epoch. All look once, with weighted votes, but those that augment.
 Finished variants are kept; --variant chooses some, so that several processes can share
 the work.
 """
@@ -13,7 +13,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 TRAINING = [2, 3, 4, 5, 6, 7]
 VALIDATION = [0]
@@ -22,7 +21,7 @@ TEST = [0, 1]
 WEIGHT = "training.displacement_weight"
 MILD = {"crops.rotation": 20.0, "crops.scale": 0.15, "crops.stretch": 0.0}
 BEFORE: dict[str, Any] = MILD | {"training.batch_size": 32}
-"""What the default was before it saw smaller batches and larger deformations."""
+"""What the default's training was before smaller batches and larger deformations."""
 
 THREE = {"model.filters": (16, 32, 80)}
 SLIM = {"model.filters": (16, 32, 64, 64)}
@@ -36,16 +35,11 @@ POOLED = {
     "model.strided": False,
 }
 AUGMENTED = {"model.strategy": "augmented"}
-DISTURBED = "before: shading, noise and blur"
-AVERAGED = "before: weights averaged"
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "test-time augmentation": AUGMENTED,
-    "batches of 32": {"training.batch_size": 32},
     "smaller deformations": MILD,
     "before": BEFORE,
-    DISTURBED: BEFORE,
-    AVERAGED: BEFORE,
     "before: test-time augmentation": BEFORE | AUGMENTED,
     "before: 64 wide": BEFORE | SLIM,
     "before: three convolutions first": BEFORE | THREE,
@@ -106,69 +100,6 @@ def folder_of(output: Path, name: str) -> Path:
     return output / name.replace(" ", "_").replace(":", "")
 
 
-def disturbed(number: Any, batch: tuple) -> tuple:
-    """A batch whose crops are shaded, noisy and blurred, by chance more or less."""
-    import tensorflow as tf
-
-    images, *rest = batch
-    shape = tf.shape(images)
-    seed = tf.stack([7, number])
-    shading, noise, blur, angle = tf.unstack(
-        tf.random.stateless_uniform([4, shape[0], 1, 1, 1], seed)
-    )
-    along = tf.linspace(-1.0, 1.0, shape[1])
-    y, x = along[:, None, None], along[None, :, None]
-    ramp = y * tf.sin(6.28 * angle) + x * tf.cos(6.28 * angle)
-    images += blur * (tf.nn.avg_pool2d(images, 3, 1, "SAME") - images)
-    images *= tf.exp(0.5 * shading * ramp)
-    images += 0.15 * noise * tf.random.stateless_normal(shape, seed)
-    return images, *rest
-
-
-def average(means: list, model: Any) -> None:
-    """Adds the weights after a step to their running means, of some 500 steps."""
-    step = int(model.optimizer.iterations)
-    kept = min(0.998, (1 + step) / (10 + step))
-    values = [variable.value.numpy() for variable in model.variables]
-    if not means:
-        means.extend(values)
-    for mean, value in zip(means, values, strict=True):
-        if value.dtype.kind == "f":  # Others are counts and seeds.
-            mean += (1 - kept) * (value - mean)
-
-
-def train_variant(name: str, config: Any, examples: tuple, folder: Path) -> Any:
-    """The outcome of a variant's training."""
-    from phdnet_tf import pipeline, training
-
-    batches, build = pipeline.training_batches, training.compile_model
-    built: list[Any] = []
-    means: list[Any] = []
-
-    def remember(config: Any) -> Any:
-        built.append(build(config))
-        return built[0]
-
-    def make_batches(*arguments: Any, **options: Any) -> Any:
-        made = batches(*arguments, **options)
-        return made.enumerate().map(disturbed) if name == DISTURBED else made
-
-    def after_step(progress: training.Progress) -> None:
-        if name == AVERAGED and progress.losses is None:
-            average(means, built[0])
-
-    with (
-        patch.object(pipeline, "training_batches", make_batches),
-        patch.object(training, "compile_model", remember),
-    ):
-        outcome = training.train(config, *examples, folder, on_progress=after_step)
-    if not means:
-        return outcome
-    for variable, mean in zip(built[0].variables, means, strict=True):
-        variable.assign(mean)
-    return replace(outcome, model=built[0])
-
-
 def run(name: str, data: Path, output: Path, epochs: int) -> None:
     """Trains and tests a variant, and keeps its errors."""
     import keras
@@ -177,6 +108,7 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.evaluation import predict_examples
     from phdnet_tf.serving import Served
+    from phdnet_tf.training import train
 
     source = open_source(data, "sa")
     landmarks = source.landmarks
@@ -196,10 +128,12 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
         ]
         seconds = sum(float(np.load(m / "errors.npz")["seconds"]) for m in members)
     else:
-        examples = tuple(
-            source.examples(folds, landmarks) for folds in (TRAINING, VALIDATION)
+        outcome = train(
+            config,
+            source.examples(TRAINING, landmarks),
+            source.examples(VALIDATION, landmarks),
+            folder,
         )
-        outcome = train_variant(name, config, examples, folder)
         models = [outcome.model]
         seconds = outcome.seconds / outcome.steps
     served = Served(models, config, [0.0] * len(landmarks))

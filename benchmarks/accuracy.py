@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument("benchmark", type=Path)
     parser.add_argument("--view", choices=VIEWS, required=True)
     parser.add_argument("--data", type=Path, help="default: the phantom")
+    parser.add_argument(
+        "--system", choices=SYSTEMS, action="append", help="default: all that are there"
+    )
     options = parser.parse_args()
     load_tensorflow()
     from phdnet_tf.benchmark import is_finished
@@ -66,14 +69,16 @@ def main() -> None:
     systems = [
         name
         for name, system in SYSTEMS.items()
-        if not system.one_each and (options.benchmark / name).is_dir()
+        if not system.one_each
+        and (options.benchmark / name).is_dir()
+        and name in (options.system or SYSTEMS)
     ]
     folds = [
         fold
         for fold in range(FOLDS)
         if all(is_finished(options.benchmark / s / f"fold_{fold}") for s in systems)
     ]
-    if not folds:
+    if not systems or not folds:
         raise SystemExit(
             f"{options.benchmark}: expected a fold in which all systems are finished, "
             f"of {', '.join(systems) or 'phdnet-tf benchmark'}. Received none: run it "

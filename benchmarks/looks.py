@@ -63,6 +63,9 @@ def figures(
         found = radii(errors, evidence, numbers)
         by_radius.append(ranked(errors[known], -found[known]))
     own = ranked(errors[known], confidence[known])
+    # Where all points are more than 10 mm off, or none, there is no AUROC.
+    by_radius = [{**each, "auroc_10": each["auroc_10"] or np.nan} for each in by_radius]
+    own["auroc_10"] = own["auroc_10"] or np.nan
     names = ("auroc_10", "mean_at_56", "aurc")
     return [
         np.nanmean(errors),

@@ -95,6 +95,31 @@ def exported_graph(folder: Path, rounds: int) -> dict[str, float]:
     return {"exported_s": slow, "network_s": fast, "latency_ratio": slow / fast}
 
 
+def answers(rounds: int) -> dict[str, float]:
+    """One image of 256 x 216 pixels of 1.5 mm: the default against the paper's preset.
+
+    The default as it looks once, and as it looks again.
+    """
+    image = tf.random.uniform([1, 256, 216], seed=0)
+    spacing = tf.constant([[1.5, 1.5]])
+
+    def answer(preset: str, strategy: str | None = None) -> Callable[[], object]:
+        config = Config.of_preset(preset, VIEW, VIEWS[VIEW], strategy=strategy)
+        served = Served([compile_model(config)], config, [0.0] * 3)
+        return lambda: served.locate(image, spacing)["landmarks"].numpy()
+
+    paper = answer("paper")
+    once, reference = in_turns(answer("default", "weighted"), paper, rounds)
+    thrice, again = in_turns(answer("default"), paper, rounds)
+    return {
+        "paper_s": reference,
+        "one_look_s": once,
+        "default_s": thrice,
+        "one_look_ratio": once / reference,
+        "default_ratio": thrice / again,
+    }
+
+
 def help_text(rounds: int) -> dict[str, float]:
     """`phdnet-tf --help`, from start to end of the process."""
     command = [Path(sys.executable).with_name("phdnet-tf"), "--help"]
@@ -148,6 +173,8 @@ def main() -> None:
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, result in (
+            # Before training, which makes every operation deterministic, and slower.
+            ("answers", answers(5 * arguments.rounds)),
             ("training", training_steps(arguments.data, arguments.rounds)),
             ("exported graph", exported_graph(Path(folder), 5 * arguments.rounds)),
             ("help", help_text(arguments.rounds)),

@@ -202,8 +202,8 @@ class CropConfig:
         shift: Largest shift of a whole image either way, in canvas pixels.
         rotation: Largest rotation either way, in degrees.
         scale: Largest relative change of size either way.
-        stretch: Largest relative change of length in one direction, any, either way;
-            the area stays.
+        stretch: Largest relative change of scale along one direction, any, either way;
+            across it the scale changes inversely, so that the area stays.
         gain: Largest relative change of brightness either way.
         gamma: Largest relative change of the exponent of the intensities either way.
 
@@ -370,13 +370,16 @@ class Config:
         """
         try:
             model = dict(values["model"])
+            training = dict(values["training"])
+            # Runs of before epochs were counted in crops had 200 steps in one.
+            training.setdefault("epoch_size", 200 * training["batch_size"])
             for name in ("landmarks", "filters", "dilations"):
                 model[name] = tuple(model[name])
             return cls(
                 view=values["view"],
                 model=ModelConfig(**model),
                 crops=CropConfig(**values["crops"]),
-                training=TrainingConfig(**values["training"]),
+                training=TrainingConfig(**training),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(

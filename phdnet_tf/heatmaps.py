@@ -33,17 +33,17 @@ def peak(heatmap: tf.Tensor, cell: int) -> tuple[tf.Tensor, tf.Tensor]:
     best = tf.argmax(flat, axis=-1, output_type=tf.int32)
     y, x = best // columns, best % columns
 
-    logarithms = tf.math.log(tf.maximum(maps, SMALLEST))
-    along_x = tf.gather(logarithms, y, axis=2, batch_dims=2)
-    along_y = tf.gather(logarithms, x, axis=3, batch_dims=2)
+    row = tf.gather(maps, y, axis=2, batch_dims=2)
+    column = tf.gather(maps, x, axis=3, batch_dims=2)
     whole = tf.cast(tf.stack([x, y], axis=-1), tf.float32)
-    fraction = tf.stack([_vertex(along_x, x), _vertex(along_y, y)], axis=-1)
+    fraction = tf.stack([_vertex(row, x), _vertex(column, y)], axis=-1)
     points = (whole + fraction) * cell + (cell - 1) / 2
     return points, tf.reduce_max(flat, axis=-1)
 
 
 def _vertex(line: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    """Where the parabola at a maximum peaks, from there: [B, L, n] -> [B, L]."""
+    """Where the Gaussian at a maximum peaks, from there: [B, L, n] -> [B, L]."""
+    line = tf.math.log(tf.maximum(line, SMALLEST))
     # The outermost values have one neighbour, so the parabola around the next is used.
     middle = tf.clip_by_value(position, 1, tf.shape(line)[-1] - 2)
     left, centre, right = (

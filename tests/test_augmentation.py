@@ -89,11 +89,13 @@ def test_looks_and_their_size_can_be_chosen():
         sides.append(pictures.shape)
         return reading_of(np.full((len(pictures), 1, 2), 31.5))
 
-    look_again(
+    reading = look_again(
         tf.constant(blobs()), reading_of(TRUTH), keep, looks=((5.0, 2.0),), side=64
     )
 
     assert sides == [(2, 64, 64, 1)]
+    # What is in the middle of the picture is where the first point was.
+    np.testing.assert_allclose(reading.points, TRUTH, atol=1e-3)
 
 
 def test_what_a_picture_does_not_show_keeps_its_point_and_is_not_trusted():

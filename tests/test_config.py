@@ -40,6 +40,18 @@ def test_the_paper_preset_is_the_papers():
     assert (training.batch_size, training.learning_rate) == (32, 0.001)
     assert (training.epochs, training.patience) == (500, 75)
     assert config.crops.size == 128
+    assert config.crops.stretch == 0
+
+
+@pytest.mark.parametrize("preset", ["paper", "unet", "hourglass"])
+def test_an_epoch_of_the_papers_networks_has_200_steps_as_ever(preset):
+    config = Config.of_preset(preset, "sa", VIEWS["sa"])
+    values = config.to_dict()
+    del values["training"]["epoch_size"]  # as runs of before have it
+    del values["crops"]["stretch"]
+
+    assert config.training.epoch_size == 200 * config.training.batch_size
+    assert Config.from_dict(values) == config
 
 
 def test_the_default_is_a_light_network_that_sees_the_whole_heart():
@@ -52,6 +64,9 @@ def test_the_default_is_a_light_network_that_sees_the_whole_heart():
     assert 8 * 2 * sum(model.dilations) > 256
     assert model.strategy == "augmented"
     assert (training.learning_rate, training.falling) == (0.003, True)
+    assert (training.batch_size, training.epoch_size) == (16, 6400)
+    assert (config.crops.rotation, config.crops.scale) == (35, 0.25)
+    assert config.crops.stretch == 0.2
 
 
 @pytest.mark.parametrize(
@@ -66,7 +81,9 @@ def test_the_default_is_a_light_network_that_sees_the_whole_heart():
         (lambda: ModelConfig(("a",), dilations=(0,)), "dilations: .* above 0"),
         (lambda: CropConfig(size=100), "size: expected a multiple of the patch size"),
         (lambda: CropConfig(scale=2), "scale: expected between 0 and 1"),
+        (lambda: CropConfig(stretch=1), "stretch: expected below 1"),
         (lambda: TrainingConfig(epochs=0), "epochs: expected above 0"),
+        (lambda: TrainingConfig(epoch_size=0), "epoch_size: expected above 0"),
         (lambda: TrainingConfig(seed=-1), "seed: expected 0 or more"),
         (lambda: Config("2ch", ModelConfig(("a",))), "view: .*4ch.* '2ch'"),
     ],

@@ -26,7 +26,7 @@ def settings(shape=SHAPE, **changes):
     return Config(
         "sa",
         ModelConfig(LANDMARKS, **shape),
-        CropConfig(size=64),
+        CropConfig(size=64, stretch=0.2),
         TrainingConfig(**values | RECIPE | changes),
     )
 
