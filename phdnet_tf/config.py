@@ -132,7 +132,7 @@ class ModelConfig:
             of its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
         strategy: How the outputs become a coordinate. "smoothing" is candidate
             smoothing (section 2.2), "weighted" the same with votes weighted by heat,
-            "augmented" that of the image and of turned and scaled pictures of what was
+            "augmented" that of the image and of turned, enlarged pictures of what was
             found there, "simple" the best patch's own displacement, as in the
             baseline; "peak", of the networks without displacements, the peak of the
             heatmap.
