@@ -27,8 +27,8 @@ BINS = 5
 RIDGE = 1.0
 """Weight of the penalty that keeps few data from teaching large slopes."""
 
-LOWEST_SHARE = 0.01
-"""Share of the validation images that teaches what is not recognised."""
+RECOGNISED_SHARE = 1 / 8
+"""Share of the usual image confidence below which an image is not recognised."""
 
 _NOTHING_TO_LEARN = (
     "{}: expected at least one validation prediction of an annotated landmark. "
@@ -234,10 +234,9 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     """The image confidence below which an image does not look like those trained on.
 
     Another view, another part of the body or noise gives hardly any heat anywhere, and
-    votes that do not meet. The threshold is half of what the lowest hundredth of the
-    validation images has, all of them right ones; of fewer than 149, half of the
-    lowest. They are of few subjects, who do not tell how low a right image can be, and
-    most wrong ones lie lower still.
+    votes that do not meet. The threshold is an eighth of what the median of the
+    validation images has, all of them right ones. Their lowest would tell less: they
+    are of few subjects, and a single odd image among them would decide.
 
     Args:
         confidence: float[N, L], of the validation images.
@@ -245,6 +244,4 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     Returns:
         The threshold of `image_confidence`.
     """
-    values = np.sort(image_confidence(confidence))
-    rank = max(math.floor(LOWEST_SHARE * (values.size + 1) + 0.5), 1)
-    return float(values[rank - 1] / 2)
+    return float(RECOGNISED_SHARE * np.median(image_confidence(confidence)))
