@@ -17,6 +17,9 @@ import numpy as np
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS
 
+TRUST_RESAMPLES = 500
+"""Draws of subjects for the intervals of AURC, AUROC and the mean of the most sure."""
+
 
 def main() -> None:
     """Prints the tables as Markdown."""
@@ -138,16 +141,34 @@ def main() -> None:
             f"{interval(change, '+.2f')} | {'; '.join(by_fold)} |"
         )
 
+    def trust(errors: np.ndarray, values: np.ndarray) -> list[str]:
+        """The figures of `ranked`, with 95 % bootstrap intervals by subject."""
+        rows = [np.flatnonzero(subjects[:, 0] == s) for s in np.unique(subjects)]
+        rng = np.random.default_rng(0)
+        drawn = [
+            np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+            for _ in range(TRUST_RESAMPLES)
+        ]
+        told = []
+        samples = [ranked(*(v[d][known[d]] for v in (errors, values))) for d in drawn]
+        facts = ranked(errors[known], values[known])
+        for key, form in (("aurc", ".2f"), ("auroc_10", ".3f"), ("mean_at_56", ".2f")):
+            # Where no error is beyond 10 mm there is no AUROC.
+            several = [each[key] for each in samples if each[key] is not None]
+            if facts[key] is None:
+                told.append("")
+                continue
+            low, high = np.percentile(several, [2.5, 97.5])
+            told.append(f"{facts[key]:{form}} [{low:{form}}, {high:{form}}]")
+        return told
+
     print("\n| system, order of trust | AURC | AUROC > 10 mm | mean of 56 % |")
     print("| --- " * 4 + "|")
     for name, each in found.items():
         for order, values in rankings(each).items():
-            facts = ranked(each.errors[known], values[known])
-            # Where no error is beyond 10 mm there is none.
-            auroc = "" if facts["auroc_10"] is None else f"{facts['auroc_10']:.3f}"
             print(
-                f"| {name}, {order.replace('_', ' ')} | {facts['aurc']:.2f} | "
-                f"{auroc} | {facts['mean_at_56']:.2f} |"
+                f"| {name}, {order.replace('_', ' ')} | "
+                f"{' | '.join(trust(each.errors, values))} |"
             )
 
     print("\n| system | landmark | mean | radius | holds [95 %] | median radius |")
