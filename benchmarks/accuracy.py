@@ -141,23 +141,24 @@ def main() -> None:
             f"{interval(change, '+.2f')} | {'; '.join(by_fold)} |"
         )
 
+    rows = [np.flatnonzero(subjects[:, 0] == s) for s in np.unique(subjects)]
+    rng = np.random.default_rng(0)
+    drawn = [
+        np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+        for _ in range(TRUST_RESAMPLES)
+    ]
+
     def trust(errors: np.ndarray, values: np.ndarray) -> list[str]:
         """The figures of `ranked`, with 95 % bootstrap intervals by subject."""
-        rows = [np.flatnonzero(subjects[:, 0] == s) for s in np.unique(subjects)]
-        rng = np.random.default_rng(0)
-        drawn = [
-            np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
-            for _ in range(TRUST_RESAMPLES)
-        ]
-        told = []
-        samples = [ranked(*(v[d][known[d]] for v in (errors, values))) for d in drawn]
         facts = ranked(errors[known], values[known])
+        samples = [ranked(errors[d][known[d]], values[d][known[d]]) for d in drawn]
+        told = []
         for key, form in (("aurc", ".2f"), ("auroc_10", ".3f"), ("mean_at_56", ".2f")):
             # Where no error is beyond 10 mm there is no AUROC.
-            several = [each[key] for each in samples if each[key] is not None]
             if facts[key] is None:
                 told.append("")
                 continue
+            several = [each[key] for each in samples if each[key] is not None]
             low, high = np.percentile(several, [2.5, 97.5])
             told.append(f"{facts[key]:{form}} [{low:{form}}, {high:{form}}]")
         return told

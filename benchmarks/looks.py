@@ -63,16 +63,15 @@ def figures(
         found = radii(errors, evidence, numbers)
         by_radius.append(ranked(errors[known], -found[known]))
     own = ranked(errors[known], confidence[known])
-    # Where all points are more than 10 mm off, or none, there is no AUROC.
-    by_radius = [{**each, "auroc_10": each["auroc_10"] or np.nan} for each in by_radius]
-    own["auroc_10"] = own["auroc_10"] or np.nan
     names = ("auroc_10", "mean_at_56", "aurc")
+    # As float: where all points are more than 10 mm off, or none, the AUROC is None.
+    several = np.array([[each[n] for n in names] for each in by_radius], np.float64)
     return [
         np.nanmean(errors),
         np.nanmedian(errors),
         np.mean(errors[known] > 10),
-        *(own[name] for name in names[:2]),
-        *(np.mean([each[name] for each in by_radius]) for name in names),
+        *np.array([own[name] for name in names[:2]], np.float64),
+        *several.mean(axis=0),
     ]
 
 

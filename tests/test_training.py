@@ -185,6 +185,14 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
     assert outcome.epochs == outcome.best_epoch + 1 < 40
 
 
+def test_an_epoch_shows_every_image_where_these_are_more_than_its_size(tmp_path):
+    outcome = train(
+        settings(epochs=1, epoch_size=2), examples(5), examples(2), tmp_path
+    )
+
+    assert outcome.steps == 3  # of two crops each
+
+
 def test_the_time_limit_ends_training(tmp_path):
     config = settings(epochs=500, epoch_size=2000)
     started = time.monotonic()
