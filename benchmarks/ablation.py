@@ -9,6 +9,7 @@ the work.
 """
 
 import argparse
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -100,8 +101,20 @@ def folder_of(output: Path, name: str) -> Path:
     return output / name.replace(" ", "_").replace(":", "")
 
 
+def claim(folder: Path, config: Any) -> None:
+    """Makes a variant's folder, or makes sure that it is of the same settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file, current = folder / "settings.json", json.dumps(config.to_dict(), indent=2)
+    if file.exists() and file.read_text() != current:
+        raise SystemExit(
+            f"{folder}: expected the settings of this version. Received others: choose "
+            "another output."
+        )
+    file.write_text(current)
+
+
 def run(name: str, data: Path, output: Path, epochs: int) -> None:
-    """Trains and tests a variant, and keeps its errors."""
+    """Trains and tests a variant, and keeps its errors, unless that has been done."""
     import keras
     import numpy as np
 
@@ -114,7 +127,9 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     landmarks = source.landmarks
     config = settings(landmarks, epochs, VARIANTS[name])
     folder = folder_of(output, name)
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, config)
+    if (folder / "errors.npz").exists():
+        return
     if name in MEMBERS:
         members = [folder_of(output, member) for member in MEMBERS[name]]
         for member in members:
@@ -233,8 +248,7 @@ def main() -> None:
     load_tensorflow()
     output = options.output / f"{options.epochs}_epochs"
     for name in options.variant or VARIANTS:
-        if not (folder_of(output, name) / "errors.npz").exists():
-            run(name, options.data, output, options.epochs)
+        run(name, options.data, output, options.epochs)
     print(table(output))
 
 

@@ -98,23 +98,28 @@ def exported_graph(folder: Path, rounds: int) -> dict[str, float]:
 def answers(rounds: int) -> dict[str, float]:
     """One image of 256 x 216 pixels of 1.5 mm: the default against the paper's preset.
 
-    The default as it looks once, and as it looks again.
+    The default as it looks once, as it looks again, and as an ensemble of two.
     """
     image = tf.random.uniform([1, 256, 216], seed=0)
     spacing = tf.constant([[1.5, 1.5]])
 
-    def answer(preset: str, strategy: str | None = None) -> Callable[[], object]:
+    def answer(
+        preset: str, strategy: str | None = None, members: int = 1
+    ) -> Callable[[], object]:
         config = Config.of_preset(preset, VIEW, VIEWS[VIEW], strategy=strategy)
-        served = Served([compile_model(config)], config, [0.0] * 3)
+        networks = [compile_model(config) for _ in range(members)]
+        served = Served(networks, config, [0.0] * 3)
         return lambda: served.locate(image, spacing)["landmarks"].numpy()
 
     paper = answer("paper")
     once, reference = in_turns(answer("default", "weighted"), paper, rounds)
     thrice, again = in_turns(answer("default"), paper, rounds)
+    both, _ = in_turns(answer("default", members=2), paper, rounds)
     return {
         "paper_s": reference,
         "one_look_s": once,
         "default_s": thrice,
+        "two_members_s": both,
         "one_look_ratio": once / reference,
         "default_ratio": thrice / again,
     }

@@ -12,7 +12,7 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS
+from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS, Config
 
 if TYPE_CHECKING:
     from phdnet_tf.cli.data import Source
@@ -82,6 +82,18 @@ def benchmark(
             "landmarks": list(source.landmarks),
             "time_limit": time_limit,
             "seed": seed,
+            # A later version may train a system otherwise.
+            "recipe": {
+                name: Config.of_preset(
+                    system.preset,
+                    view,
+                    source.landmarks,
+                    system.mapping,
+                    system.strategy,
+                    seed,
+                ).to_dict()
+                for name, system in SYSTEMS.items()
+            },
         }
         _claim(output, settings)
         for fold in sorted(set(folds)) or range(FOLDS):
@@ -118,7 +130,9 @@ def _claim(output: Path, settings: dict[str, Any]) -> None:
     file = output / SETTINGS
     if file.exists():
         earlier = json.loads(file.read_text())
-        changed = [name for name in settings if earlier.get(name) != settings[name]]
+        # As JSON has them: a tuple becomes a list.
+        current = json.loads(json.dumps(settings))
+        changed = [name for name in current if earlier.get(name) != current[name]]
         if changed:
             raise click.ClickException(
                 f"{output} holds a benchmark with another {', '.join(changed)}. Choose "

@@ -423,6 +423,20 @@ def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
     assert "another view" in refused.output and "--output" in refused.output
 
 
+def test_a_benchmark_does_not_go_on_with_what_another_version_trains(data, tmp_path):
+    arguments = ["benchmark", "--view", "4ch", "--data", data, "--system", "phdnet"]
+    arguments += ["--time-limit", "0.02", "--fold", "1", "--output", tmp_path]
+    run(*arguments)
+    file = tmp_path / "benchmark.json"
+    settings = json.loads(file.read_text())
+    settings["recipe"]["phdnet"]["training"]["batch_size"] += 1
+    file.write_text(json.dumps(settings))
+
+    refused = run(*arguments, code=1)
+
+    assert "another recipe" in refused.output and "--output" in refused.output
+
+
 def test_the_options_of_phdnet_are_refused_for_other_networks(data):
     arguments = ["train", "--view", "4ch", "--data", data, "--preset", "unet"]
 

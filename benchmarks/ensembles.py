@@ -1,0 +1,129 @@
+"""The networks of several benchmarks as one model: what an ensemble gains.
+
+    phdnet-tf benchmark --view sa --data acdc_sa --system default --fold 2
+        --time-limit 15 --output benchmark
+    phdnet-tf benchmark --view sa --data acdc_sa --system default --fold 2
+        --time-limit 15 --output benchmark_seed_1 --seed 1
+    python benchmarks/ensembles.py benchmark benchmark_seed_1 --view sa
+        --data acdc_sa --output ensemble
+    python benchmarks/accuracy.py ensemble --view sa --data acdc_sa
+
+Of every fold that all have finished, the default's networks are published as one, with
+thresholds and radii learnt on the validation fold as `phdnet-tf train --members` does,
+and tested. The output is a benchmark's folder, as far as `accuracy.py` reads it.
+"""
+
+import argparse
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS, Config
+
+SYSTEM = "default"
+
+
+def main() -> None:
+    """Publishes and tests what is not there yet, and prints what changes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("benchmark", type=Path, nargs="+")
+    parser.add_argument("--view", choices=VIEWS, required=True)
+    parser.add_argument("--data", type=Path, help="default: the phantom")
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    load_tensorflow()
+    import keras
+
+    from phdnet_tf.benchmark import PREDICTIONS, is_finished, partition, run
+    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.metrics import mean_interval
+    from phdnet_tf.run import describe_data, publish
+    from phdnet_tf.serving import load_description, resolve_version
+    from phdnet_tf.training import Outcome
+
+    source = open_source(options.data, options.view)
+    folds = [
+        fold
+        for fold in range(FOLDS)
+        if all(is_finished(b / SYSTEM / f"fold_{fold}") for b in options.benchmark)
+    ]
+    if not folds:
+        raise SystemExit(
+            f"{', '.join(map(str, options.benchmark))}: expected a fold in which the "
+            f"system '{SYSTEM}' is finished in all. Received none: run 'phdnet-tf "
+            f"benchmark --system {SYSTEM}' on the same --fold."
+        )
+
+    def member(folder: Path) -> tuple[Outcome, Config]:
+        (model,) = (folder / "all" / "models").iterdir()
+        description = load_description(resolve_version(model))
+        (facts,) = description["training"]["members"]
+        network = keras.models.load_model(
+            folder / "all" / "run" / "best.keras", compile=False
+        )
+        return Outcome(model=network, **facts), Config.from_dict(description["config"])
+
+    for fold in folds:
+        folder = options.output / SYSTEM / f"fold_{fold}"
+        if is_finished(folder):
+            continue
+        members = [member(b / SYSTEM / f"fold_{fold}") for b in options.benchmark]
+        outcomes = [outcome for outcome, _ in members]
+        config = members[0][1]
+        for _, other in members[1:]:
+            seeds_aside = replace(other, training=config.training)
+            if seeds_aside != config:
+                raise SystemExit(
+                    f"fold {fold}: expected networks that differ in their seed. "
+                    "Received others: run the benchmarks with one version."
+                )
+        training, validation = partition(fold)
+        models = folder / "all" / "models"
+        if not models.exists():
+            publish(
+                outcomes,
+                config,
+                source.examples(validation, source.landmarks),
+                models,
+                run="run",
+                data=describe_data(source, training, validation, [fold]),
+            )
+        # It finds the model, and only tests it.
+        run(SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0)
+
+    def points(benchmark: Path) -> dict[tuple[str, ...], float]:
+        found = {}
+        for fold in folds:
+            with (benchmark / SYSTEM / f"fold_{fold}" / PREDICTIONS).open() as file:
+                for row in csv.DictReader(file):
+                    if row["strategy"] == SYSTEMS[SYSTEM].strategy:
+                        key = row["subject"], row["image"], row["landmark"]
+                        found[key] = float(row["error_mm"])
+        return found
+
+    together = points(options.output)
+    subjects = np.array([subject for subject, _, _ in together])
+    errors = np.array(list(together.values()))
+    known = np.isfinite(errors)
+    print(
+        f"{source.name}, test folds {', '.join(map(str, folds))}: {known.sum()} "
+        "points. In mm.\n"
+    )
+    print("| | mean | worse than together [95 %] |")
+    print("| --- " * 3 + "|")
+    print(f"| together | {errors[known].mean():.2f} | |")
+    for benchmark in options.benchmark:
+        alone = points(benchmark)
+        change = np.array([alone[key] for key in together]) - errors
+        low, high = mean_interval(change[known], subjects[known])
+        print(
+            f"| {benchmark.name} | {(errors + change)[known].mean():.2f} | "
+            f"{change[known].mean():+.2f} [{low:+.2f}, {high:+.2f}] |"
+        )
+
+
+if __name__ == "__main__":
+    main()
