@@ -199,8 +199,8 @@ def main() -> None:
                 options.batch_size,
                 options.seed,
             )
-            np.savez(options.output / "unfinished.npz", **values)
-            os.replace(options.output / "unfinished.npz", file)
+            np.savez(options.output / f"unfinished_{fold}.npz", **values)
+            os.replace(options.output / f"unfinished_{fold}.npz", file)
         found.append(np.load(file))
         print(f"fold {fold}: {found[-1]['steps']} steps", flush=True)
 
