@@ -14,7 +14,6 @@ and tested. The output is a benchmark's folder, as far as `accuracy.py` reads it
 """
 
 import argparse
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,8 +36,9 @@ def main() -> None:
     load_tensorflow()
     import keras
 
-    from phdnet_tf.benchmark import PREDICTIONS, is_finished, partition, run
+    from phdnet_tf.benchmark import is_finished, partition, run
     from phdnet_tf.cli.data import open_source
+    from phdnet_tf.comparison import Points, read_points
     from phdnet_tf.metrics import mean_interval
     from phdnet_tf.run import describe_data, publish
     from phdnet_tf.serving import load_description, resolve_version
@@ -74,8 +74,8 @@ def main() -> None:
         outcomes = [outcome for outcome, _ in members]
         config = members[0][1]
         for _, other in members[1:]:
-            seeds_aside = replace(other, training=config.training)
-            if seeds_aside != config:
+            training = replace(other.training, seed=config.training.seed)
+            if replace(other, training=training) != config:
                 raise SystemExit(
                     f"fold {fold}: expected networks that differ in their seed. "
                     "Received others: run the benchmarks with one version."
@@ -94,36 +94,28 @@ def main() -> None:
         # It finds the model, and only tests it.
         run(SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0)
 
-    def points(benchmark: Path) -> dict[tuple[str, ...], float]:
-        found = {}
-        for fold in folds:
-            with (benchmark / SYSTEM / f"fold_{fold}" / PREDICTIONS).open() as file:
-                for row in csv.DictReader(file):
-                    if row["strategy"] == SYSTEMS[SYSTEM].strategy:
-                        key = row["subject"], row["image"], row["landmark"]
-                        found[key] = float(row["error_mm"])
-        return found
+    def points(benchmark: Path) -> Points:
+        return read_points(
+            {(SYSTEM, fold): benchmark / SYSTEM / f"fold_{fold}" for fold in folds}
+        )
 
+    own = SYSTEM, SYSTEMS[SYSTEM].strategy
     together = points(options.output)
-    subjects = np.array([subject for subject, _, _ in together])
-    errors = np.array(list(together.values()))
-    known = np.isfinite(errors)
+    errors = together.errors[own]
     print(
-        f"{source.name}, test folds {', '.join(map(str, folds))}: {known.sum()} "
+        f"{source.name}, test folds {', '.join(map(str, folds))}: {errors.size} "
         "points. In mm.\n"
     )
     print("| | mean | worse than together [95 %] | > 10 mm |")
     print("| --- " * 4 + "|")
-    print(f"| together | {errors[known].mean():.2f} | | {(errors > 10).sum()} |")
-    all_miss = known.copy()
+    print(f"| together | {errors.mean():.2f} | | {(errors > 10).sum()} |")
+    all_miss = np.ones(errors.size, bool)
     for benchmark in options.benchmark:
-        found = points(benchmark)
-        alone = np.array([found[key] for key in together])
+        alone = points(benchmark).errors[own]
         all_miss &= alone > 10
-        change = (alone - errors)[known]
-        low, high = mean_interval(change, subjects[known])
+        low, high = mean_interval(alone - errors, together.subjects)
         print(
-            f"| {benchmark.name} | {alone[known].mean():.2f} | {change.mean():+.2f} "
+            f"| {benchmark.name} | {alone.mean():.2f} | {(alone - errors).mean():+.2f} "
             f"[{low:+.2f}, {high:+.2f}] | {(alone > 10).sum()} |"
         )
     print(f"\nMore than 10 mm off in each that is not together: {all_miss.sum()}.")
