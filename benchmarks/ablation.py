@@ -103,13 +103,13 @@ def folder_of(output: Path, name: str) -> Path:
 
 def claim(folder: Path, config: Any) -> None:
     """Makes a variant's folder, or makes sure that it is of the same settings."""
-    folder.mkdir(parents=True, exist_ok=True)
     file, current = folder / "settings.json", json.dumps(config.to_dict(), indent=2)
-    if file.exists() and file.read_text() != current:
+    if folder.exists() and (not file.exists() or file.read_text() != current):
         raise SystemExit(
             f"{folder}: expected the settings of this version. Received others: choose "
             "another output."
         )
+    folder.mkdir(parents=True, exist_ok=True)
     file.write_text(current)
 
 
@@ -132,7 +132,8 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
         return
     if name in MEMBERS:
         members = [folder_of(output, member) for member in MEMBERS[name]]
-        for member in members:
+        for member, own in zip(members, MEMBERS[name], strict=True):
+            claim(member, settings(landmarks, epochs, VARIANTS[own]))
             if not (member / "errors.npz").exists():
                 raise SystemExit(
                     f"{member}: expected a finished variant. Run it first."

@@ -26,13 +26,18 @@ SYSTEM = "default"
 
 
 def main() -> None:
-    """Publishes and tests what is not there yet, and prints what changes."""
+    """Publishes and tests the ensembles, and prints what changes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("benchmark", type=Path, nargs="+")
     parser.add_argument("--view", choices=VIEWS, required=True)
     parser.add_argument("--data", type=Path, help="default: the phantom")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="a new folder")
     options = parser.parse_args()
+    if options.output.exists():
+        raise SystemExit(
+            f"{options.output}: expected a new folder. Received one that is there, "
+            "maybe of other benchmarks: choose another --output."
+        )
     load_tensorflow()
     import keras
 
@@ -60,6 +65,11 @@ def main() -> None:
     def member(folder: Path) -> tuple[Outcome, Config]:
         (model,) = (folder / "all" / "models").iterdir()
         description = load_description(resolve_version(model))
+        if description["data"]["fingerprint"] != source.fingerprint:
+            raise SystemExit(
+                f"{folder}: expected a network of the data {source.name}. Received one "
+                "of others: choose another --data."
+            )
         (facts,) = description["training"]["members"]
         network = keras.models.load_model(
             folder / "all" / "run" / "best.keras", compile=False
@@ -68,29 +78,29 @@ def main() -> None:
 
     for fold in folds:
         folder = options.output / SYSTEM / f"fold_{fold}"
-        if is_finished(folder):
-            continue
         members = [member(b / SYSTEM / f"fold_{fold}") for b in options.benchmark]
         outcomes = [outcome for outcome, _ in members]
-        config = members[0][1]
-        for _, other in members[1:]:
-            training = replace(other.training, seed=config.training.seed)
-            if replace(other, training=training) != config:
-                raise SystemExit(
-                    f"fold {fold}: expected networks that differ in their seed. "
-                    "Received others: run the benchmarks with one version."
-                )
-        training, validation = partition(fold)
-        models = folder / "all" / "models"
-        if not models.exists():
-            publish(
-                outcomes,
-                config,
-                source.examples(validation, source.landmarks),
-                models,
-                run="run",
-                data=describe_data(source, training, validation, [fold]),
+        configs = [config for _, config in members]
+        of_seed_0 = [
+            replace(config, training=replace(config.training, seed=0))
+            for config in configs
+        ]
+        seeds = {config.training.seed for config in configs}
+        if of_seed_0.count(of_seed_0[0]) < len(members) or len(seeds) < len(members):
+            raise SystemExit(
+                f"fold {fold}: expected networks that differ in their seed, and in "
+                f"nothing else. Received others, of the seeds {sorted(seeds)}: run the "
+                "benchmarks with one version, and another --seed each."
             )
+        training, validation = partition(fold)
+        publish(
+            outcomes,
+            configs[0],
+            source.examples(validation, source.landmarks),
+            folder / "all" / "models",
+            run="run",
+            data=describe_data(source, training, validation, [fold]),
+        )
         # It finds the model, and only tests it.
         run(SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0)
 

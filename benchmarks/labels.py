@@ -80,7 +80,13 @@ def main() -> None:
 
     rows = []
     folders = [options.benchmark / SYSTEM / f"fold_{fold}" for fold in range(FOLDS)]
-    for folder in filter(is_finished, folders):
+    finished = list(filter(is_finished, folders))
+    if not finished:
+        raise SystemExit(
+            f"{options.benchmark}: expected a finished fold of the system '{SYSTEM}'. "
+            f"Received none: run 'phdnet-tf benchmark --system {SYSTEM}' first."
+        )
+    for folder in finished:
         with (folder / PREDICTIONS).open() as file:
             rows += [
                 row
@@ -111,20 +117,30 @@ def main() -> None:
         for _ in range(RESAMPLES)
     ]
     known = np.isfinite(errors)
-    print("\n| labels kept | points | > 10 mm | mean | AUROC > 10 mm [95 %] |")
-    print("| --- " * 5 + "|")
-    for share in KEPT:
-        kept = known & (rank <= share)
-        auroc = ranked(errors[kept], confidence[kept])["auroc_10"]
-        several = [
-            ranked(errors[d][kept[d]], confidence[d][kept[d]])["auroc_10"]
-            for d in drawn
-        ]
-        low, high = np.percentile([each for each in several if each], [2.5, 97.5])
-        print(
-            f"| {share:.0%} | {kept.sum()} | {(errors[kept] > 10).sum()} | "
-            f"{errors[kept].mean():.2f} | {auroc:.3f} [{low:.3f}, {high:.3f}] |"
-        )
+
+    def auroc(chosen: np.ndarray) -> float:
+        """NaN where there is no error beyond 10 mm, or nothing else."""
+        found = ranked(errors[chosen], confidence[chosen])["auroc_10"]
+        return np.nan if found is None else found
+
+    for name, among in (
+        ("all", known),
+        ("two slices beside", known & (own[:, 1] == 2)),
+    ):
+        print(f"\n| {name}: kept | points | > 10 mm | mean | AUROC > 10 mm | rise |")
+        print("| --- " * 6 + "|")
+        before = [auroc(d[among[d]]) for d in drawn]
+        for share in KEPT:
+            kept = among & (rank <= share)
+            after = np.array([auroc(d[kept[d]]) for d in drawn])
+            low, high = np.nanpercentile(after, [2.5, 97.5])
+            least, most = np.nanpercentile(after - before, [2.5, 97.5])
+            print(
+                f"| {share:.0%} | {kept.sum()} | {(errors[kept] > 10).sum()} | "
+                f"{errors[kept].mean():.2f} | "
+                f"{auroc(kept):.3f} [{low:.3f}, {high:.3f}] | "
+                f"{auroc(kept) - auroc(among):+.3f} [{least:+.3f}, {most:+.3f}] |"
+            )
 
 
 if __name__ == "__main__":

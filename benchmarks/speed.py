@@ -114,7 +114,7 @@ def answers(rounds: int) -> dict[str, float]:
     paper = answer("paper")
     once, reference = in_turns(answer("default", "weighted"), paper, rounds)
     thrice, again = in_turns(answer("default"), paper, rounds)
-    both, _ = in_turns(answer("default", members=2), paper, rounds)
+    both, beside = in_turns(answer("default", members=2), paper, rounds)
     return {
         "paper_s": reference,
         "one_look_s": once,
@@ -122,6 +122,7 @@ def answers(rounds: int) -> dict[str, float]:
         "two_members_s": both,
         "one_look_ratio": once / reference,
         "default_ratio": thrice / again,
+        "two_members_ratio": both / beside,
     }
 
 

@@ -15,6 +15,7 @@ the default's augmentation and learning rate. Finished folds are kept.
 
 import argparse
 import csv
+import json
 import math
 import os
 import time
@@ -115,11 +116,12 @@ def train_and_test(
     )
 
     def loss(truth: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-        """Cross entropy over the pixels, the mean of the landmarks in the picture."""
+        """Cross entropy over the pixels, the mean of the landmarks."""
         seen = tf.reduce_sum(truth, axis=[1, 2])
         likely = found - tf.reduce_logsumexp(found, axis=[1, 2], keepdims=True)
         entropy = -tf.reduce_sum(truth * likely, axis=[1, 2])
-        # One that is not annotated, or out of sight, has nothing to tell.
+        # One that is not annotated, or far out of sight, has nothing to tell; one just
+        # out of sight pulls to the edge that is nearest to it.
         return tf.reduce_mean(tf.math.divide_no_nan(entropy, seen))
 
     class Clock(keras.callbacks.Callback):
@@ -160,9 +162,15 @@ def of_benchmark(
     benchmark: Path, folds: list[int], strategy: str
 ) -> dict[tuple[str, str], float]:
     """The default's errors by image and landmark, mm."""
-    from phdnet_tf.benchmark import PREDICTIONS
+    from phdnet_tf.benchmark import PREDICTIONS, is_finished
 
     found = {}
+    for fold in folds:
+        if not is_finished(benchmark / "default" / f"fold_{fold}"):
+            raise SystemExit(
+                f"{benchmark}: expected the default on fold {fold}. Received none: run "
+                f"'phdnet-tf benchmark --system default --fold {fold}' first."
+            )
     for fold in folds:
         with (benchmark / "default" / f"fold_{fold}" / PREDICTIONS).open() as file:
             for row in csv.DictReader(file):
@@ -192,6 +200,16 @@ def main() -> None:
     from phdnet_tf.metrics import mean_interval, summarise
 
     source = open_source(options.data, "sa")
+    settings = {
+        name: getattr(options, name)
+        for name in ("time_limit", "width", "batch_size", "seed")
+    }
+    settings["data"] = source.fingerprint
+    # What is missing is told before the training.
+    references = {
+        name: of_benchmark(options.benchmark, options.fold, strategy)
+        for name, strategy in (STRATEGIES.items() if options.benchmark else ())
+    }
     options.output.mkdir(parents=True, exist_ok=True)
     found = []
     for fold in options.fold:
@@ -205,10 +223,17 @@ def main() -> None:
                 options.batch_size,
                 options.seed,
             )
-            np.savez(options.output / f"unfinished_{fold}.npz", **values)
-            os.replace(options.output / f"unfinished_{fold}.npz", file)
-        found.append(np.load(file))
-        print(f"fold {fold}: {found[-1]['steps']} steps", flush=True)
+            unfinished = options.output / f"unfinished_{fold}.npz"
+            np.savez(unfinished, settings=json.dumps(settings), **values)
+            os.replace(unfinished, file)
+        kept = np.load(file)
+        if json.loads(str(kept["settings"])) != settings:
+            raise SystemExit(
+                f"{file}: expected a fold of these settings and data. Received one of "
+                "others: choose another output."
+            )
+        found.append(kept)
+        print(f"fold {fold}: {kept['steps']} steps", flush=True)
 
     errors = np.concatenate([each["errors"] for each in found])
     images = np.concatenate([each["images"] for each in found])
@@ -228,19 +253,25 @@ def main() -> None:
             f"{facts['sdr_10']:.1%} | {facts['beyond_20']:.1%} | {change} |"
         )
 
-    print(f"\n{len(images)} images, {found[0]['parameters']:,} parameters. In mm.\n")
+    print(f"\n{len(images)} images, {found[0]['parameters']:,} parameters. In mm.")
+    print("*By fold*, and *without* its worst image: by how much the U-Net is worse.\n")
     print("| | mean ± sd [95 %] | median | ≤ 10 mm | > 20 mm | U-Net worse by [95 %] |")
     print("| --- " * 6 + "|")
     told("U-Net", errors)
-    if options.benchmark:
-        for name, strategy in STRATEGIES.items():
-            kept = of_benchmark(options.benchmark, options.fold, strategy)
-            default = np.array(
-                [[kept[image, name] for name in source.landmarks] for image in images]
-            )
-            worse = errors - default
-            change = f"{worse[known].mean():+.2f} {interval(worse, '+.2f')}"
-            told(f"default, {name}", default, change)
+    fold_of = np.repeat(options.fold, [len(each["images"]) for each in found])
+    others = np.arange(len(images)) != np.nanargmax(np.nanmax(errors, axis=1))
+    for name, kept in references.items():
+        default = np.array(
+            [[kept[image, each] for each in source.landmarks] for image in images]
+        )
+        worse = errors - default
+        parts = {f"fold {fold}": fold_of == fold for fold in options.fold}
+        parts["without"] = others
+        change = f"{worse[known].mean():+.2f} {interval(worse, '+.2f')}; " + ", ".join(
+            f"{part}: {np.nanmean(worse[chosen]):+.2f}"
+            for part, chosen in parts.items()
+        )
+        told(f"default, {name}", default, change)
 
 
 if __name__ == "__main__":

@@ -82,20 +82,20 @@ def benchmark(
             "landmarks": list(source.landmarks),
             "time_limit": time_limit,
             "seed": seed,
-            # A later version may train a system otherwise.
-            "recipe": {
-                name: Config.of_preset(
-                    system.preset,
-                    view,
-                    source.landmarks,
-                    system.mapping,
-                    system.strategy,
-                    seed,
-                ).to_dict()
-                for name, system in SYSTEMS.items()
-            },
         }
         _claim(output, settings)
+        for name in systems or SYSTEMS:
+            system = SYSTEMS[name]
+            config = Config.of_preset(
+                system.preset,
+                view,
+                source.landmarks,
+                system.mapping,
+                system.strategy,
+                seed,
+            )
+            # Another version may train it otherwise.
+            _claim(output / name, {"recipe": config.to_dict()})
         for fold in sorted(set(folds)) or range(FOLDS):
             for system in systems or SYSTEMS:
                 folder = output / system / f"fold_{fold}"
@@ -125,21 +125,22 @@ def benchmark(
     click.echo(report)
 
 
-def _claim(output: Path, settings: dict[str, Any]) -> None:
-    """Makes the folder, or makes sure that it is of the same settings."""
-    file = output / SETTINGS
-    if file.exists():
-        earlier = json.loads(file.read_text())
+def _claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Makes a folder, or makes sure that it is of the same settings."""
+    file = folder / SETTINGS
+    # Folds of a version that did not tell its settings are of unknown ones.
+    if file.exists() or any(folder.glob("fold_*")):
+        earlier = json.loads(file.read_text()) if file.exists() else {}
         # As JSON has them: a tuple becomes a list.
         current = json.loads(json.dumps(settings))
         changed = [name for name in current if earlier.get(name) != current[name]]
         if changed:
             raise click.ClickException(
-                f"{output} holds a benchmark with another {', '.join(changed)}. Choose "
+                f"{folder} holds a benchmark with another {', '.join(changed)}. Choose "
                 "another --output."
             )
         return
-    output.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(settings, indent=2) + "\n")
 
 

@@ -402,9 +402,8 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
 
 
 def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, tmp_path):
-    for finished in ("unet/fold_1", "phdnet/fold_2"):
-        (tmp_path / finished).mkdir(parents=True)
-        (tmp_path / finished / "result.json").write_text("{}")
+    (tmp_path / "unet" / "fold_1").mkdir(parents=True)
+    (tmp_path / "unet" / "fold_1" / "result.json").write_text("{}")
     arguments = ["benchmark", "--view", "4ch", "--data", data, "--output", tmp_path]
 
     told = run(*arguments, "--system", "phdnet", "--fold", "2", "--time-limit", "0.02")
@@ -427,14 +426,17 @@ def test_a_benchmark_does_not_go_on_with_what_another_version_trains(data, tmp_p
     arguments = ["benchmark", "--view", "4ch", "--data", data, "--system", "phdnet"]
     arguments += ["--time-limit", "0.02", "--fold", "1", "--output", tmp_path]
     run(*arguments)
-    file = tmp_path / "benchmark.json"
+    file = tmp_path / "phdnet" / "benchmark.json"
     settings = json.loads(file.read_text())
-    settings["recipe"]["phdnet"]["training"]["batch_size"] += 1
+    settings["recipe"]["training"]["batch_size"] += 1
     file.write_text(json.dumps(settings))
 
-    refused = run(*arguments, code=1)
+    other = run(*arguments, code=1)
+    file.unlink()
+    unknown = run(*arguments, code=1)
 
-    assert "another recipe" in refused.output and "--output" in refused.output
+    for refused in (other, unknown):
+        assert "another recipe" in refused.output and "--output" in refused.output
 
 
 def test_the_options_of_phdnet_are_refused_for_other_networks(data):
