@@ -85,14 +85,9 @@ def benchmark(
         }
         _claim(output, settings)
         for name in systems or SYSTEMS:
-            system = SYSTEMS[name]
+            own = SYSTEMS[name]
             config = Config.of_preset(
-                system.preset,
-                view,
-                source.landmarks,
-                system.mapping,
-                system.strategy,
-                seed,
+                own.preset, view, source.landmarks, own.mapping, own.strategy, seed
             )
             # Another version may train it otherwise.
             _claim(output / name, {"recipe": config.to_dict()})
