@@ -21,6 +21,16 @@ TRUST_RESAMPLES = 500
 """Draws of subjects for the intervals of AURC, AUROC and the mean of the most sure."""
 
 
+def draws(subjects: np.ndarray) -> list[np.ndarray]:
+    """Bootstrap samples: numbers of rows, all of each subject that is drawn."""
+    rows = [np.flatnonzero(subjects == name) for name in np.unique(subjects)]
+    rng = np.random.default_rng(0)
+    return [
+        np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+        for _ in range(TRUST_RESAMPLES)
+    ]
+
+
 def main() -> None:
     """Prints the tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -141,12 +151,7 @@ def main() -> None:
             f"{interval(change, '+.2f')} | {'; '.join(by_fold)} |"
         )
 
-    rows = [np.flatnonzero(subjects[:, 0] == s) for s in np.unique(subjects)]
-    rng = np.random.default_rng(0)
-    drawn = [
-        np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
-        for _ in range(TRUST_RESAMPLES)
-    ]
+    drawn = draws(subjects[:, 0])
 
     def trust(errors: np.ndarray, values: np.ndarray) -> list[str]:
         """The figures of `ranked`, with 95 % bootstrap intervals by subject."""

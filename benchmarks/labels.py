@@ -17,6 +17,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from accuracy import draws
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS, SYSTEMS
@@ -24,8 +25,6 @@ from phdnet_tf.config import FOLDS, SYSTEMS
 SYSTEM = "default"
 KEPT = (1.0, 0.98, 0.95, 0.9, 0.8)
 """Shares of the labels to keep, those that jump least."""
-
-RESAMPLES = 500
 
 
 def jumps(places: dict[tuple[str, int], np.ndarray]) -> dict[tuple, np.ndarray]:
@@ -110,12 +109,7 @@ def main() -> None:
         median, most = np.percentile(alike, [50, 95])
         print(f"| {number} | {alike.size} | {median:.1f} mm | {most:.1f} mm |")
 
-    rng = np.random.default_rng(0)
-    groups = [np.flatnonzero(subjects == name) for name in np.unique(subjects)]
-    drawn = [
-        np.concatenate([groups[k] for k in rng.integers(len(groups), size=len(groups))])
-        for _ in range(RESAMPLES)
-    ]
+    drawn = draws(subjects)
     known = np.isfinite(errors)
 
     def auroc(chosen: np.ndarray) -> float:

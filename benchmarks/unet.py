@@ -41,10 +41,6 @@ SHIFT = 32.0
 STRATEGIES = {"three looks": "augmented", "one look": "weighted"}
 """Of the default."""
 
-LEARNING_RATE = 0.003
-WARM_UP = 100
-SETTLING_SHARE = 0.8
-
 
 def build(landmarks: int, width: int) -> Any:
     """The U-Net: five levels of `width` to 16 times as many channels."""
@@ -86,12 +82,14 @@ def train_and_test(
     from phdnet_tf import geometry, heatmaps, metrics, pipeline
     from phdnet_tf.benchmark import partition
     from phdnet_tf.labels import heatmap_labels
+    from phdnet_tf.training import SETTLING_SHARE, WARM_UP
 
     keras.utils.set_random_seed(seed)
     landmarks = source.landmarks
     model = build(len(landmarks), width)
     config = Config.of_preset("default", "sa", landmarks)
     crops = replace(config.crops, shift=SHIFT)
+    rate = config.training.learning_rate * config.training.haste
 
     def one(number: tf.Tensor, example: dict[str, tf.Tensor]) -> tuple:
         own = tf.stack([seed, number])
@@ -131,7 +129,7 @@ def train_and_test(
             left = 1 - (time.monotonic() - self.started) / (60 * minutes)
             warm = min((self.steps + 1) / WARM_UP, 1)
             falling = min(max(left, 0) / SETTLING_SHARE, 1)
-            self.model.optimizer.learning_rate.assign(LEARNING_RATE * warm * falling)
+            self.model.optimizer.learning_rate.assign(rate * warm * falling)
             self.model.stop_training = left <= 0
             self.steps += 1
 
