@@ -9,6 +9,7 @@ radii and the recognition, which its table of predictions does not have.
 """
 
 import argparse
+import csv
 from dataclasses import fields
 from pathlib import Path
 
@@ -29,6 +30,26 @@ def draws(subjects: np.ndarray) -> list[np.ndarray]:
         np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
         for _ in range(TRUST_RESAMPLES)
     ]
+
+
+def kept_predictions(
+    benchmark: Path, system: str, strategy: str, folds: list[int]
+) -> list[dict[str, str]]:
+    """The rows that a benchmark kept of a system's test folds, all of which it must."""
+    from phdnet_tf.benchmark import PREDICTIONS, is_finished
+
+    folders = [benchmark / system / f"fold_{fold}" for fold in folds]
+    for fold, folder in zip(folds, folders, strict=True):
+        if not is_finished(folder):
+            raise SystemExit(
+                f"{folder}: expected a finished fold. Received none: run "
+                f"'phdnet-tf benchmark --system {system} --fold {fold}' first."
+            )
+    rows = []
+    for folder in folders:
+        with (folder / PREDICTIONS).open(newline="") as file:
+            rows += [row for row in csv.DictReader(file) if row["strategy"] == strategy]
+    return rows
 
 
 def main() -> None:
@@ -176,6 +197,17 @@ def main() -> None:
                 f"| {name}, {order.replace('_', ' ')} | "
                 f"{' | '.join(trust(each.errors, values))} |"
             )
+
+    print("\n| system, order of trust | AUROC > 10 mm by fold |")
+    print("| --- " * 2 + "|")
+    for name, each in found.items():
+        for order, values in rankings(each).items():
+            told = []
+            for fold in folds:
+                chosen = known & (fold_of == fold)[:, None]
+                auroc = ranked(each.errors[chosen], values[chosen])["auroc_10"]
+                told.append(f"{fold}: {'none' if auroc is None else f'{auroc:.2f}'}")
+            print(f"| {name}, {order.replace('_', ' ')} | {'; '.join(told)} |")
 
     print("\n| system | landmark | mean | radius | holds [95 %] | median radius |")
     print("| --- " * 6 + "|")

@@ -12,12 +12,11 @@ say in it.
 """
 
 import argparse
-import csv
 import re
 from pathlib import Path
 
 import numpy as np
-from accuracy import draws
+from accuracy import draws, kept_predictions
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS, SYSTEMS
@@ -61,7 +60,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     load_tensorflow()
-    from phdnet_tf.benchmark import PREDICTIONS, is_finished
+    from phdnet_tf.benchmark import is_finished
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.evaluation import ranked
 
@@ -77,21 +76,18 @@ def main() -> None:
     }
     jump = jumps(places)
 
-    rows = []
-    folders = [options.benchmark / SYSTEM / f"fold_{fold}" for fold in range(FOLDS)]
-    finished = list(filter(is_finished, folders))
-    if not finished:
+    folds = [
+        fold
+        for fold in range(FOLDS)
+        if is_finished(options.benchmark / SYSTEM / f"fold_{fold}")
+    ]
+    if not folds:
         raise SystemExit(
             f"{options.benchmark}: expected a finished fold of the system '{SYSTEM}'. "
             f"Received none: run 'phdnet-tf benchmark --system {SYSTEM}' first."
         )
-    for folder in finished:
-        with (folder / PREDICTIONS).open() as file:
-            rows += [
-                row
-                for row in csv.DictReader(file)
-                if row["strategy"] == SYSTEMS[SYSTEM].strategy
-            ]
+    strategy = SYSTEMS[SYSTEM].strategy
+    rows = kept_predictions(options.benchmark, SYSTEM, strategy, folds)
     order = {name: k for k, name in enumerate(source.landmarks)}
     errors = np.array([float(row["error_mm"]) for row in rows])
     confidence = np.array([float(row["confidence"]) for row in rows])

@@ -14,7 +14,6 @@ the default's augmentation and learning rate. Finished folds are kept.
 """
 
 import argparse
-import csv
 import json
 import math
 import os
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from accuracy import kept_predictions
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS, Config
@@ -156,27 +156,6 @@ def train_and_test(
     return {"parameters": model.count_params(), "steps": clock.steps, **rows}
 
 
-def of_benchmark(
-    benchmark: Path, folds: list[int], strategy: str
-) -> dict[tuple[str, str], float]:
-    """The default's errors by image and landmark, mm."""
-    from phdnet_tf.benchmark import PREDICTIONS, is_finished
-
-    found = {}
-    for fold in folds:
-        if not is_finished(benchmark / "default" / f"fold_{fold}"):
-            raise SystemExit(
-                f"{benchmark}: expected the default on fold {fold}. Received none: run "
-                f"'phdnet-tf benchmark --system default --fold {fold}' first."
-            )
-    for fold in folds:
-        with (benchmark / "default" / f"fold_{fold}" / PREDICTIONS).open() as file:
-            for row in csv.DictReader(file):
-                if row["strategy"] == strategy:
-                    found[row["image"], row["landmark"]] = float(row["error_mm"])
-    return found
-
-
 def main() -> None:
     """Trains and tests the folds that are not finished, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -205,7 +184,12 @@ def main() -> None:
     settings["data"] = source.fingerprint
     # What is missing is told before the training.
     references = {
-        name: of_benchmark(options.benchmark, options.fold, strategy)
+        name: {
+            (row["image"], row["landmark"]): float(row["error_mm"])
+            for row in kept_predictions(
+                options.benchmark, "default", strategy, options.fold
+            )
+        }
         for name, strategy in (STRATEGIES.items() if options.benchmark else ())
     }
     options.output.mkdir(parents=True, exist_ok=True)
