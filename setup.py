@@ -4,20 +4,21 @@ Installed under their own names, `datasets` and `cli` would overwrite other peop
 packages (Hugging Face's `datasets`, for one), so they are installed below `phdnet_tf`.
 """
 
-from setuptools import setup
+from setuptools import find_packages, setup
+
+FOLDERS = {
+    "phdnet_tf": "phdnet_tf",
+    "phdnet_tf.cli": "cli",
+    "phdnet_tf.datasets": "datasets",
+}
 
 setup(
     packages=[
-        "phdnet_tf",
-        "phdnet_tf.cli",
-        "phdnet_tf.datasets",
-        "phdnet_tf.datasets.aspire_cmr",
+        name
+        for package, folder in FOLDERS.items()
+        for name in (package, *(f"{package}.{n}" for n in find_packages(folder)))
     ],
-    package_dir={
-        "phdnet_tf": "phdnet_tf",
-        "phdnet_tf.cli": "cli",
-        "phdnet_tf.datasets": "datasets",
-    },
+    package_dir=FOLDERS,
     package_data={
         "phdnet_tf": ["py.typed"],
         "phdnet_tf.datasets.aspire_cmr": ["README.md", "CITATIONS.bib", "TAGS.txt"],

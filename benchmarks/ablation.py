@@ -85,9 +85,9 @@ MEMBERS = {
 
 def settings(landmarks: tuple[str, ...], epochs: int, changes: dict[str, Any]):
     """The default settings with some changed: {"model.strided": False}."""
-    from phdnet_tf.config import Config
+    from phdnet_tf.presets import make_config
 
-    config = Config.of_preset("default", "sa", landmarks, strategy="weighted")
+    config = make_config("default", "sa", landmarks, strategy="weighted")
     parts: dict[str, dict[str, Any]] = {}
     for name, value in {"training.epochs": epochs, **changes}.items():
         part, field = name.split(".")
@@ -119,9 +119,9 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     import numpy as np
 
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.evaluation import predict_examples
-    from phdnet_tf.serving import Served
-    from phdnet_tf.training import train
+    from phdnet_tf.evaluation.predictions import predict_examples
+    from phdnet_tf.export.graph import ServedGraph
+    from phdnet_tf.training.loop import train
 
     source = open_source(data, "sa")
     landmarks = source.landmarks
@@ -152,7 +152,7 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
         )
         models = [outcome.model]
         seconds = outcome.seconds / outcome.steps
-    served = Served(models, config, [0.0] * len(landmarks))
+    served = ServedGraph(models, config, [0.0] * len(landmarks))
     found = predict_examples(served.explain, source.examples(TEST, landmarks))
     np.savez(
         folder / "unfinished.npz",
@@ -170,7 +170,7 @@ def radii(errors: Any, evidence: Any, subjects: Any) -> Any:
     """50 % radii, those of every other subject learnt on the rest, mm."""
     import numpy as np
 
-    from phdnet_tf.confidence import learn_radii
+    from phdnet_tf.trust.radii import learn_radii
 
     found = np.empty_like(errors)
     half = np.isin(subjects, np.unique(subjects)[::2])
@@ -185,8 +185,8 @@ def table(output: Path) -> str:
     """All finished variants, as Markdown; those of before are compared with that."""
     import numpy as np
 
-    from phdnet_tf.evaluation import ranked
-    from phdnet_tf.metrics import mean_interval, summarise
+    from phdnet_tf.evaluation.metrics import mean_interval, summarise
+    from phdnet_tf.evaluation.summary import ranked
 
     lines = [
         "| variant | parameters | s a step | mean ± sd | difference [95 %] | > 20 mm "

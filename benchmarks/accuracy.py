@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS
+from phdnet_tf.comparison.systems import SYSTEMS
+from phdnet_tf.config import FOLDS
+from phdnet_tf.presets import VIEWS
 
 TRUST_RESAMPLES = 500
 """Draws of subjects for the intervals of AURC, AUROC and the mean of the most sure."""
@@ -36,7 +38,7 @@ def kept_predictions(
     benchmark: Path, system: str, strategy: str, folds: list[int]
 ) -> list[dict[str, str]]:
     """The rows that a benchmark kept of a system's test folds, all of which it must."""
-    from phdnet_tf.benchmark import PREDICTIONS, is_finished
+    from phdnet_tf.comparison.cross_validation import PREDICTIONS, is_finished
 
     folders = [benchmark / system / f"fold_{fold}" for fold in folds]
     for fold, folder in zip(folds, folders, strict=True):
@@ -63,17 +65,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     load_tensorflow()
-    from phdnet_tf.benchmark import is_finished
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.evaluation import (
-        Predictions,
-        predict_examples,
-        radii_report,
-        ranked,
-        rankings,
-    )
-    from phdnet_tf.metrics import mean_interval, summarise
-    from phdnet_tf.serving import load_signatures, resolve_version
+    from phdnet_tf.comparison.cross_validation import is_finished
+    from phdnet_tf.evaluation.metrics import mean_interval, summarise
+    from phdnet_tf.evaluation.predictions import Predictions, predict_examples
+    from phdnet_tf.evaluation.summary import radii_report, ranked, rankings
+    from phdnet_tf.export.saved_model import load_signatures
+    from phdnet_tf.export.versions import resolve_version
 
     source = open_source(options.data, options.view)
     landmarks = source.landmarks

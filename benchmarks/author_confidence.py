@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.confidence import LEVELS, learn_radii
 from phdnet_tf.config import FOLDS
-from phdnet_tf.evaluation import ranked
-from phdnet_tf.metrics import mean_interval
-from phdnet_tf.serving import error_radii
+from phdnet_tf.evaluation.metrics import mean_interval
+from phdnet_tf.evaluation.summary import ranked
+from phdnet_tf.export.graph import error_radii
+from phdnet_tf.trust.radii import LEVELS, learn_radii
 
 PIXEL = 0.9375
 """Side of the author's pixels, in mm."""

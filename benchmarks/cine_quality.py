@@ -26,7 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from cines import write_enhanced  # noqa: E402
 from test_tracks import circle  # noqa: E402
 
-from phdnet_tf.tracks import TOLERANCE_MM, expected_points  # noqa: E402
+from phdnet_tf.inference.tracks import (
+    TOLERANCE_MM,
+    expected_points,  # noqa: E402
+)
 
 PHASES = 25
 

@@ -19,11 +19,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pydicom  # noqa: E402
 from pydicom.uid import generate_uid  # noqa: E402
 
-from phdnet_tf.batch import plan, run  # noqa: E402
-from phdnet_tf.decoder import Decoder  # noqa: E402
-from phdnet_tf.dicom import read_image  # noqa: E402
-from phdnet_tf.inference import Predictor  # noqa: E402
-from phdnet_tf.series import survey  # noqa: E402
+from phdnet_tf.dicom.read import read_image  # noqa: E402
+from phdnet_tf.dicom.sandbox import Sandbox  # noqa: E402
+from phdnet_tf.dicom.survey import survey  # noqa: E402
+from phdnet_tf.inference.many_images import (
+    plan,
+    run,  # noqa: E402
+)
+from phdnet_tf.inference.predictor import Predictor  # noqa: E402
 
 
 def fill(folder: Path, source: Path, count: int) -> list[Path]:
@@ -56,7 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model)
     view = predictor.view
-    with tempfile.TemporaryDirectory() as name, Decoder() as decoder:
+    with tempfile.TemporaryDirectory() as name, Sandbox() as decoder:
         paths = fill(Path(name), arguments.source, arguments.files)
         images = [read_image(path) for path in paths]
         predictor.predict(images[0])

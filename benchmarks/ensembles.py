@@ -20,7 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS, Config
+from phdnet_tf.comparison.systems import SYSTEMS
+from phdnet_tf.config import FOLDS, Config
+from phdnet_tf.presets import VIEWS
 
 SYSTEM = "default"
 
@@ -41,13 +43,15 @@ def main() -> None:
     load_tensorflow()
     import keras
 
-    from phdnet_tf.benchmark import is_finished, partition, run
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.comparison import Points, read_points
-    from phdnet_tf.metrics import mean_interval
-    from phdnet_tf.run import describe_data, publish
-    from phdnet_tf.serving import load_description, resolve_version
-    from phdnet_tf.training import Outcome
+    from phdnet_tf.comparison.cross_validation import is_finished, partition, run
+    from phdnet_tf.comparison.tables import Points, read_points
+    from phdnet_tf.evaluation.metrics import mean_interval
+    from phdnet_tf.export.description import load_description
+    from phdnet_tf.export.versions import resolve_version
+    from phdnet_tf.training.data import describe_data
+    from phdnet_tf.training.progress import Outcome
+    from phdnet_tf.training.publish import publish
 
     source = open_source(options.data, options.view)
     folds = [

@@ -31,11 +31,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from hostile import bombs, drawn, mutate  # noqa: E402
 
-from phdnet_tf.batch import plan, run  # noqa: E402
 from phdnet_tf.cli import outputs  # noqa: E402
-from phdnet_tf.decoder import Decoder  # noqa: E402
-from phdnet_tf.inference import Predictor  # noqa: E402
-from phdnet_tf.series import survey  # noqa: E402
+from phdnet_tf.dicom.sandbox import Sandbox  # noqa: E402
+from phdnet_tf.dicom.survey import survey  # noqa: E402
+from phdnet_tf.inference.many_images import (
+    plan,
+    run,  # noqa: E402
+)
+from phdnet_tf.inference.predictor import Predictor  # noqa: E402
 
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
@@ -56,7 +59,7 @@ class Tester:
     """
 
     def __init__(
-        self, predictor: Predictor, decoder: Decoder, output: Path, formats: set[str]
+        self, predictor: Predictor, decoder: Sandbox, output: Path, formats: set[str]
     ) -> None:
         """Nothing was tried yet."""
         self.predictor, self.decoder, self.output = predictor, decoder, output
@@ -114,7 +117,7 @@ class Watch(threading.Thread):
     Of the decoding processes, the killed ones count, too.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Sandbox) -> None:
         """Has seen nothing yet."""
         super().__init__(daemon=True)
         self.decoder = decoder
@@ -217,7 +220,7 @@ def main() -> None:
     parser.add_argument("--formats", nargs="*", default=outputs.FORMATS)
     arguments = parser.parse_args()
     started = time.monotonic()
-    with Decoder() as decoder, tempfile.TemporaryDirectory() as temporary:
+    with Sandbox() as decoder, tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         watch = Watch(decoder)
         watch.start()

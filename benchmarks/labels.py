@@ -19,7 +19,8 @@ import numpy as np
 from accuracy import draws, kept_predictions
 
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, SYSTEMS
+from phdnet_tf.comparison.systems import SYSTEMS
+from phdnet_tf.config import FOLDS
 
 SYSTEM = "default"
 KEPT = (1.0, 0.98, 0.95, 0.9, 0.8)
@@ -60,9 +61,9 @@ def main() -> None:
     )
     options = parser.parse_args()
     load_tensorflow()
-    from phdnet_tf.benchmark import is_finished
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.evaluation import ranked
+    from phdnet_tf.comparison.cross_validation import is_finished
+    from phdnet_tf.evaluation.summary import ranked
 
     def key(image: str) -> tuple[str, int]:
         stack, number = re.fullmatch(r"(.*)_slice(\d+)\.dcm", image).groups()

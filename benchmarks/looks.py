@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.presets import make_config
 
 load_tensorflow()
 
@@ -22,12 +23,18 @@ import tensorflow as tf  # noqa: E402
 from ablation import TEST, radii  # noqa: E402
 
 from phdnet_tf import geometry  # noqa: E402
-from phdnet_tf.augmentation import LOOKS, SIDE, look_again  # noqa: E402
 from phdnet_tf.cli.data import open_source  # noqa: E402
-from phdnet_tf.config import Config  # noqa: E402
-from phdnet_tf.evaluation import ranked  # noqa: E402
-from phdnet_tf.metrics import point_errors  # noqa: E402
-from phdnet_tf.reading import Reading, read  # noqa: E402
+from phdnet_tf.decoding.reading import (
+    Reading,
+    read,  # noqa: E402
+)
+from phdnet_tf.decoding.test_time_augmentation import (
+    LOOKS,
+    SIDE,
+    look_again,  # noqa: E402
+)
+from phdnet_tf.evaluation.metrics import point_errors  # noqa: E402
+from phdnet_tf.evaluation.summary import ranked  # noqa: E402
 
 TURNED = ((20.0, 1.0), (-20.0, 1.0))
 SCALED = ((0.0, 1.1), (0.0, 1 / 1.1))
@@ -82,7 +89,7 @@ def main() -> None:
     parser.add_argument("networks", type=Path, nargs="+")
     options = parser.parse_args()
     source = open_source(options.data, "sa")
-    config = Config.of_preset("default", "sa", source.landmarks, strategy="weighted")
+    config = make_config("default", "sa", source.landmarks, strategy="weighted")
     examples = list(source.examples(TEST, source.landmarks))
     subjects = [example["subject"].numpy().decode() for example in examples]
     truth = np.stack([example["landmarks"] for example in examples])

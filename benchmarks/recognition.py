@@ -79,9 +79,11 @@ def main() -> None:
     import tensorflow as tf
 
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.confidence import image_confidence
-    from phdnet_tf.dicom import read_image
-    from phdnet_tf.serving import load_description, load_signatures, resolve_version
+    from phdnet_tf.dicom.read import read_image
+    from phdnet_tf.export.description import load_description
+    from phdnet_tf.export.saved_model import load_signatures
+    from phdnet_tf.export.versions import resolve_version
+    from phdnet_tf.trust.recognition import image_confidence
 
     version = resolve_version(options.model)
     locate = load_signatures(version)["serving_default"]

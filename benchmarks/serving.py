@@ -34,14 +34,15 @@ from tensorflow_serving.apis import (  # noqa: E402
     prediction_service_pb2_grpc,
 )
 
-from phdnet_tf.client import encode_png  # noqa: E402
-from phdnet_tf.config import VIEWS, Config, ModelConfig  # noqa: E402
-from phdnet_tf.serving import (  # noqa: E402
-    Served,
-    export,
-    load_signatures,
-    resolve_version,
+from phdnet_tf.client.encoding import encode_png  # noqa: E402
+from phdnet_tf.config import (
+    Config,
+    ModelConfig,  # noqa: E402
 )
+from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.export.saved_model import export, load_signatures
+from phdnet_tf.export.versions import resolve_version
+from phdnet_tf.presets import VIEWS
 
 MODEL = "phdnet_4ch"
 CLIENTS = (1, 2, 4, 8, 16, 32)
@@ -51,12 +52,12 @@ KINDS = ("grpc float", "grpc png", "rest png", "rest json")
 
 def random_weights(models: Path) -> None:
     """Exports a model that nobody trained: its speed is that of any other."""
-    from phdnet_tf.model import build_phdnet
+    from phdnet_tf.models.phdnet import build_phdnet
 
     config = Config("4ch", ModelConfig(VIEWS["4ch"]))
     model = build_phdnet(len(config.model.landmarks))
     description = {"view": "4ch", "landmarks": list(VIEWS["4ch"])}
-    export(Served([model], config, [0.0] * 3), description, models / MODEL)
+    export(ServedGraph([model], config, [0.0] * 3), description, models / MODEL)
 
 
 class ServerProcess:

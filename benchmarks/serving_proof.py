@@ -22,10 +22,12 @@ import numpy as np
 # First, because it loads TensorFlow as a command does.
 from serving import ServerProcess, serving
 
-from phdnet_tf.client import Client
-from phdnet_tf.config import VIEWS
-from phdnet_tf.dicom import MRImage, read_image
-from phdnet_tf.inference import Prediction, Predictor
+from phdnet_tf.client.client import Client
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.read import read_image
+from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.inference.results import Prediction
+from phdnet_tf.presets import VIEWS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from runtime import Runtime, build  # noqa: E402

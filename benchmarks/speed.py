@@ -16,17 +16,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.presets import make_config
 
 load_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
-from phdnet_tf import pipeline  # noqa: E402
 from phdnet_tf.cli.data import open_source  # noqa: E402
-from phdnet_tf.config import VIEWS, Config, ModelConfig  # noqa: E402
-from phdnet_tf.phantom import write_folder  # noqa: E402
-from phdnet_tf.serving import Served, export, load_signatures  # noqa: E402
-from phdnet_tf.training import compile_model  # noqa: E402
+from phdnet_tf.config import (
+    Config,
+    ModelConfig,  # noqa: E402
+)
+from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.export.saved_model import (
+    export,
+    load_signatures,  # noqa: E402
+)
+from phdnet_tf.phantom.folder import write_folder  # noqa: E402
+from phdnet_tf.presets import VIEWS
+from phdnet_tf.training import input_pipeline  # noqa: E402
+from phdnet_tf.training.loop import compile_model  # noqa: E402
 
 VIEW = "4ch"
 CONFIG = Config(VIEW, ModelConfig(VIEWS[VIEW]))
@@ -52,8 +61,8 @@ def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
     """Training steps on the real pipeline and on one cached batch."""
     source = open_source(data, VIEW)
     folds = list(range(2, 8))
-    batches = pipeline.training_batches(
-        pipeline.normalised(source.examples(folds, CONFIG.model.landmarks)),
+    batches = input_pipeline.training_batches(
+        input_pipeline.normalised(source.examples(folds, CONFIG.model.landmarks)),
         source.count(folds),
         CONFIG.model,
         CONFIG.crops,
@@ -81,7 +90,7 @@ def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
 def exported_graph(folder: Path, rounds: int) -> dict[str, float]:
     """The exported graph against the bare network, 512 x 512, three landmarks."""
     model = compile_model(CONFIG)
-    version = export(Served([model], CONFIG, [0.0] * 3), {}, folder / "phdnet_4ch")
+    version = export(ServedGraph([model], CONFIG, [0.0] * 3), {}, folder / "phdnet_4ch")
     locate = load_signatures(version)["serving_default"]
     image = tf.random.uniform([1, 512, 512], seed=0)
     spacing = tf.constant([[0.9375, 0.9375]])
@@ -106,9 +115,9 @@ def answers(rounds: int) -> dict[str, float]:
     def answer(
         preset: str, strategy: str | None = None, members: int = 1
     ) -> Callable[[], object]:
-        config = Config.of_preset(preset, VIEW, VIEWS[VIEW], strategy=strategy)
+        config = make_config(preset, VIEW, VIEWS[VIEW], strategy=strategy)
         networks = [compile_model(config) for _ in range(members)]
-        served = Served(networks, config, [0.0] * 3)
+        served = ServedGraph(networks, config, [0.0] * 3)
         return lambda: served.locate(image, spacing)["landmarks"].numpy()
 
     paper = answer("paper")
@@ -141,7 +150,7 @@ def prediction_memory(folder: Path) -> dict[str, float]:
     write_folder(folder / "images", VIEW, 300, seed=5)
     description = {"view": VIEW, "landmarks": list(VIEWS[VIEW])}
     model = compile_model(CONFIG)
-    version = export(Served([model], CONFIG, [0.0] * 3), description, folder / "m")
+    version = export(ServedGraph([model], CONFIG, [0.0] * 3), description, folder / "m")
     files = sorted((folder / "images").rglob("*.dcm"))
     peaks = {}
     for number in (30, 300):

@@ -26,7 +26,8 @@ import numpy as np
 from accuracy import kept_predictions
 
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, Config
+from phdnet_tf.config import FOLDS
+from phdnet_tf.presets import make_config
 
 SIDE = 160
 """Of what is seen, in pixels of two canvas pixels a side."""
@@ -79,21 +80,24 @@ def train_and_test(
     import keras
     import tensorflow as tf
 
-    from phdnet_tf import geometry, heatmaps, metrics, pipeline
-    from phdnet_tf.benchmark import partition
-    from phdnet_tf.labels import heatmap_labels
-    from phdnet_tf.training import SETTLING_SHARE, WARM_UP
+    from phdnet_tf import geometry
+    from phdnet_tf.comparison.cross_validation import partition
+    from phdnet_tf.decoding import peak
+    from phdnet_tf.evaluation import metrics
+    from phdnet_tf.training import crops, input_pipeline
+    from phdnet_tf.training.labels import heatmap_labels
+    from phdnet_tf.training.schedule import SETTLING_SHARE, WARM_UP
 
     keras.utils.set_random_seed(seed)
     landmarks = source.landmarks
     model = build(len(landmarks), width)
-    config = Config.of_preset("default", "sa", landmarks)
-    crops = replace(config.crops, shift=SHIFT)
-    rate = config.training.learning_rate * config.training.haste
+    config = make_config("default", "sa", landmarks)
+    moved = replace(config.crops, shift=SHIFT)
+    rate = config.training.learning_rate * config.training.time_limit_boost
 
     def one(number: tf.Tensor, example: dict[str, tf.Tensor]) -> tuple:
         own = tf.stack([seed, number])
-        image, places = pipeline.random_whole(example, crops, STEP, own)
+        image, places = crops.random_whole(example, moved, STEP, own)
         return image, places - (image.shape[0] - SIDE) // 2
 
     def label(images: tf.Tensor, places: tf.Tensor) -> tuple:
@@ -103,7 +107,7 @@ def train_and_test(
     training, _ = partition(fold)
     count = source.count(training)
     batches = (
-        pipeline.normalised(source.examples(training, landmarks))
+        input_pipeline.normalised(source.examples(training, landmarks))
         .shuffle(count, seed=seed)
         .repeat()
         .enumerate()
@@ -145,7 +149,7 @@ def train_and_test(
         logits = look(middle(canvas))
         flat = tf.reshape(logits, [1, SIDE * SIDE, len(landmarks)])
         heat = tf.reshape(tf.nn.softmax(flat, axis=1), logits.shape)
-        points, _ = heatmaps.peak(heat, STEP)
+        points, _ = peak.peak(heat, STEP)
         points += (geometry.CANVAS_SIZE - SIDE * STEP) // 2
         points = geometry.canvas_to_image(points, *image.shape[1:], spacing)
         truth = example["landmarks"].numpy()[None]
@@ -174,7 +178,7 @@ def main() -> None:
     options = parser.parse_args()
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.metrics import mean_interval, summarise
+    from phdnet_tf.evaluation.metrics import mean_interval, summarise
 
     source = open_source(options.data, "sa")
     settings = {

@@ -12,7 +12,9 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, SYSTEMS, VIEWS, Config
+from phdnet_tf.comparison.systems import SYSTEMS
+from phdnet_tf.config import FOLDS
+from phdnet_tf.presets import VIEWS, make_config
 
 if TYPE_CHECKING:
     from phdnet_tf.cli.data import Source
@@ -69,9 +71,9 @@ def benchmark(
     are kept.
     """
     load_tensorflow()
-    from phdnet_tf.benchmark import is_finished, run
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.progress import training_display
+    from phdnet_tf.comparison.cross_validation import is_finished, run
 
     with options.plain_errors():
         source = open_source(data, view)
@@ -86,7 +88,7 @@ def benchmark(
         _claim(output, settings)
         for name in systems or SYSTEMS:
             own = SYSTEMS[name]
-            config = Config.of_preset(
+            config = make_config(
                 own.preset, view, source.landmarks, own.mapping, own.strategy, seed
             )
             # Another version may train it otherwise.
@@ -144,10 +146,11 @@ def _report(output: Path, settings: dict[str, Any], source: Source) -> str:
     import platform
     from importlib.metadata import version
 
-    from phdnet_tf import comparison
-    from phdnet_tf.benchmark import PREDICTIONS, RESULT, is_finished
-    from phdnet_tf.plots import save_error_curves
-    from phdnet_tf.run import PACKAGES
+    from phdnet_tf.comparison import tables
+    from phdnet_tf.comparison.cross_validation import PREDICTIONS, RESULT, is_finished
+    from phdnet_tf.comparison.report import markdown
+    from phdnet_tf.evaluation.plots import save_error_curves
+    from phdnet_tf.training.publish import PACKAGES
 
     finished = {
         (system, fold): folder
@@ -167,7 +170,7 @@ def _report(output: Path, settings: dict[str, Any], source: Source) -> str:
     compared = {
         (system, fold): finished[system, fold] for system in systems for fold in common
     }
-    points = comparison.read_points(compared)
+    points = tables.read_points(compared)
     limit = settings["time_limit"]
     protocol = (
         f"Every system is trained for {limit:g} minutes on each fold, on one machine."
@@ -184,16 +187,16 @@ def _report(output: Path, settings: dict[str, Any], source: Source) -> str:
         ],
         "settings": settings,
         "folds": common,
-        **comparison.compare(points),
+        **tables.compare(points),
         "costs": [json.loads((f / RESULT).read_text()) for f in compared.values()],
         "command": shlex.join(["phdnet-tf", *sys.argv[1:]]),
         "versions": {name: version(name) for name in PACKAGES},
         "machine": f"{platform.machine()}, {_cores()} cores, {_accelerator()}",
     }
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    text = comparison.markdown(report)
+    text = markdown(report)
     (output / "README.md").write_text(text)
-    save_error_curves(output / "error_curves.png", comparison.curves(points))
+    save_error_curves(output / "error_curves.png", tables.curves(points))
     lines: list[str] = []
     for folder in compared.values():
         header, *rows = (folder / PREDICTIONS).read_text().splitlines()

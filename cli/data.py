@@ -93,7 +93,7 @@ def open_source(data: Path | None, view: str) -> Source:
 def _phantom(view: str) -> Path:
     from phdnet_tf import __version__
     from phdnet_tf.cli.progress import counting
-    from phdnet_tf.phantom import write_folder
+    from phdnet_tf.phantom.folder import write_folder
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = f"{view}-{PHANTOM_SUBJECTS}-{PHANTOM_SEED}-{__version__}"

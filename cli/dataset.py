@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.config import VIEWS
+from phdnet_tf.presets import VIEWS
 
 if TYPE_CHECKING:
-    from phdnet_tf.datasets.acdc import Report
-    from phdnet_tf.datasets.aspire_folder import Inspection
+    from phdnet_tf.datasets.acdc.importer import Report
+    from phdnet_tf.datasets.folder.check import Inspection
 
 
 @click.group()
@@ -32,7 +32,7 @@ def check(folder: Path, view: str | None) -> None:
     <landmark>_y, and the DICOM files that it names. The exit code is 1 if there is an
     error; warnings alone leave it at 0.
     """
-    from phdnet_tf.datasets.aspire_folder import inspect
+    from phdnet_tf.datasets.folder.check import inspect
 
     inspection = inspect(folder, view)
     for problem in inspection.problems:
@@ -63,7 +63,7 @@ def acdc(source: Path, dest: Path) -> None:
     2018.
     """
     from phdnet_tf.cli.progress import counting
-    from phdnet_tf.datasets.acdc import find_subjects, import_folder
+    from phdnet_tf.datasets.acdc.importer import find_subjects, import_folder
 
     with options.plain_errors():
         with counting("subjects", len(find_subjects(source))) as advance:
@@ -91,7 +91,7 @@ def _import_summary(dest: Path, report: Report) -> str:
 
 
 def _summary(inspection: Inspection) -> str:
-    from phdnet_tf.datasets.aspire_folder import assign_folds
+    from phdnet_tf.datasets.folder.folds import assign_folds
 
     table, images = inspection.table, inspection.images
     subjects = {row.subject for row in table.rows}

@@ -14,7 +14,7 @@ from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS
 
 if TYPE_CHECKING:
-    from phdnet_tf.evaluation import Predictions
+    from phdnet_tf.evaluation.predictions import Predictions
 
 
 @click.command()
@@ -56,14 +56,12 @@ def evaluate(
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.table import confidence_table, report_table
-    from phdnet_tf.confidence import Bins
-    from phdnet_tf.evaluation import predict_examples, report
-    from phdnet_tf.serving import (
-        load_description,
-        load_signatures,
-        require_recognition,
-        resolve_version,
-    )
+    from phdnet_tf.evaluation.predictions import predict_examples
+    from phdnet_tf.evaluation.summary import report
+    from phdnet_tf.export.description import load_description
+    from phdnet_tf.export.saved_model import load_signatures, require_recognition
+    from phdnet_tf.export.versions import resolve_version
+    from phdnet_tf.trust.bins import Bins
 
     with options.plain_errors():
         version = resolve_version(path)
@@ -122,9 +120,9 @@ def _write(
     predictions: Predictions,
     landmarks: tuple[str, ...],
 ) -> None:
-    from phdnet_tf.evaluation import rankings
-    from phdnet_tf.inference import RADIUS_NAMES
-    from phdnet_tf.plots import save_confidence, save_error_curves
+    from phdnet_tf.evaluation.plots import save_confidence, save_error_curves
+    from phdnet_tf.evaluation.summary import rankings
+    from phdnet_tf.inference.results import RADIUS_NAMES
 
     output.mkdir(parents=True, exist_ok=True)
     (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from phdnet_tf.config import FOLDS, VIEWS
+from phdnet_tf.config import FOLDS
+from phdnet_tf.presets import VIEWS
 
 view = click.option("--view", type=click.Choice(list(VIEWS)), help="Short axis or 4ch.")
 data = click.option(

@@ -23,11 +23,12 @@ from phdnet_tf.cli.table import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from phdnet_tf.batch import Done
-    from phdnet_tf.decoder import Decoder, Source
-    from phdnet_tf.dicom import MRImage
-    from phdnet_tf.inference import Locator, Prediction
-    from phdnet_tf.series import Frame, Skipped
+    from phdnet_tf.dicom.cines import Frame
+    from phdnet_tf.dicom.find import Skipped
+    from phdnet_tf.dicom.image import MRImage
+    from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
+    from phdnet_tf.inference.many_images import Done
+    from phdnet_tf.inference.results import Locator, Prediction
 
     Result = Prediction | dict[str, str]
 
@@ -59,7 +60,7 @@ def printed_format(formats: tuple[str, ...], output: Path | None) -> str:
 
 def show(results: Sequence[Result], done: Sequence[Done], form: str) -> None:
     """Prints predictions to standard output, and errors to standard error."""
-    from phdnet_tf.formats import write_csv, write_json
+    from phdnet_tf.outputs.formats import write_csv, write_json
 
     if form == "json":
         write_json(results, sys.stdout)
@@ -112,14 +113,14 @@ class Writer:
         self,
         folder: Path,
         formats: set[str],
-        decoder: Decoder,
+        decoder: Sandbox,
         pixel_spacing: tuple[float, float] | None,
         predictors: dict[str, Locator] | None,
     ) -> None:
         """Makes the folder."""
         self._folder, self._formats, self._decoder = folder, formats, decoder
         self._spacing, self._predictors = pixel_spacing, predictors
-        self._stems: dict[tuple[Path, Source | int], Path] = {}
+        self._stems: dict[tuple[Path, FileLocation | int], Path] = {}
         self._taken: set[Path] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -150,7 +151,7 @@ class Writer:
         Returns:
             For each file that is not written a line that says why.
         """
-        from phdnet_tf.formats import write_cines, write_csv, write_json
+        from phdnet_tf.outputs.formats import write_cines, write_csv, write_json
 
         lines: list[str] = []
         everything: list[tuple[str, str, Callable[[TextIO], None]]] = [
@@ -173,7 +174,7 @@ class Writer:
         self, done: Done, lines: list[str]
     ) -> Iterator[tuple[Frame, Prediction, MRImage]]:
         """The frames again, one at a time: none is kept when it is predicted."""
-        from phdnet_tf.dicom import DicomError
+        from phdnet_tf.dicom.errors import DicomError
 
         pairs = zip(done.frames, done.predictions, strict=True)
         wanted = ((pair, pair[0].file.source, pair[0].number) for pair in pairs)
@@ -185,7 +186,7 @@ class Writer:
                 yield *pair, image
 
     def _pictures(self, done: Done, lines: list[str]) -> None:
-        from phdnet_tf.plots import save_overlay
+        from phdnet_tf.outputs.overlay import save_overlay
 
         for frame, prediction, image in self._images(done, lines):
             maps = self._maps(done.job.view, frame, image, lines)
@@ -210,7 +211,7 @@ class Writer:
             return None
 
     def _tracks(self, done: Done, stem: Path, lines: list[str]) -> None:
-        from phdnet_tf.plots_cine import save_tracks
+        from phdnet_tf.outputs.cine_plots import save_tracks
 
         title = f"{stem.name}   {done.predictions[0].model}"
         target = stem.with_name(f"{stem.name}-tracks.png")
@@ -218,7 +219,7 @@ class Writer:
             save_tracks(path, done.tracks, done.predictions, title)
 
     def _animation(self, done: Done, stem: Path, lines: list[str]) -> None:
-        from phdnet_tf.plots_cine import save_animation
+        from phdnet_tf.outputs.cine_plots import save_animation
 
         target = stem.with_name(f"{stem.name}.gif")
         images = self._images(done, lines)
@@ -227,7 +228,7 @@ class Writer:
             save_animation(path, pictures, done.job.cine.heart_beat)
 
     def _report(self, done: Done, stem: Path, lines: list[str]) -> None:
-        from phdnet_tf.report import Reported, save_report
+        from phdnet_tf.outputs.structured_report import Reported, save_report
 
         target = stem.with_name(f"{stem.name}-sr.dcm")
         with _noted(done.frames[0], target, lines), _whole(target) as path:
@@ -243,7 +244,7 @@ class Writer:
             save_report(path, reported, len(done.frames) == len(done.job.frames))
 
     def _markups(self, done: Done, lines: list[str]) -> None:
-        from phdnet_tf.formats import write_markups
+        from phdnet_tf.outputs.formats import write_markups
 
         for frame, prediction in zip(done.frames, done.predictions, strict=True):
             target = self._name(frame, ".mrk.json")
@@ -269,7 +270,7 @@ class Writer:
         stem = self._free(stem, frame.file.source)
         return self._folder / stem.with_name(stem.name + ending)
 
-    def _free(self, stem: Path, owner: Source | int) -> Path:
+    def _free(self, stem: Path, owner: FileLocation | int) -> Path:
         """The stem, with a number if another file or cine has it already."""
         if (stem, owner) not in self._stems:
             free = stem

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.config import VIEWS
+from phdnet_tf.presets import VIEWS
 
 
 @click.command()
@@ -20,7 +20,7 @@ def phantom(folder: Path, view: str, subjects: int, seed: int) -> None:
     are drawn.
     """
     from phdnet_tf.cli.progress import counting
-    from phdnet_tf.phantom import write_folder
+    from phdnet_tf.phantom.folder import write_folder
 
     with options.plain_errors(), counting("phantoms", subjects) as advance:
         write_folder(folder, view, subjects, seed, on_subject=advance)

@@ -14,13 +14,13 @@ import click
 
 from phdnet_tf.cli import options, outputs
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import VIEWS
+from phdnet_tf.presets import VIEWS
 
 if TYPE_CHECKING:
-    from phdnet_tf.batch import Done, Plan
-    from phdnet_tf.decoder import Decoder
-    from phdnet_tf.inference import Locator, Prediction
-    from phdnet_tf.series import Skipped
+    from phdnet_tf.dicom.find import Skipped
+    from phdnet_tf.dicom.sandbox import Sandbox
+    from phdnet_tf.inference.many_images import Done, Plan
+    from phdnet_tf.inference.results import Locator, Prediction
 
 
 def _spacing(
@@ -148,15 +148,15 @@ def predict(
         )
     paths = [] if server else _model_paths(model, models, view)
 
-    from phdnet_tf.decoder import Decoder
-    from phdnet_tf.series import survey
+    from phdnet_tf.dicom.sandbox import Sandbox
+    from phdnet_tf.dicom.survey import survey
 
     # The decoder is closed before the thread is waited for: Ctrl-C ends both at once.
     with (
         options.plain_errors(),
         _stopping(),
         ThreadPoolExecutor(1) as aside,
-        Decoder() as decoder,
+        Sandbox() as decoder,
     ):
         # The headers are read while TensorFlow is loaded, which takes seconds.
         read: list[None] = []
@@ -164,8 +164,8 @@ def predict(
             survey, list(images), decoder, advance=lambda: read.append(None)
         )
         load_tensorflow()
-        from phdnet_tf.batch import plan, run
         from phdnet_tf.cli.progress import counting, wait_for
+        from phdnet_tf.inference.many_images import plan, run
 
         if server:
             predictors = _connect(server, view, timeout, server_ca)
@@ -252,7 +252,7 @@ def _model_paths(model: Path | None, models: Path, view: str | None) -> list[Pat
 
 def _load(paths: list[Path], view: str | None) -> dict[str, Locator]:
     """The models on disk, by their views."""
-    from phdnet_tf.inference import Predictor
+    from phdnet_tf.inference.predictor import Predictor
 
     predictors = [Predictor(path) for path in paths]
     _require_view(predictors[0], paths[0], view)
@@ -263,7 +263,7 @@ def _connect(
     server: str, view: str | None, timeout: float, authority: Path | None
 ) -> dict[str, Locator]:
     """The models on a server, by their views."""
-    from phdnet_tf.client import connect
+    from phdnet_tf.client.client import connect
 
     clients = connect(server, view, timeout, authority)
     for client in clients.values():
@@ -293,12 +293,12 @@ def _refuse_nothing(
     raise click.ClickException(f"{names}: found no image to predict.")
 
 
-def _with_uids(done: Done, decoder: Decoder) -> Done:
+def _with_uids(done: Done, decoder: Sandbox) -> Done:
     """The same, each prediction with the identifiers of its image.
 
     Where an image can no longer be read, an error says so, and there are none.
     """
-    from phdnet_tf.dicom import DicomError
+    from phdnet_tf.dicom.errors import DicomError
 
     predictions = []
     errors = list(done.errors)

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from phdnet_tf import training
+    from phdnet_tf.training import progress
 
 Result = TypeVar("Result")
 
@@ -71,7 +71,7 @@ def wait_for(work: Future[Result], what: str, count: Callable[[], int]) -> Resul
 
 
 @contextmanager
-def training_display() -> Iterator[Callable[[training.Progress], None]]:
+def training_display() -> Iterator[Callable[[progress.Progress], None]]:
     """A line that tells how training goes, and one that stays for every better model.
 
     On a terminal the line moves; in a log file it is repeated now and then.
@@ -88,7 +88,7 @@ def training_display() -> Iterator[Callable[[training.Progress], None]]:
         told = time.monotonic()
         losses = ""
 
-        def show(now: training.Progress) -> None:
+        def show(now: progress.Progress) -> None:
             nonlocal told, losses
             spent = now.seconds
             left = now.seconds_left

@@ -71,7 +71,7 @@ def serve(
     )
     load_tensorflow()
     try:
-        from phdnet_tf.server import Server, ServerConfig
+        from phdnet_tf.server.app import Server, ServerConfig
     except ImportError as error:
         raise click.ClickException(
             f"{error.name} is missing. Install what serving needs: pip install "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phdnet_tf.batch import Done
-    from phdnet_tf.inference import Prediction
+    from phdnet_tf.inference.many_images import Done
+    from phdnet_tf.inference.results import Prediction
 
 
 def align(rows: list[list[str]], left: int = 1) -> str:
@@ -155,7 +155,7 @@ TRACK_HEADER = (
 
 def track_rows(done: Done) -> list[list[str]]:
     """The landmarks of a cine, a row each; distances are in mm."""
-    from phdnet_tf.dicom_guards import printable
+    from phdnet_tf.dicom.errors import printable
 
     rows = []
     name = printable(str(done.job.frames[0].file.name))

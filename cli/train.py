@@ -11,11 +11,13 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS, PRESETS, VIEWS, Config
+from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS
+from phdnet_tf.presets import PRESETS, VIEWS, make_config
 
 if TYPE_CHECKING:
     from phdnet_tf.cli.data import Source
-    from phdnet_tf.run import Published, RunSettings
+    from phdnet_tf.training.publish import Published
+    from phdnet_tf.training.settings import RunSettings
 
 
 @click.command()
@@ -105,7 +107,7 @@ def train(
             f"--test-fold and --validation-fold are both {choices['test_fold']}. "
             "Choose two different folds."
         )
-    if PRESETS[choices["preset"]] != "phdnet" and (
+    if PRESETS[choices["preset"]].network != "phdnet" and (
         choices["mapping"] or choices["strategy"]
     ):
         raise click.UsageError(
@@ -117,7 +119,7 @@ def train(
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.progress import training_display
-    from phdnet_tf.run import RunSettings, load_settings, save_settings
+    from phdnet_tf.training.settings import RunSettings, load_settings, save_settings
 
     with options.plain_errors():
         run = _find_run(runs / view, name, resume)
@@ -136,7 +138,7 @@ def train(
             data = choices["data"] and choices["data"].resolve()
             source = open_source(data, view)
             settings = RunSettings(
-                config=Config.of_preset(
+                config=make_config(
                     choices["preset"],
                     view,
                     choices["landmarks"] or source.landmarks,
@@ -230,7 +232,9 @@ def _find_run(runs: Path, name: str | None, resume: bool) -> Path:
 def _train(
     display: Any, settings: RunSettings, source: Source, run: Path, models: Path
 ) -> Published:
-    from phdnet_tf.run import describe_data, publish, train_members
+    from phdnet_tf.training.data import describe_data
+    from phdnet_tf.training.members import train_members
+    from phdnet_tf.training.publish import publish
 
     landmarks = settings.config.model.landmarks
     validation = [settings.validation_fold]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot as plt
 
-from phdnet_tf.config import VIEWS
-from phdnet_tf.phantom import draw
+from phdnet_tf.phantom.draw import draw
+from phdnet_tf.presets import VIEWS
 
 COLUMNS = 6
 SEED = 2021

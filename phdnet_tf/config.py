@@ -5,18 +5,9 @@ saved as JSON beside the weights it made. Functions deep inside take plain argum
 """
 
 import dataclasses
-from dataclasses import dataclass, field, replace
+import re
+from dataclasses import dataclass, field
 from typing import Any, Self
-
-VIEWS: dict[str, tuple[str, ...]] = {
-    "sa": (
-        "superior_rv_insertion",
-        "inferior_rv_insertion",
-        "inferior_rv_lateral_reflection",
-    ),
-    "4ch": ("tricuspid_valve", "mitral_valve", "lv_apex"),
-}
-"""The landmarks of each view, in the paper's order (figures 1b and 1c)."""
 
 FOLDS = 8
 """Folds of the cross-validation (section 3)."""
@@ -29,28 +20,19 @@ PAPER_FILTERS = (32,) * 6
 
 @dataclass(frozen=True)
 class Network:
-    """What a network sees and gives, and how the paper trains it (section 3).
+    """What a network sees and gives.
 
     Attributes:
         step: Canvas pixels a side of an input pixel.
         stride: Input pixels a side of a value of the heatmap.
-        whole: Whether it learns from whole images, rather than from crops.
+        whole_images: Whether it learns from whole images, rather than from crops.
         strategies: How its outputs can become a coordinate; the first is its own.
-        heatmap_std: Standard deviation of the heatmap's label, in its values.
-        batch_size: Images or crops in a step.
-        epochs: Most epochs.
-        haste: Under a time limit, how many times the paper's learning rate is
-            multiplied at its highest.
     """
 
     step: int
     stride: int
-    whole: bool
+    whole_images: bool
     strategies: tuple[str, ...]
-    heatmap_std: float
-    batch_size: int
-    epochs: int
-    haste: float
 
     @property
     def cell(self) -> int:
@@ -62,57 +44,33 @@ PHDNET_STRATEGIES = ("smoothing", "simple", "weighted", "augmented")
 """How PHD-Net's heads can become a coordinate; see `ModelConfig`."""
 
 NETWORKS: dict[str, Network] = {
-    "phdnet": Network(1, 8, False, PHDNET_STRATEGIES, 2.0, 32, 500, 3.0),
-    "hourglass": Network(2, 4, True, ("peak",), 1.0, 3, 1000, 1.0),
-    "unet": Network(2, 1, True, ("peak",), 8.0, 2, 1000, 1.0),
+    "phdnet": Network(
+        step=1, stride=8, whole_images=False, strategies=PHDNET_STRATEGIES
+    ),
+    "hourglass": Network(step=2, stride=4, whole_images=True, strategies=("peak",)),
+    "unet": Network(step=2, stride=1, whole_images=True, strategies=("peak",)),
 }
 """The paper's network and the two it is compared with (section 3.3)."""
 
-PRESETS = {
-    "default": "phdnet",
-    "paper": "phdnet",
-    "hourglass": "hourglass",
-    "unet": "unet",
-}
-"""Ready settings, and the network of each: the best known here, and the paper's."""
-
-
-@dataclass(frozen=True)
-class System:
-    """One of the compared systems: the paper's (tables 1 and 2), and the default.
-
-    Attributes:
-        label: What tables call it.
-        preset: One of `PRESETS`.
-        mapping: See `ModelConfig`.
-        strategy: See `ModelConfig`.
-        one_each: Whether each landmark has a network of its own.
-    """
-
-    label: str
-    preset: str
-    mapping: str = "gaussian"
-    strategy: str = "peak"
-    one_each: bool = False
-
-
-SYSTEMS = {
-    "baseline": System("Baseline [9]", "paper", "binary", "simple"),
-    "hourglass": System("Hourglass [5]", "hourglass"),
-    "unet": System("U-Net [4]", "unet"),
-    "phdnet": System("PHD-Net, all landmarks in one", "paper", strategy="smoothing"),
-    "phdnet_one_each": System(
-        "PHD-Net, one network a landmark",
-        "paper",
-        strategy="smoothing",
-        one_each=True,
-    ),
-    "default": System("This package's default", "default", strategy="augmented"),
-}
-"""The systems of table 2; [4], [5] and [9] are the paper's references."""
-
 STRATEGIES = (*PHDNET_STRATEGIES, "peak", "mean")
 """What `reading.Reading` may have; "mean" is of several networks only."""
+
+
+VIEW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def require_view(view: str) -> None:
+    """Refuses what cannot name a view: it becomes part of a folder's name.
+
+    Raises:
+        ValueError: If it has other than letters, digits, "-" and "_".
+    """
+    _require(
+        VIEW_NAME.fullmatch(view) is not None,
+        "view",
+        'a name of letters, digits, "-" and "_", such as sa, 4ch or 2ch',
+        view,
+    )
 
 
 def _require(condition: bool, name: str, expected: str, received: object) -> None:
@@ -248,10 +206,9 @@ class TrainingConfig:
             more: crops are random, so a pass over a small data set is too short to be
             worth a validation.
         patience: Epochs without a better validation loss after which training stops.
-        displacement_weight: Weight of the displacements' loss beside the heatmap's.
-        haste: Under a time limit, how many times the learning rate is multiplied at its
-            highest.
-        falling: Whether the learning rate rises and falls over the epochs, as it does
+        time_limit_boost: Under a time limit, the factor by which the learning rate is
+            multiplied at its highest.
+        decay: Whether the learning rate warms up and decays over the epochs, as it does
             over a time limit; else it is constant without one, as in the paper.
         seed: Of the weights, the order of the images and the crops.
 
@@ -264,16 +221,15 @@ class TrainingConfig:
     epochs: int = 500
     epoch_size: int = 6400
     patience: int = 75
-    displacement_weight: float = 1.0
-    haste: float = 3.0
-    falling: bool = False
+    time_limit_boost: float = 3.0
+    decay: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         for name in (
             *("batch_size", "learning_rate", "epochs", "epoch_size", "patience"),
-            *("displacement_weight", "haste"),
+            "time_limit_boost",
         ):
             value = getattr(self, name)
             _require(value > 0, name, "above 0", value)
@@ -290,72 +246,8 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        """Refuse an unknown view."""
-        _require(self.view in VIEWS, "view", f"one of {tuple(VIEWS)}", self.view)
-
-    @classmethod
-    def of_preset(
-        cls,
-        preset: str,
-        view: str,
-        landmarks: tuple[str, ...],
-        mapping: str = "gaussian",
-        strategy: str | None = None,
-        seed: int = 0,
-    ) -> Self:
-        """Ready settings: "default", or the paper's for a network (sections 3, 3.3).
-
-        Args:
-            preset: One of `PRESETS`.
-            view: One of `VIEWS`.
-            landmarks: What to locate.
-            mapping: See `ModelConfig`.
-            strategy: See `ModelConfig`; by default the preset's own.
-            seed: See `TrainingConfig`.
-
-        Raises:
-            ValueError: If a value makes no sense.
-        """
-        _require(preset in PRESETS, "preset", f"one of {tuple(PRESETS)}", preset)
-        network = NETWORKS[PRESETS[preset]]
-        config = cls(
-            view=view,
-            model=ModelConfig(
-                landmarks,
-                PRESETS[preset],
-                mapping,
-                strategy or network.strategies[0],
-                network.heatmap_std,
-            ),
-            training=TrainingConfig(
-                batch_size=network.batch_size,
-                epochs=network.epochs,
-                epoch_size=200 * network.batch_size,
-                haste=network.haste,
-                seed=seed,
-            ),
-        )
-        if preset != "default":
-            return config
-        return replace(
-            config,
-            model=replace(
-                config.model,
-                strategy=strategy or "augmented",
-                filters=(16, 32, 64, 80),
-                dilations=(1, 2, 4, 8, 4, 2, 1),
-                strided=True,
-            ),
-            crops=replace(config.crops, rotation=35.0, scale=0.25, stretch=0.2),
-            training=replace(
-                config.training,
-                batch_size=16,
-                learning_rate=0.003,
-                haste=1.0,
-                falling=True,
-                epochs=40,
-            ),
-        )
+        """Refuse a view that is no name."""
+        require_view(self.view)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
@@ -370,16 +262,13 @@ class Config:
         """
         try:
             model = dict(values["model"])
-            training = dict(values["training"])
-            # Runs of before epochs were counted in crops had 200 steps in one.
-            training.setdefault("epoch_size", 200 * training["batch_size"])
             for name in ("landmarks", "filters", "dilations"):
                 model[name] = tuple(model[name])
             return cls(
                 view=values["view"],
                 model=ModelConfig(**model),
                 crops=CropConfig(**values["crops"]),
-                training=TrainingConfig(**training),
+                training=TrainingConfig(**values["training"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(

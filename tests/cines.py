@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from phdnet_tf.dicom import write_image
+from phdnet_tf.dicom.write import write_image
 
 # A slice at no right angle to anything: the four-chamber plane, more or less.
 OBLIQUE = (0.995, 0.0, 0.0998749, 0.0820, -0.5709, -0.8169)

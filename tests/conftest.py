@@ -29,9 +29,9 @@ def real_data() -> Path:
 @pytest.fixture(scope="module")
 def decoder():
     """A process that reads files, ended after the module's tests."""
-    from phdnet_tf.decoder import Decoder
+    from phdnet_tf.dicom.sandbox import Sandbox
 
-    with Decoder() as decoder:
+    with Sandbox() as decoder:
         yield decoder
 
 
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory):
     """A local server with one model of random weights, version 1 of phdnet_sa."""
     from drawn import exported
 
-    from phdnet_tf.server import Server, ServerConfig
+    from phdnet_tf.server.app import Server, ServerConfig
 
     models = tmp_path_factory.mktemp("served") / "models"
     exported(models)

@@ -4,8 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf.config import Config
-from phdnet_tf.serving import Served, export
-from phdnet_tf.training import build_network
+from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.export.saved_model import export
+from phdnet_tf.models.build import build_network
+from phdnet_tf.presets import make_config
 
 LANDMARKS = ("bright", "grey")
 
@@ -60,8 +62,8 @@ def exported(
 ):
     """A model folder with one version, of random weights; the second landmark is never
     high confidence."""
-    config = Config.of_preset(preset, view, LANDMARKS, strategy=strategy)
-    served = Served([random_model(config)], config, thresholds)
+    config = make_config(preset, view, LANDMARKS, strategy=strategy)
+    served = ServedGraph([random_model(config)], config, thresholds)
     description = {
         "view": view,
         "landmarks": list(LANDMARKS),

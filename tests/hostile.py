@@ -15,8 +15,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.fileset import FileSet
 
-from phdnet_tf.dicom import write_image
-from phdnet_tf.dicom_guards import MAX_FRAMES
+from phdnet_tf.dicom.guards import MAX_FRAMES
+from phdnet_tf.dicom.write import write_image
 
 
 def drawn(

@@ -14,16 +14,13 @@ from nibabel.affines import apply_affine
 from nibabel.eulerangles import euler2mat
 
 from phdnet_tf.cli import main
-from phdnet_tf.config import VIEWS
-from phdnet_tf.datasets.acdc import (
-    derive_landmarks,
-    find_subjects,
-    import_folder,
-    mid_ventricular,
-    read_subject,
-)
-from phdnet_tf.datasets.aspire_folder import assign_folds, inspect, read_table
-from phdnet_tf.dicom import read_image
+from phdnet_tf.datasets.acdc.importer import find_subjects, import_folder, read_subject
+from phdnet_tf.datasets.acdc.landmarks import derive_landmarks, mid_ventricular
+from phdnet_tf.datasets.folder.check import inspect
+from phdnet_tf.datasets.folder.folds import assign_folds
+from phdnet_tf.datasets.folder.table import read_table
+from phdnet_tf.dicom.read import read_image
+from phdnet_tf.presets import VIEWS
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 RAW = DATA / "acdc_raw"
@@ -633,7 +630,7 @@ def test_a_source_without_subjects_is_one_line(tmp_path):
 
 def test_importing_needs_no_tensorflow():
     program = (
-        "import sys, phdnet_tf.datasets.acdc;"
+        "import sys, phdnet_tf.datasets.acdc.importer;"
         "sys.exit(any('tensorflow' in name for name in sys.modules))"
     )
 

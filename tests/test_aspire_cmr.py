@@ -12,9 +12,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets import testing
 
-from phdnet_tf.config import FOLDS, VIEWS
+from phdnet_tf.config import FOLDS
 from phdnet_tf.datasets.aspire_cmr import Builder, cache, prepare
-from phdnet_tf.dicom import write_image
+from phdnet_tf.dicom.write import write_image
+from phdnet_tf.presets import VIEWS
 
 DUMMY_DATA = Path(__file__).parents[1] / "datasets" / "aspire_cmr" / "dummy_data"
 EVERY_FOLD = "+".join(f"fold_{fold}" for fold in range(FOLDS))

@@ -9,19 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phdnet_tf.config import FOLDS, VIEWS
-from phdnet_tf.datasets.aspire_folder import (
-    Row,
-    Table,
-    assign_folds,
-    check,
-    content,
-    fingerprint,
-    inspect,
-    points_in_pixels,
-    read_table,
-)
-from phdnet_tf.dicom import write_image
+from phdnet_tf.config import FOLDS
+from phdnet_tf.datasets.folder.check import check, inspect
+from phdnet_tf.datasets.folder.fingerprint import content, fingerprint
+from phdnet_tf.datasets.folder.folds import assign_folds
+from phdnet_tf.datasets.folder.table import Row, Table, points_in_pixels, read_table
+from phdnet_tf.dicom.write import write_image
+from phdnet_tf.presets import VIEWS
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 HEADER = "subject,image,apex_x,apex_y"
@@ -471,7 +465,7 @@ def test_the_content_changes_with_the_table_pixels_and_spacing(folder, change):
 
 def test_reading_a_folder_needs_no_tensorflow():
     program = (
-        "import sys, phdnet_tf.datasets.aspire_folder;"
+        "import sys, phdnet_tf.datasets.folder.check;"
         "sys.exit(any('tensorflow' in name for name in sys.modules))"
     )
 

@@ -1,11 +1,11 @@
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.augmentation import LOOKS, SIDE, look_again
-from phdnet_tf.config import Config
-from phdnet_tf.reading import Reading
-from phdnet_tf.serving import Served
-from phdnet_tf.training import build_network
+from phdnet_tf.decoding.reading import Reading
+from phdnet_tf.decoding.test_time_augmentation import LOOKS, SIDE, look_again
+from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.models.build import build_network
+from phdnet_tf.presets import make_config
 
 TRUTH = np.array([[[200.0, 260.0]], [[300.0, 180.0]]], "f4")
 
@@ -131,7 +131,7 @@ def test_no_point_leaves_the_canvas():
 
 def test_the_served_answer_is_that_of_all_pictures():
     settings = {
-        strategy: Config.of_preset("default", "sa", ("a",), strategy=strategy)
+        strategy: make_config("default", "sa", ("a",), strategy=strategy)
         for strategy in ("weighted", "augmented")
     }
     network = build_network(settings["weighted"].model)
@@ -139,7 +139,7 @@ def test_the_served_answer_is_that_of_all_pictures():
     spacing = np.full((2, 2), 1.5, "f4")
 
     one, all_ = (
-        Served([network], config, [0.0]).explain(image, spacing)
+        ServedGraph([network], config, [0.0]).explain(image, spacing)
         for config in settings.values()
     )
 
@@ -151,13 +151,13 @@ def test_the_served_answer_is_that_of_all_pictures():
 
 
 def test_the_same_network_twice_answers_as_once():
-    config = Config.of_preset("default", "sa", ("a", "b"))
+    config = make_config("default", "sa", ("a", "b"))
     network = build_network(config.model)
     image = np.random.default_rng(0).random((2, 200, 220)).astype("f4")
     spacing = np.full((2, 2), 1.5, "f4")
 
     once, twice = (
-        Served([network] * number, config, [0.0, 0.0]).explain(image, spacing)
+        ServedGraph([network] * number, config, [0.0, 0.0]).explain(image, spacing)
         for number in (1, 2)
     )
 

@@ -3,9 +3,10 @@ import math
 import pytest
 from cines import RADII, edit, write_cine
 
-from phdnet_tf.batch import plan, run
-from phdnet_tf.inference import Landmark, NotServedError, Prediction, ServerDownError
-from phdnet_tf.series import survey
+from phdnet_tf.dicom.survey import survey
+from phdnet_tf.inference.errors import NotServedError, ServerDownError
+from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.results import Landmark, Prediction
 
 
 class Locator:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from drawn import LANDMARKS, examples
 
-from phdnet_tf import benchmark
-from phdnet_tf.benchmark import is_finished, partition
-from phdnet_tf.config import SYSTEMS
+from phdnet_tf.comparison import cross_validation
+from phdnet_tf.comparison.cross_validation import is_finished, partition
+from phdnet_tf.comparison.systems import SYSTEMS
 
 
 class Drawn:
@@ -38,17 +38,17 @@ def any_of(number, folds):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(benchmark, "LATENCY_RUNS", 1)
+    monkeypatch.setattr(cross_validation, "LATENCY_RUNS", 1)
 
 
 def run(folder, system="phdnet", **options):
-    benchmark.run(
+    cross_validation.run(
         system, 1, "sa", LANDMARKS, Drawn(), folder, seed=0, time_limit=0.5, **options
     )
 
 
 def rows(folder):
-    with (folder / benchmark.PREDICTIONS).open(newline="") as file:
+    with (folder / cross_validation.PREDICTIONS).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -74,7 +74,7 @@ def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
     ]
     assert {row["image"] for row in kept} == {"DICOM/s1.dcm"}
     assert [bool(row["confidence"]) for row in kept] == [True, True] + 4 * [False]
-    result = json.loads((tmp_path / benchmark.RESULT).read_text())
+    result = json.loads((tmp_path / cross_validation.RESULT).read_text())
     assert result["steps"] >= [1] and result["ended_by"] == ["time limit"]
     assert result["latency_ms"] > 0 and result["model_bytes"] > 4 * 60_000
     # Two landmarks: two more heat values and four more displacements than none.
@@ -84,7 +84,7 @@ def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
 def test_one_network_a_landmark_shares_the_time(tmp_path):
     run(tmp_path, "phdnet_one_each")
 
-    result = json.loads((tmp_path / benchmark.RESULT).read_text())
+    result = json.loads((tmp_path / cross_validation.RESULT).read_text())
     assert result["networks"] == 2 and len(result["steps"]) == 2
     assert [row["landmark"] for row in rows(tmp_path)] == [
         *3 * [LANDMARKS[0]],
@@ -117,10 +117,10 @@ def test_a_run_that_was_killed_after_its_training_does_not_train_again(
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(benchmark, "_keep", fail)
+        patch.setattr(cross_validation, "_keep", fail)
         with pytest.raises(OSError, match="No space"):
             run(tmp_path)
-    monkeypatch.setattr(benchmark, "train", fail)
+    monkeypatch.setattr(cross_validation, "train", fail)
 
     run(tmp_path)
 

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 from drawn import exported
 
-from phdnet_tf import training
 from phdnet_tf.cli import main
-from phdnet_tf.dicom import write_image
+from phdnet_tf.dicom.write import write_image
+from phdnet_tf.training import keeper
 
 
 def run(*arguments, code=0):
@@ -180,7 +180,7 @@ def test_a_resumed_run_keeps_the_settings_it_was_started_with(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Keeper, "on_train_batch_end", interrupt)
+        patch.setattr(keeper.Keeper, "on_train_batch_end", interrupt)
         run(*arguments, "--data", data, "--time-limit", "0.05", code=130)
     (file,) = tmp_path.glob("runs/4ch/*/run.json")
     settings = json.loads(file.read_text())
@@ -197,7 +197,7 @@ def test_ctrl_c_before_the_first_model_says_how_to_go_on(data, tmp_path, monkeyp
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._Keeper, "on_train_batch_end", interrupt)
+    monkeypatch.setattr(keeper.Keeper, "on_train_batch_end", interrupt)
     arguments = ["train", "--view", "4ch", "--data", data, "--models", tmp_path / "m"]
 
     result = run(*arguments, "--runs", tmp_path / "runs", code=130)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.config import FOLDS
-from phdnet_tf.dicom import write_image
+from phdnet_tf.dicom.write import write_image
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from PIL.ImageDraw import ImageDraw
 
 from phdnet_tf.cli import main
 from phdnet_tf.cli.outputs import FORMATS
-from phdnet_tf.decoder import Decoder
-from phdnet_tf.dicom import DicomError
+from phdnet_tf.dicom.errors import DicomError
+from phdnet_tf.dicom.sandbox import Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -283,14 +283,14 @@ def test_uids_that_can_no_longer_be_read_cost_no_landmarks(
     models, tmp_path, monkeypatch
 ):
     write_cine(tmp_path / "cine", phases=2)
-    identity = Decoder.identity
+    identity = Sandbox.identity
 
     def gone(self, source):
         if source.path.name == "phase_01.dcm":
             raise DicomError(f"{source}: no such file.")
         return identity(self, source)
 
-    monkeypatch.setattr(Decoder, "identity", gone)
+    monkeypatch.setattr(Sandbox, "identity", gone)
 
     result = predict(
         *(tmp_path / "cine", "--frames", "all", "--include-uids", "--format", "json"),

@@ -17,18 +17,22 @@ from click.testing import CliRunner
 from drawn import exported
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from phdnet_tf import client_grpc, client_rest
 from phdnet_tf.cli import main
-from phdnet_tf.client import Client, encode_png
-from phdnet_tf.client_transport import failure
-from phdnet_tf.dicom import MRImage, read_image, write_image
-from phdnet_tf.inference import (
+from phdnet_tf.client import grpc as client_grpc
+from phdnet_tf.client import rest as client_rest
+from phdnet_tf.client.client import Client
+from phdnet_tf.client.encoding import encode_png
+from phdnet_tf.client.transport import failure
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.write import write_image
+from phdnet_tf.inference.errors import (
     NotServedError,
-    Predictor,
     RefusedImageError,
     ServerDownError,
 )
-from phdnet_tf.server import Server, ServerConfig
+from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.server.app import Server, ServerConfig
 
 PATIENT = "ROENTGEN-W-C-18450327"
 PROTOCOLS = ("rest", "grpc")
@@ -267,7 +271,7 @@ def test_a_busy_server_is_not_a_refused_image():
 
 def test_an_address_of_ipv6_gets_a_port_if_it_has_none():
     addresses = ("[::1]", "[::1]:9", "host", "host:9")
-    transports = [client_grpc.GrpcTransport(a, False, 1, None) for a in addresses]
+    transports = [grpc.GrpcTransport(a, False, 1, None) for a in addresses]
 
     assert [transport._address for transport in transports] == [
         *("[::1]:8500", "[::1]:9", "host:8500", "host:9")

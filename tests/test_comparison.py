@@ -3,10 +3,11 @@ import csv
 import numpy as np
 import pytest
 
-from phdnet_tf import metrics
-from phdnet_tf.benchmark import COLUMNS, PREDICTIONS
-from phdnet_tf.comparison import compare, curves, markdown, read_points
-from phdnet_tf.metrics import mean_interval
+from phdnet_tf.comparison.cross_validation import COLUMNS, PREDICTIONS
+from phdnet_tf.comparison.report import markdown
+from phdnet_tf.comparison.tables import compare, curves, read_points
+from phdnet_tf.evaluation import metrics
+from phdnet_tf.evaluation.metrics import mean_interval
 
 IMAGES = {"a1": "a", "a2": "a", "b1": "b", "c1": "c"}
 LANDMARKS = ("one", "two")

@@ -5,14 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from phdnet_tf.confidence import (
-    LEVELS,
-    confidence_threshold,
-    image_confidence,
-    learn_bins,
-    learn_radii,
-    recognition_threshold,
-)
+from phdnet_tf.trust.bins import learn_bins
+from phdnet_tf.trust.radii import LEVELS, learn_radii
+from phdnet_tf.trust.recognition import image_confidence, recognition_threshold
+from phdnet_tf.trust.threshold import confidence_threshold
 
 
 def test_the_threshold_is_the_error_weighted_mean_of_the_worst_tenth():

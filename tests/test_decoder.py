@@ -13,9 +13,11 @@ from cines import edit, write_cine
 from hostile import BOMBS
 from pydicom.data import get_testdata_file
 
-from phdnet_tf.decoder import Decoder, Source
-from phdnet_tf.dicom import DicomError, DicomFile, read_image, write_image
-from phdnet_tf.worker import Worker
+from phdnet_tf.dicom.errors import DicomError
+from phdnet_tf.dicom.read import DicomFile, read_image
+from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
+from phdnet_tf.dicom.sandbox_process import SandboxProcess
+from phdnet_tf.dicom.write import write_image
 
 
 @pytest.fixture
@@ -24,15 +26,15 @@ def cine(tmp_path):
 
 
 def test_another_process_reads_the_same(decoder, cine):
-    image, here = decoder.image(Source(cine[2])), read_image(cine[2])
+    image, here = decoder.image(FileLocation(cine[2])), read_image(cine[2])
 
     np.testing.assert_array_equal(image.pixels, here.pixels)
     assert image.pixels.dtype == np.float32 and image.pixels.flags.writeable
     assert image.pixel_spacing == here.pixel_spacing
     assert image.position == here.position
     assert image.orientation == here.orientation
-    assert decoder.header(Source(cine[2])) == DicomFile(cine[2]).header()
-    assert decoder.identity(Source(cine[2])) == DicomFile(cine[2]).identity()
+    assert decoder.header(FileLocation(cine[2])) == DicomFile(cine[2]).header()
+    assert decoder.identity(FileLocation(cine[2])) == DicomFile(cine[2]).identity()
     assert decoder.process_id != os.getpid()
 
 
@@ -41,7 +43,7 @@ def test_an_error_is_the_same_line_as_here(decoder, tmp_path):
     path.write_text("hello")
 
     with pytest.raises(DicomError) as there:
-        decoder.image(Source(path))
+        decoder.image(FileLocation(path))
     with pytest.raises(DicomError) as here:
         read_image(path)
 
@@ -49,45 +51,45 @@ def test_an_error_is_the_same_line_as_here(decoder, tmp_path):
 
 
 def test_a_file_that_changes_is_read_again(decoder, cine):
-    before = decoder.image(Source(cine[0]))
+    before = decoder.image(FileLocation(cine[0]))
     cine[0].write_bytes(cine[1].read_bytes())
 
-    assert (decoder.image(Source(cine[0])).pixels != before.pixels).any()
+    assert (decoder.image(FileLocation(cine[0])).pixels != before.pixels).any()
 
 
 @pytest.mark.parametrize("met", [0, 1, 3])
 def test_a_file_is_not_blamed_for_what_ended_the_process_before(cine, met):
-    with Decoder() as decoder:
+    with Sandbox() as decoder:
         for path in cine[:met]:
-            decoder.header(Source(path))
+            decoder.header(FileLocation(path))
         first = decoder.process_id
         os.kill(first, signal.SIGKILL)
 
         for path in cine:
-            assert decoder.image(Source(path)).pixels.shape == (80, 100)
+            assert decoder.image(FileLocation(path)).pixels.shape == (80, 100)
         assert decoder.process_id != first
 
 
 def test_a_file_that_ends_the_process_is_blamed_and_the_next_is_read(tmp_path, cine):
     archive = tmp_path / "evil.zip"
     BOMBS["dictionary.zip"](archive)
-    with Decoder() as decoder:
-        decoder.header(Source(cine[0]))
+    with Sandbox() as decoder:
+        decoder.header(FileLocation(cine[0]))
         with pytest.raises(DicomError, match=r"zip/a\.dcm: decoding it crashes"):
-            decoder.header(Source(archive, "a.dcm"))
+            decoder.header(FileLocation(archive, "a.dcm"))
 
-        assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
+        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
 
 
 def test_a_file_that_takes_too_long_is_left(tmp_path, cine):
     slow = tmp_path / "slow.dcm"
     BOMBS["items.dcm"](slow)
-    with Decoder(seconds=2) as decoder:
-        decoder.header(Source(cine[0]))  # It is up.
+    with Sandbox(seconds=2) as decoder:
+        decoder.header(FileLocation(cine[0]))  # It is up.
         with pytest.raises(DicomError, match="slow.dcm: takes longer than 2 seconds"):
-            decoder.header(Source(slow))
+            decoder.header(FileLocation(slow))
 
-        assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
+        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
 
 
 def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
@@ -100,12 +102,12 @@ def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
         series_description="l",
         patient_id="l",
     )
-    with Decoder(memory=12 << 20) as decoder:
+    with Sandbox(memory=12 << 20) as decoder:
         first = decoder.process_id
         with pytest.raises(DicomError, match=r"large\.dcm: .*memory"):
-            decoder.image(Source(large))
+            decoder.image(FileLocation(large))
 
-        assert decoder.image(Source(cine[1])).pixels.shape == (80, 100)
+        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
         # What such a file left of the memory is not for others.
         assert decoder.process_id != first
 
@@ -115,7 +117,7 @@ def test_what_is_no_dicom_does_not_seem_to_take_too_much_memory(decoder):
     path = Path(get_testdata_file("crayons.icc", download=False))
 
     with pytest.raises(DicomError, match=r"crayons\.icc: not a DICOM file"):
-        decoder.header(Source(path))
+        decoder.header(FileLocation(path))
 
 
 def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path):
@@ -123,7 +125,9 @@ def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path
     bad.write_bytes(b"bad")
     files = [*cine, bad, *reversed(cine)]
 
-    found = list(decoder.images((n, Source(path), 1) for n, path in enumerate(files)))
+    found = list(
+        decoder.images((n, FileLocation(path), 1) for n, path in enumerate(files))
+    )
 
     assert [n for n, _ in found] == list(range(13))
     for (_, image), path in zip(found, files, strict=True):
@@ -139,7 +143,7 @@ def test_only_a_few_images_are_decoded_ahead(decoder, cine):
     def wanted():
         for number in range(100):
             asked.append(number)
-            yield number, Source(cine[number % 6]), 1
+            yield number, FileLocation(cine[number % 6]), 1
 
     images = decoder.images(wanted())
     next(images)
@@ -154,10 +158,10 @@ def test_a_file_of_an_archive_is_read_as_if_it_were_there(decoder, cine, tmp_pat
         file.writestr("bad.dcm", b"\x08\0bad")
 
     assert [name for name, _ in decoder.members(archive)] == ["a/one.dcm", "bad.dcm"]
-    image = decoder.image(Source(archive, "a/one.dcm"))
+    image = decoder.image(FileLocation(archive, "a/one.dcm"))
     np.testing.assert_array_equal(image.pixels, read_image(cine[0]).pixels)
     with pytest.raises(DicomError, match=r"study\.zip/bad\.dcm: not a DICOM file"):
-        decoder.image(Source(archive, "bad.dcm"))
+        decoder.image(FileLocation(archive, "bad.dcm"))
 
 
 def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path):
@@ -185,12 +189,12 @@ def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path)
         "3.dcm",
     ]
     for number in (0, 4, 5):
-        image = decoder.image(Source(archive, f"{number}.dcm"))
+        image = decoder.image(FileLocation(archive, f"{number}.dcm"))
         np.testing.assert_array_equal(image.pixels, read_image(cine[number]).pixels)
     for name, reason in (("1", "magic"), ("2", "encrypted"), ("3", "compression")):
         line = rf"study\.zip/{name}\.dcm: cannot be taken out of .*{reason}"
         with pytest.raises(DicomError, match=line):
-            decoder.header(Source(archive, f"{name}.dcm"))
+            decoder.header(FileLocation(archive, f"{name}.dcm"))
 
 
 def test_the_directory_of_an_archive_is_read_once(cine, tmp_path, monkeypatch):
@@ -210,7 +214,7 @@ def test_the_directory_of_an_archive_is_read_once(cine, tmp_path, monkeypatch):
 
     pack(cine)
     (tmp_path / "worker").mkdir()
-    worker = Worker(tmp_path / "worker")
+    worker = SandboxProcess(tmp_path / "worker")
     monkeypatch.setattr(zipfile, "ZipFile", Counted)
 
     def ask(what, member):
@@ -242,8 +246,8 @@ def test_nothing_is_left_behind(cine, tmp_path):
     archive = tmp_path / "study.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.write(cine[0], "one.dcm")
-    decoder = Decoder()
-    decoder.image(Source(archive, "one.dcm"))
+    decoder = Sandbox()
+    decoder.image(FileLocation(archive, "one.dcm"))
     folder, process = decoder._folder.name, decoder.process_id
     assert os.listdir(folder)
 
@@ -294,9 +298,9 @@ def test_nothing_is_left_behind_by_a_process_that_is_killed(
 
 def test_to_close_it_waits_for_no_answer(tmp_path):
     os.mkfifo(tmp_path / "endless")  # Nobody writes into it.
-    decoder = Decoder(seconds=100)
+    decoder = Sandbox(seconds=100)
     with ThreadPoolExecutor(1) as thread:
-        asked = thread.submit(decoder.header, Source(tmp_path / "endless"))
+        asked = thread.submit(decoder.header, FileLocation(tmp_path / "endless"))
         with pytest.raises(TimeoutError):
             asked.result(3)
         started = time.monotonic()
@@ -310,11 +314,11 @@ def test_to_close_it_waits_for_no_answer(tmp_path):
 
 
 def test_a_closed_decoder_starts_nothing(cine):
-    decoder = Decoder()
+    decoder = Sandbox()
     decoder.close()
 
     with pytest.raises(RuntimeError, match="closed"):
-        decoder.header(Source(cine[0]))
+        decoder.header(FileLocation(cine[0]))
     assert decoder.process_id is None
 
 
@@ -322,11 +326,11 @@ def test_a_module_of_the_users_folder_is_not_run(cine, tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
 
-    with Decoder() as decoder:
-        assert decoder.image(Source(cine[0])).pixels.shape == (80, 100)
+    with Sandbox() as decoder:
+        assert decoder.image(FileLocation(cine[0])).pixels.shape == (80, 100)
 
 
 def test_identity_has_no_control_codes(decoder, cine):
     edit(cine[0], PatientName="Marked\x1b[31m^Name")
 
-    assert decoder.identity(Source(cine[0]))["PatientName"] == "Marked[31m^Name"
+    assert decoder.identity(FileLocation(cine[0]))["PatientName"] == "Marked[31m^Name"

@@ -18,7 +18,7 @@ from google.protobuf import (
 from google.protobuf import wrappers_pb2 as wrappers
 from tensorflow_serving.config import model_server_config_pb2
 
-from phdnet_tf import serving
+from phdnet_tf.export import checksums, input_checks
 
 DEPLOY = Path(__file__).parents[1] / "deploy" / "tf_serving"
 
@@ -88,7 +88,7 @@ def test_the_batching_config_takes_what_the_model_takes():
     config = parse("batching.config", message("BatchingParameters"))
 
     # TF Serving refuses a request that is larger, which without batching it would not.
-    assert config.max_batch_size.value == serving.MAX_BATCH
+    assert config.max_batch_size.value == input_checks.MAX_BATCH
     assert not config.pad_variable_length_inputs
 
 
@@ -153,7 +153,7 @@ def test_publishing_copies_the_whole_version_once(version, tmp_path):
 
     target = tmp_path / "to" / "phdnet_sa" / "1"
     assert done.returncode == 0, done.stderr
-    serving.require_complete(target)
+    checksums.require_complete(target)
     assert [entry.name for entry in target.parent.iterdir()] == ["1"]
     again = publish(version, tmp_path / "to")
     assert again.returncode == 1 and "exists" in again.stderr

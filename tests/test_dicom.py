@@ -12,7 +12,10 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from phdnet_tf.dicom import MAX_PIXELS, DicomError, read_image, write_image
+from phdnet_tf.dicom.errors import DicomError
+from phdnet_tf.dicom.guards import MAX_PIXELS
+from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.write import write_image
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 PIXELS = np.arange(12 * 10, dtype=np.uint16).reshape(12, 10) * 500

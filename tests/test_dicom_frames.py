@@ -5,7 +5,9 @@ from cines import BEAT, edit, oblique, write_cine, write_enhanced
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from phdnet_tf.dicom import DicomError, DicomFile, MRImage, read_image
+from phdnet_tf.dicom.errors import DicomError
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.read import DicomFile, read_image
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phdnet_tf.dicom import write_image
+from phdnet_tf.dicom.write import write_image
 
 PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 BLOCKS = re.findall(r"^```(python|sh|json)\n(.*?)^```", PAGE.read_text(), re.M | re.S)

@@ -3,13 +3,10 @@ import pytest
 import tensorflow as tf
 from drawn import LANDMARKS, examples
 
-from phdnet_tf.confidence import Bins
-from phdnet_tf.evaluation import (
-    confidence_report,
-    learn_thresholds,
-    predict_examples,
-    report,
-)
+from phdnet_tf.evaluation.predictions import predict_examples
+from phdnet_tf.evaluation.summary import confidence_report, report
+from phdnet_tf.training.publish import learn_thresholds
+from phdnet_tf.trust.bins import Bins
 
 BINS = [Bins((0.3, 0.4, 0.5, 0.6), (None, 4.0, 3.0, 2.0, 1.0))] * 2
 SHIFTS = {"landmarks": 0.0, "smoothing": 0.0, "simple": 4.0}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from cines import RADII, oblique
 
-from phdnet_tf.dicom import MRImage
-from phdnet_tf.formats import write_csv, write_json, write_markups
-from phdnet_tf.inference import Landmark, Prediction
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.outputs.formats import write_csv, write_json, write_markups
 
 
 def prediction(place=(1.5, -2.25, 3.125), **origin):

@@ -3,10 +3,10 @@ import pytest
 import tensorflow as tf
 
 from phdnet_tf.config import NETWORKS
-from phdnet_tf.heatmaps import peak
-from phdnet_tf.labels import heatmap_labels
+from phdnet_tf.decoding.peak import peak
+from phdnet_tf.training.labels import heatmap_labels
 
-COMPARED = {name: net for name, net in NETWORKS.items() if net.whole}
+COMPARED = {name: net for name, net in NETWORKS.items() if net.whole_images}
 
 
 def perfect(network, points):

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from phdnet_tf.decoder import SECONDS, Source
-from phdnet_tf.dicom import DicomError, DicomFile
-from phdnet_tf.series import survey
+from phdnet_tf.dicom.errors import DicomError
+from phdnet_tf.dicom.read import DicomFile
+from phdnet_tf.dicom.sandbox import SECONDS, FileLocation
+from phdnet_tf.dicom.survey import survey
 
 SOURCES = (
     "MR_small.dcm MR_small_bigendian.dcm MR_small_implicit.dcm MR_small_RLE.dcm "
@@ -143,7 +144,7 @@ def test_a_bomb_does_not_go_off(decoder, tmp_path, name):
     assert len(lines) == (name not in honest)
     assert time.monotonic() - started < SECONDS + 5
     good = drawn(tmp_path, "good.dcm")
-    assert decoder.image(Source(good)).pixels.shape == (64, 64)
+    assert decoder.image(FileLocation(good)).pixels.shape == (64, 64)
 
 
 def test_sizes_are_looked_at_before_anything_is_decoded(tmp_path):
@@ -167,13 +168,13 @@ def test_sizes_are_looked_at_before_anything_is_decoded(tmp_path):
     ],
 )
 def test_the_size_in_a_jpeg_is_found(stream, size):
-    from phdnet_tf.dicom_guards import _jpeg_size
+    from phdnet_tf.dicom.guards import _jpeg_size
 
     assert _jpeg_size(stream) == size
 
 
 def test_the_size_in_a_jpeg_2000_is_found():
-    from phdnet_tf.dicom_guards import _jpeg_2000_size
+    from phdnet_tf.dicom.guards import _jpeg_2000_size
 
     marker = struct.pack(">HHHIIII", 0xFF51, 41, 0, 300, 200, 10, 20)
     assert _jpeg_2000_size(b"\xff\x4f" + marker + bytes(40)) == (180, 290)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from phdnet_tf.hourglass import build_hourglass
+from phdnet_tf.models.hourglass import build_hourglass
 
 
 def convolution(kernel, inputs, outputs):

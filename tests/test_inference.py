@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from drawn import LANDMARKS, exported
 
-from phdnet_tf.dicom import read_image, write_image
-from phdnet_tf.inference import Predictor
+from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.write import write_image
+from phdnet_tf.inference.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

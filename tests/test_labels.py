@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from phdnet_tf.geometry import decode_displacement, patch_centres
-from phdnet_tf.labels import patch_labels
+from phdnet_tf.training.labels import patch_labels
 
 both = pytest.mark.parametrize(
     "call",

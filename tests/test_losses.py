@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.labels import patch_labels
-from phdnet_tf.losses import DisplacementLoss, HeatmapLoss
-from phdnet_tf.model import build_phdnet
+from phdnet_tf.models.phdnet import build_phdnet
+from phdnet_tf.training.labels import patch_labels
+from phdnet_tf.training.losses import DisplacementLoss, HeatmapLoss
 
 
 def test_the_heatmap_loss_is_the_weighted_mean_squared_error():

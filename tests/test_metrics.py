@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from phdnet_tf.metrics import (
+from phdnet_tf.evaluation.metrics import (
     cumulative_errors,
     error_auroc,
     point_errors,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from phdnet_tf.model import build_phdnet
+from phdnet_tf.models.phdnet import build_phdnet
 
 
 @pytest.mark.parametrize("landmarks", [1, 3])

@@ -9,10 +9,11 @@ import pydicom
 from cines import RADII, edit, write_cine, write_enhanced
 from PIL import Image
 
-from phdnet_tf.batch import plan, run
 from phdnet_tf.cli.outputs import FORMATS, Writer
-from phdnet_tf.inference import Landmark, Prediction, ServerDownError
-from phdnet_tf.series import survey
+from phdnet_tf.dicom.survey import survey
+from phdnet_tf.inference.errors import ServerDownError
+from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.results import Landmark, Prediction
 
 
 class Locator:
@@ -122,7 +123,7 @@ def test_no_memory_for_a_picture_is_a_line(decoder, tmp_path, monkeypatch):
             raise MemoryError
         path.write_bytes(b"drawn")
 
-    monkeypatch.setattr("phdnet_tf.plots.save_overlay", save)
+    monkeypatch.setattr("phdnet_tf.outputs.overlay.save_overlay", save)
 
     lines = writer(tmp_path / "out", decoder, "png").write(done)
 

@@ -6,11 +6,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from phdnet_tf import phantom, phantom_4ch, phantom_sa
-from phdnet_tf.config import VIEWS
-from phdnet_tf.phantom import HARD_SHARE, draw, write_folder
-from phdnet_tf.phantom_canvas import Canvas, ellipse, grow, spline
-from phdnet_tf.phantom_scanner import acquire, draw_scan
+from phdnet_tf.phantom import draw as draw_module
+from phdnet_tf.phantom import four_chamber, short_axis
+from phdnet_tf.phantom.draw import HARD_SHARE, draw
+from phdnet_tf.phantom.drawing import Canvas, ellipse, grow, spline
+from phdnet_tf.phantom.folder import write_folder
+from phdnet_tf.phantom.scanner import acquire, draw_scan
+from phdnet_tf.presets import VIEWS
 
 both_views = pytest.mark.parametrize("view", VIEWS)
 
@@ -124,10 +126,10 @@ def test_the_same_stream_draws_the_same_subject(drawn, view):
 
 def test_the_share_of_hard_images_is_as_declared(monkeypatch):
     # Only who is hard matters here, so nothing is painted.
-    for anatomy in (phantom_sa, phantom_4ch):
+    for anatomy in (short_axis, four_chamber):
         monkeypatch.setattr(anatomy, "paint", lambda *_: None)
-    monkeypatch.setattr(phantom, "draw_tissue", lambda *_, **__: None)
-    monkeypatch.setattr(phantom, "acquire", lambda canvas, *_: canvas.image)
+    monkeypatch.setattr(draw_module, "draw_tissue", lambda *_, **__: None)
+    monkeypatch.setattr(draw_module, "acquire", lambda canvas, *_: canvas.image)
 
     hard = [draw("sa", rng(1, k)).hard for k in range(300)]
 
@@ -146,7 +148,7 @@ def test_what_goes_wrong_in_a_scan_hides_what_was_painted(trouble):
     usual = replace(draw_scan(rng(2), canvas.image.shape), banding=0.0, trimmed=False)
 
     def likeness(scan):
-        image = acquire(canvas, scan, phantom_sa.COILS, middle, rng(3))
+        image = acquire(canvas, scan, short_axis.COILS, middle, rng(3))
         return np.corrcoef(np.abs(canvas.image).ravel(), image.ravel())[0, 1]
 
     assert likeness(replace(usual, **trouble)) < likeness(usual) - 0.01
@@ -170,11 +172,11 @@ def test_the_left_ventricle_is_brighter_halfway_to_its_apex_than_its_wall(drawn)
 
 def quiet(view, seed, *, paint_only=True):
     """The painted signal of a subject before it is scanned, and the heart in it."""
-    anatomy = phantom_sa if view == "sa" else phantom_4ch
+    anatomy = short_axis if view == "sa" else four_chamber
     stream = rng(21, seed)
     heart = anatomy.draw_heart(stream)
     canvas = Canvas((256, 256), 1.2, complex(heart.landmarks.mean()))
-    anatomy.paint(canvas, heart, phantom.draw_tissue(canvas, stream), stream)
+    anatomy.paint(canvas, heart, draw_module.draw_tissue(canvas, stream), stream)
     return canvas, heart
 
 
@@ -200,7 +202,7 @@ def test_an_rv_insertion_has_muscle_on_the_left_and_blood_on_the_right():
 
 def test_an_rv_insertion_lies_on_both_ventricles():
     for seed in range(20):
-        heart = phantom_sa.draw_heart(rng(3, seed))
+        heart = short_axis.draw_heart(rng(3, seed))
         for insertion in heart.landmarks[:2]:
             assert abs(heart.lv_outside - insertion).min() < 0.6
             assert abs(heart.rv - insertion).min() < 1e-9
@@ -208,7 +210,7 @@ def test_an_rv_insertion_lies_on_both_ventricles():
 
 def test_the_lateral_reflection_is_the_rv_extreme_at_45_degrees():
     for seed in range(20):
-        heart = phantom_sa.draw_heart(rng(3, seed), odd_pose=seed % 2 == 0)
+        heart = short_axis.draw_heart(rng(3, seed), odd_pose=seed % 2 == 0)
         superior, inferior, reflection = heart.landmarks
         down = (inferior - superior) / abs(inferior - superior)
         # Away from the left ventricle, whose middle is the origin.
@@ -222,7 +224,7 @@ def test_the_lateral_reflection_is_the_rv_extreme_at_45_degrees():
 
 def test_each_valve_lies_halfway_between_its_hinges_on_the_ventricles():
     for seed in range(20):
-        heart = phantom_4ch.draw_heart(rng(3, seed))
+        heart = four_chamber.draw_heart(rng(3, seed))
         tricuspid, mitral, _ = heart.landmarks
         septal, lateral, mitral_septal, mitral_lateral = heart.hinges
 
@@ -236,7 +238,7 @@ def test_each_valve_lies_halfway_between_its_hinges_on_the_ventricles():
 
 def test_the_apex_is_the_point_of_the_left_ventricle_farthest_from_its_valve():
     for seed in range(20):
-        heart = phantom_4ch.draw_heart(rng(3, seed))
+        heart = four_chamber.draw_heart(rng(3, seed))
         _, mitral, apex = heart.landmarks
         far = np.abs(heart.lv_outside - mitral).max()
 

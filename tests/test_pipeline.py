@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from phdnet_tf import geometry, heatmaps, pipeline
-from phdnet_tf.config import Config, CropConfig, ModelConfig
+from phdnet_tf import geometry
+from phdnet_tf.config import CropConfig, ModelConfig
+from phdnet_tf.decoding import peak
+from phdnet_tf.presets import make_config
+from phdnet_tf.training import crops, input_pipeline
 
 STILL = CropConfig(rotation=0, scale=0, gain=0, gamma=0)
 MODEL = ModelConfig(("a", "b"))
@@ -39,11 +42,11 @@ def examples():
         "landmarks": tf.TensorSpec([None, 2], tf.float32),
     }
     data = tf.data.Dataset.from_generator(spot_images, output_signature=signature)
-    return pipeline.normalised(data)
+    return input_pipeline.normalised(data)
 
 
 def batches(examples, seed=0, first=0, crops=None, number=3):
-    stream = pipeline.training_batches(
+    stream = input_pipeline.training_batches(
         examples, 6, MODEL, crops or CropConfig(), 4, seed, first
     )
     return list(stream.take(number).as_numpy_iterator())
@@ -54,7 +57,7 @@ def test_the_landmark_stays_on_its_spot_through_every_augmentation(examples):
     checked = 0
     for number, example in enumerate(examples.take(6)):
         for trial in range(8):
-            image, points = pipeline.random_crop(
+            image, points = crops.random_crop(
                 example, crops, tf.constant([trial, number], tf.int64)
             )
             image, points = image.numpy()[..., 0], points.numpy()
@@ -78,7 +81,7 @@ def test_the_landmark_stays_on_its_spot_through_every_augmentation(examples):
 
 def test_a_crop_without_augmentation_has_the_canvas_resolution(examples):
     example = next(iter(examples))
-    _, points = pipeline.random_crop(example, STILL, tf.constant([0, 0], tf.int64))
+    _, points = crops.random_crop(example, STILL, tf.constant([0, 0], tf.int64))
 
     between = (example["landmarks"][1] - example["landmarks"][0]).numpy()
     millimetres = between * example["pixel_spacing"].numpy()[::-1]
@@ -94,7 +97,7 @@ def test_a_stretch_changes_lengths_and_keeps_the_area(examples):
     def triangle(stretch, trial):
         crops = CropConfig(rotation=0, scale=0, stretch=stretch)
         seed = tf.constant([0, trial], tf.int64)
-        corner, *others = pipeline.random_crop(example, crops, seed)[1].numpy()
+        corner, *others = crops.random_crop(example, crops, seed)[1].numpy()
         return np.stack(others) - corner
 
     still = triangle(0, 0)
@@ -116,7 +119,7 @@ def test_crops_near_a_landmark_contain_it_and_others_lie_anywhere(examples):
         crops = CropConfig(near_landmark=near, rotation=0, scale=0)
         found = []
         for trial in range(60):
-            _, points = pipeline.random_crop(
+            _, points = crops.random_crop(
                 example, crops, tf.constant([0, trial], tf.int64)
             )
             found.append(((points > -1) & (points < 128)).numpy().all(axis=1).any())
@@ -161,14 +164,16 @@ def test_batches_have_crops_labels_and_weights(examples):
 
 @pytest.mark.parametrize("network", ["hourglass", "unet"])
 def test_a_landmark_stays_on_its_spot_in_whole_images(examples, network):
-    config = Config.of_preset(network, "sa", ("a", "b"))
+    config = make_config(network, "sa", ("a", "b"))
     crops = CropConfig(shift=20)
     checked = 0
-    stream = pipeline.training_batches(examples, 6, config.model, crops, 2, seed=1)
+    stream = input_pipeline.training_batches(
+        examples, 6, config.model, crops, 2, seed=1
+    )
     for images, labels, weights in stream.take(6).as_numpy_iterator():
         assert images.shape == (2, 256, 256, 1)
         heat, weight = labels["heatmap"], weights["heatmap"]
-        points, height = heatmaps.peak(heat, 256 // heat.shape[1])
+        points, height = peak.peak(heat, 256 // heat.shape[1])
         known = (weight > 0).all(axis=(1, 2)) & (np.asarray(height) > 0.5)
         for index, landmark in zip(*np.nonzero(known), strict=True):
             px, py = np.asarray(points)[index, landmark]
@@ -189,8 +194,8 @@ def test_whole_images_move_by_the_shift_at_most(examples):
     still = CropConfig(rotation=0, scale=0, shift=0)
     moved = CropConfig(rotation=0, scale=0, shift=30)
     seeds = [tf.constant([0, trial], tf.int64) for trial in range(20)]
-    _, middle = pipeline.random_whole(example, still, 2, seeds[0])
-    drawn = [pipeline.random_whole(example, moved, 2, seed)[1] for seed in seeds]
+    _, middle = crops.random_whole(example, still, 2, seeds[0])
+    drawn = [crops.random_whole(example, moved, 2, seed)[1] for seed in seeds]
 
     shifts = 2 * np.abs(np.stack(drawn) - middle.numpy())
     assert shifts.max() <= 30 + 1e-3
@@ -204,7 +209,7 @@ def test_an_image_without_any_landmark_is_cropped_anywhere():
         "landmarks": tf.fill([2, 2], np.nan),
     }
 
-    image, points = pipeline.random_crop(
+    image, points = crops.random_crop(
         example, CropConfig(near_landmark=1), tf.constant([0, 0], tf.int64)
     )
 
@@ -213,11 +218,13 @@ def test_an_image_without_any_landmark_is_cropped_anywhere():
 
 def test_validation_of_whole_images_has_its_labels_on_the_same_canvas(examples):
     for network in ("hourglass", "unet"):
-        model = Config.of_preset(network, "sa", ("a", "b")).model
-        images, labels, _ = next(iter(pipeline.validation_batches(examples, 6, model)))
+        model = make_config(network, "sa", ("a", "b")).model
+        images, labels, _ = next(
+            iter(input_pipeline.validation_batches(examples, 6, model))
+        )
         heat = labels["heatmap"]
 
-        found, _ = heatmaps.peak(heat, 512 // heat.shape[1])
+        found, _ = peak.peak(heat, 512 // heat.shape[1])
 
         example = next(iter(examples))
         height, width = example["image"].shape
@@ -229,7 +236,7 @@ def test_validation_of_whole_images_has_its_labels_on_the_same_canvas(examples):
 
 
 def test_validation_covers_every_image_once_on_whole_canvases(examples):
-    data = pipeline.validation_batches(examples, 6, MODEL)
+    data = input_pipeline.validation_batches(examples, 6, MODEL)
     images, labels, weights = next(iter(data))
     example = next(iter(examples))
 

@@ -7,14 +7,9 @@ import numpy as np
 import pytest
 from cines import RADII
 
-from phdnet_tf.inference import Landmark, Prediction
-from phdnet_tf.plots import (
-    DOUBTED,
-    TRUSTED,
-    save_confidence,
-    save_error_curves,
-    save_overlay,
-)
+from phdnet_tf.evaluation.plots import save_confidence, save_error_curves
+from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.outputs.overlay import DOUBTED, TRUSTED, save_overlay
 
 PIXELS = np.full((60, 90), 100, "f4")
 PIXELS[0, 0] = 0

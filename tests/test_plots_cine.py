@@ -4,10 +4,10 @@ from cines import RADII
 from PIL import Image
 from test_tracks import circle, predictions
 
-from phdnet_tf.inference import Landmark, Prediction
-from phdnet_tf.plots import DOUBTED, TRUSTED
-from phdnet_tf.plots_cine import save_animation, save_tracks
-from phdnet_tf.tracks import find_tracks, with_jumps
+from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.inference.tracks import find_tracks, with_jumps
+from phdnet_tf.outputs.cine_plots import save_animation, save_tracks
+from phdnet_tf.outputs.overlay import DOUBTED, TRUSTED
 
 
 def test_tracks_are_drawn_with_low_confidence_set_apart(tmp_path):

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from phdnet_tf import heatmaps, smoothing
-from phdnet_tf.config import Config
-from phdnet_tf.reading import read
+from phdnet_tf.decoding import peak, simple, smoothing
+from phdnet_tf.decoding.reading import read
+from phdnet_tf.presets import make_config
 
 LANDMARKS = ("a", "b")
 
 
 def settings(preset="paper", strategy=None):
-    return Config.of_preset(preset, "sa", LANDMARKS, strategy=strategy).model
+    return make_config(preset, "sa", LANDMARKS, strategy=strategy).model
 
 
 WEIGHTED = settings(strategy="weighted")
@@ -35,7 +35,7 @@ def test_the_strategy_of_the_settings_is_the_answer(strategy):
     outputs = heads(3)
     points, confidence, *_ = {
         "smoothing": lambda: smoothing.smooth(**outputs),
-        "simple": lambda: smoothing.simple(**outputs),
+        "simple": lambda: simple.simple(**outputs),
         "weighted": lambda: smoothing.smooth(**outputs, weighted=True),
     }[strategy]()
 
@@ -51,7 +51,7 @@ def test_the_strategy_of_the_settings_is_the_answer(strategy):
 def test_the_evidence_is_what_its_words_say():
     outputs = heads(3)
     smoothed = smoothing.smooth(**outputs)
-    direct, heat = smoothing.simple(**outputs)
+    direct, heat = simple.simple(**outputs)
 
     evidence = read(outputs, settings(), 1).evidence.numpy()
 
@@ -107,12 +107,12 @@ def test_networks_that_agree_are_as_good_as_one(make, model):
 
 def test_of_networks_that_differ_the_mean_and_the_spread_are_told():
     outputs = whole(6)
-    own = np.asarray(heatmaps.peak(outputs["heatmap"], 2)[0]).reshape(3, 2, 2, 2)
+    own = np.asarray(peak.peak(outputs["heatmap"], 2)[0]).reshape(3, 2, 2, 2)
 
     reading = read(outputs, settings("unet"), 3)
 
     joint = outputs["heatmap"].reshape(3, 2, 64, 64, 2).mean(axis=0)
-    np.testing.assert_allclose(reading.points, heatmaps.peak(joint, 2)[0], atol=1e-3)
+    np.testing.assert_allclose(reading.points, peak.peak(joint, 2)[0], atol=1e-3)
     np.testing.assert_allclose(reading.by_strategy["mean"], own.mean(0), rtol=1e-5)
     spread = np.sqrt(((own - own.mean(0)) ** 2).sum(-1).mean(0))
     np.testing.assert_allclose(reading.member_spread, spread, rtol=1e-4)

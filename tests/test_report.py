@@ -7,12 +7,16 @@ import pydicom
 import pytest
 from cines import RADII, edit, oblique, write_cine, write_enhanced
 
-from phdnet_tf.dicom import DicomFile
-from phdnet_tf.inference import Landmark, Prediction
+from phdnet_tf.dicom.read import DicomFile
+from phdnet_tf.inference.results import Landmark, Prediction
 
 hd = pytest.importorskip("highdicom")
 
-from phdnet_tf.report import CERTAINTY, Reported, save_report  # noqa: E402
+from phdnet_tf.outputs.structured_report import (
+    CERTAINTY,
+    Reported,
+    save_report,  # noqa: E402
+)
 
 NAMES = ("tricuspid_valve", "mitral_valve", "lv_apex")
 POINTS = np.array([[10.25, 20.5], [33.125, 44.75], [70.0, 60.0625]])

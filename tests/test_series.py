@@ -8,7 +8,8 @@ from hostile import drawn
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from phdnet_tf.series import choose, survey
+from phdnet_tf.dicom.cines import choose
+from phdnet_tf.dicom.survey import survey
 
 
 def names(cine):

@@ -28,9 +28,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from phdnet_tf import server as server_module
-from phdnet_tf import server_rest, serving
-from phdnet_tf.server import Server, ServerConfig
+from phdnet_tf.export import checksums, saved_model
+from phdnet_tf.server import app, rest
+from phdnet_tf.server.app import Server, ServerConfig
 
 SPACING = [[1.5, 1.25]]
 
@@ -44,7 +44,7 @@ def png(pixels):
 
 
 def expected(folder, pixels):
-    outputs = serving.load_signatures(folder)["serving_default"](
+    outputs = saved_model.load_signatures(folder)["serving_default"](
         image=tf.constant(pixels[None].astype("f4")), pixel_spacing=tf.constant(SPACING)
     )
     return {name: value.numpy() for name, value in outputs.items()}
@@ -487,7 +487,7 @@ def test_a_request_that_a_new_version_overtakes_is_answered(
     shutil.copytree(server.folder, models)
     config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
     with Server(config) as running:
-        read = server_rest._array
+        read = rest._array
 
         def read_late(*arguments):
             number = served_version(running)
@@ -496,7 +496,7 @@ def test_a_request_that_a_new_version_overtakes_is_answered(
             running.models.poll()
             return read(*arguments)
 
-        monkeypatch.setattr(server_rest, "_array", read_late)
+        monkeypatch.setattr(rest, "_array", read_late)
         url = f"{running.rest}/v1/models/phdnet_sa:predict"
 
         assert curl(url, {"inputs": GOOD}, tmp_path)[0] == 200
@@ -510,7 +510,7 @@ def test_a_version_that_was_made_readable_is_tried_again(server, tmp_path, monke
     shutil.copytree(models / "phdnet_sa" / "1", second)
     description = second / "phdnet.json"
     description.chmod(0)
-    complete = serving.require_complete
+    complete = checksums.require_complete
 
     def require_complete(folder):
         # Who runs the tests as root may read everything.
@@ -518,7 +518,7 @@ def test_a_version_that_was_made_readable_is_tried_again(server, tmp_path, monke
             raise PermissionError("Permission denied")
         complete(folder)
 
-    monkeypatch.setattr(serving, "require_complete", require_complete)
+    monkeypatch.setattr(checksums, "require_complete", require_complete)
     config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
     with Server(config) as running:
         assert served_version(running) == 1
@@ -546,7 +546,7 @@ def test_polling_goes_on_after_an_error(server, monkeypatch, caplog):
 def test_cores_are_counted_where_the_system_does_not_tell_which(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
 
-    assert server_module._cores() == os.cpu_count()
+    assert app._cores() == os.cpu_count()
 
 
 def test_mixed_requests_at_once_are_each_answered_as_they_deserve(server):
@@ -651,7 +651,7 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch, server)
     from phdnet_tf.cli import main
 
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "phdnet_tf.server")
+    monkeypatch.delitem(sys.modules, "phdnet_tf.server.app")
 
     result = CliRunner().invoke(main, ["serve", "--models", str(server.folder)])
 

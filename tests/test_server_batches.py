@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import numpy as np
 import pytest
 
-from phdnet_tf.server_batches import MOST, Batches
+from phdnet_tf.server.request_batches import MOST, Batches
 
 
 class Doubling:

@@ -12,9 +12,19 @@ import tensorflow as tf
 from drawn import LANDMARKS, exported, random_model
 from tensorflow_serving.apis import prediction_log_pb2
 
-from phdnet_tf import geometry, heatmaps, serving, smoothing
-from phdnet_tf.confidence import Radii
+from phdnet_tf import geometry
 from phdnet_tf.config import Config, ModelConfig
+from phdnet_tf.decoding import peak, simple, smoothing
+from phdnet_tf.export import (
+    checksums,
+    description,
+    graph,
+    refusals,
+    saved_model,
+    versions,
+)
+from phdnet_tf.presets import make_config
+from phdnet_tf.trust.radii import Radii
 
 
 def batch(shape=(3, 120, 90), seed=0):
@@ -37,7 +47,7 @@ def test_the_exported_model_is_the_python_path(tmp_path, strategy, shape):
     inputs = batch(shape)
     config = Config("sa", ModelConfig(LANDMARKS, strategy=strategy))
 
-    outputs = serving.load_signatures(folder)["serving_default"](
+    outputs = saved_model.load_signatures(folder)["serving_default"](
         **tf.nest.map_structure(tf.constant, inputs)
     )
 
@@ -45,7 +55,7 @@ def test_the_exported_model_is_the_python_path(tmp_path, strategy, shape):
         geometry.normalise(inputs["image"]), inputs["pixel_spacing"]
     )
     heads = random_model(config)(canvas, training=False)
-    which = smoothing.smooth if strategy == "smoothing" else smoothing.simple
+    which = smoothing.smooth if strategy == "smoothing" else simple.simple
     points, confidence, *_ = which(heads["heatmap"], heads["displacement"])
     expected = geometry.canvas_to_image(points, *shape[1:], inputs["pixel_spacing"])
     np.testing.assert_allclose(outputs["landmarks"], expected, atol=1e-3)
@@ -59,8 +69,8 @@ def test_the_exported_model_is_the_python_path(tmp_path, strategy, shape):
 def test_a_compared_network_is_exported_like_phdnet(tmp_path, network):
     folder = exported(tmp_path, preset=network)
     inputs = batch((2, 120, 90))
-    config = Config.of_preset(network, "sa", LANDMARKS)
-    signatures = serving.load_signatures(folder)
+    config = make_config(network, "sa", LANDMARKS)
+    signatures = saved_model.load_signatures(folder)
 
     outputs = signatures["serving_default"](
         **tf.nest.map_structure(tf.constant, inputs)
@@ -72,7 +82,7 @@ def test_a_compared_network_is_exported_like_phdnet(tmp_path, network):
     )
     heat = random_model(config)(canvas, training=False)["heatmap"]
     cell = 512 // heat.shape[1]
-    points, confidence = heatmaps.peak(heat, cell)
+    points, confidence = peak.peak(heat, cell)
     expected = geometry.canvas_to_image(points, 120, 90, inputs["pixel_spacing"])
     np.testing.assert_allclose(outputs["landmarks"], expected, atol=1e-2)
     np.testing.assert_allclose(outputs["confidence"], confidence, rtol=1e-4)
@@ -87,7 +97,7 @@ def test_a_compared_network_is_exported_like_phdnet(tmp_path, network):
 
 
 def test_images_of_different_spacing_share_a_batch(version):
-    locate = serving.load_signatures(version)["serving_default"]
+    locate = saved_model.load_signatures(version)["serving_default"]
     inputs = tf.nest.map_structure(tf.constant, batch())
 
     together = locate(**inputs)
@@ -103,7 +113,7 @@ def test_images_of_different_spacing_share_a_batch(version):
 
 
 def test_both_strategies_and_the_votes_can_be_looked_at(version):
-    signatures = serving.load_signatures(version)
+    signatures = saved_model.load_signatures(version)
     inputs = tf.nest.map_structure(tf.constant, batch())
 
     seen = signatures["explain"](**inputs)
@@ -149,7 +159,7 @@ def encoded(image):
 
 @pytest.mark.parametrize("strategy", ["smoothing", "simple"])
 def test_png_files_of_different_sizes_give_what_their_pixels_give(tmp_path, strategy):
-    signatures = serving.load_signatures(exported(tmp_path, strategy=strategy))
+    signatures = saved_model.load_signatures(exported(tmp_path, strategy=strategy))
     images = [
         np.round(batch((1, 120, 90))["image"]),
         np.round(batch((1, 50, 70))["image"]),
@@ -175,7 +185,7 @@ def test_png_files_of_different_sizes_give_what_their_pixels_give(tmp_path, stra
 
 
 def test_a_png_of_8_bits_gives_what_16_bits_give(version):
-    png = serving.load_signatures(version)["png"]
+    png = saved_model.load_signatures(version)["png"]
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 1))
     spacing = tf.constant([[1.5, 1.5]])
 
@@ -219,9 +229,9 @@ def test_images_that_make_no_sense_are_refused_with_a_sentence(
     inputs = {k: tf.constant(v, tf.float32) for k, v in {**GOOD, **change}.items()}
 
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
-        serving.load_signatures(version)[signature](**inputs)
+        saved_model.load_signatures(version)[signature](**inputs)
 
-    sentence = serving.what_is_wrong(error.value)
+    sentence = refusals.what_is_wrong(error.value)
     assert re.search(message, sentence) and "node" not in sentence
     assert "\n" not in sentence and sentence.endswith(".")
 
@@ -248,20 +258,20 @@ def test_bytes_that_are_no_usable_png_are_refused_with_a_sentence(
     data = damage(encoded(np.eye(40) * 900).numpy())
 
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
-        serving.load_signatures(version)["png"](
+        saved_model.load_signatures(version)["png"](
             image_bytes=tf.constant([data]), pixel_spacing=tf.constant([[1.0, 1.0]])
         )
 
-    assert re.search(message, serving.what_is_wrong(error.value))
+    assert re.search(message, refusals.what_is_wrong(error.value))
 
 
 def test_the_model_tells_what_it_is(version):
-    describe = serving.load_signatures(version)["describe"]
+    describe = saved_model.load_signatures(version)["describe"]
     fields = tf.constant(["landmarks", "description", "view"])
 
     values = [json.loads(value) for value in describe(field=fields)["value"].numpy()]
 
-    assert values == [list(LANDMARKS), serving.load_description(version), "sa"]
+    assert values == [list(LANDMARKS), description.load_description(version), "sa"]
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected one of view, "):
         describe(field=tf.constant(["nope"]))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected 32 at most"):
@@ -270,7 +280,7 @@ def test_the_model_tells_what_it_is(version):
 
 def test_the_warm_up_requests_are_those_of_tf_serving_and_run(version):
     file = version / "assets.extra" / "tf_serving_warmup_requests"
-    signatures = serving.load_signatures(version)
+    signatures = saved_model.load_signatures(version)
 
     names = []
     for record in tf.data.TFRecordDataset(str(file)):
@@ -287,7 +297,7 @@ def test_the_warm_up_requests_are_those_of_tf_serving_and_run(version):
 def test_a_version_tells_whether_it_is_complete(version, tmp_path):
     copy = tmp_path / "1"
     shutil.copytree(version, copy)
-    serving.require_complete(copy)
+    checksums.require_complete(copy)
     checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=copy)
     assert checked.returncode == 0
 
@@ -295,33 +305,33 @@ def test_a_version_tells_whether_it_is_complete(version, tmp_path):
     kept = weights.read_bytes()
     weights.write_bytes(kept[:-1])
     with pytest.raises(ValueError, match=r"different 'variables/variables\.data"):
-        serving.require_complete(copy)
+        checksums.require_complete(copy)
     weights.unlink()
     with pytest.raises(ValueError, match=r"missing .*'variables/variables\.data"):
-        serving.require_complete(copy)
+        checksums.require_complete(copy)
     weights.write_bytes(kept)
-    serving.require_complete(copy)
+    checksums.require_complete(copy)
     sums = (copy / "SHA256SUMS").read_text()
     for part in (sums[: sums.index("\n") + 1], ""):
         (copy / "SHA256SUMS").write_text(part)
         with pytest.raises(ValueError, match=r"another one, '.*'"):
-            serving.require_complete(copy)
+            checksums.require_complete(copy)
     (copy / "SHA256SUMS").unlink()
     with pytest.raises(ValueError, match="expected SHA256SUMS"):
-        serving.require_complete(copy)
+        checksums.require_complete(copy)
 
 
 def test_versions_count_up_and_nothing_unfinished_is_left(tmp_path):
     first, second = exported(tmp_path), exported(tmp_path)
 
     (first.parent / "20261122193000123456").mkdir()  # more than 64 bits hold
-    assert serving.versions(first.parent) == [1, 2]
+    assert versions.versions(first.parent) == [1, 2]
     (first.parent / "20261122193000123456").rmdir()
     assert (first.name, second.name) == ("1", "2")
     assert sorted(entry.name for entry in first.parent.iterdir()) == ["1", "2"]
-    assert serving.resolve_version(first.parent) == second
-    assert serving.resolve_version(first) == first
-    assert serving.load_description(first)["landmarks"] == list(LANDMARKS)
+    assert versions.resolve_version(first.parent) == second
+    assert versions.resolve_version(first) == first
+    assert description.load_description(first)["landmarks"] == list(LANDMARKS)
 
 
 def test_a_failed_export_leaves_no_version(tmp_path, monkeypatch):
@@ -337,9 +347,9 @@ def test_a_failed_export_leaves_no_version(tmp_path, monkeypatch):
 
 def test_a_folder_without_a_model_is_refused_with_a_remedy(tmp_path):
     with pytest.raises(ValueError, match="phdnet-tf train"):
-        serving.resolve_version(tmp_path)
+        versions.resolve_version(tmp_path)
     with pytest.raises(ValueError, match=r"phdnet\.json"):
-        serving.load_description(tmp_path)
+        description.load_description(tmp_path)
 
 
 def test_a_damaged_model_is_refused_in_one_line(version, tmp_path):
@@ -348,7 +358,7 @@ def test_a_damaged_model_is_refused_in_one_line(version, tmp_path):
     (broken / "saved_model.pb").write_bytes(b"not a model")
 
     with pytest.raises(ValueError, match="expected a complete SavedModel") as error:
-        serving.load_signatures(broken)
+        saved_model.load_signatures(broken)
 
     assert "\n" not in str(error.value)
 
@@ -359,7 +369,7 @@ def test_error_radii_are_the_formula_of_what_was_learnt():
     quantiles = np.array([[1.0, 2.0, math.inf], [0.5, 0.75, 3.0]])
     radii = Radii(0.2, tuple(slopes), tuple(map(tuple, quantiles)))
 
-    found = serving.error_radii(tf.constant(evidence), radii).numpy()
+    found = graph.error_radii(tf.constant(evidence), radii).numpy()
 
     expected = np.exp(0.2 + (slopes * evidence).sum(-1))
     expected = expected[..., None] * quantiles
@@ -372,11 +382,13 @@ def test_an_image_that_is_not_recognised_has_no_high_confidence():
     config = Config("sa", ModelConfig(LANDMARKS))
     inputs = tf.nest.map_structure(tf.constant, batch())
     networks = [random_model(config)]
-    confidence = serving.Served(networks, config, [0, 0]).locate(**inputs)["confidence"]
+    confidence = graph.ServedGraph(networks, config, [0, 0]).locate(**inputs)[
+        "confidence"
+    ]
     geometric = float(np.sqrt(np.prod(confidence[0])))
 
     for threshold, recognised in ((0.99 * geometric, True), (1.01 * geometric, False)):
-        served = serving.Served(networks, config, [0, 0], recognition=threshold)
+        served = graph.ServedGraph(networks, config, [0, 0], recognition=threshold)
         found = served.locate(**inputs)
 
         assert found["recognised"].numpy().tolist() == 3 * [recognised]
@@ -390,12 +402,14 @@ def test_several_networks_are_one_model(tmp_path):
     networks = [random_model(config, seed) for seed in (0, 1)]
     inputs = tf.nest.map_structure(tf.constant, batch())
 
-    version = serving.export(serving.Served(networks, config, [0, 0]), {}, tmp_path)
+    version = saved_model.export(
+        graph.ServedGraph(networks, config, [0, 0]), {}, tmp_path
+    )
 
-    signatures = serving.load_signatures(version)
+    signatures = saved_model.load_signatures(version)
     found, seen = (signatures[s](**inputs) for s in ("serving_default", "explain"))
     own = [
-        serving.Served([network], config, [0, 0]).locate(**inputs)["landmarks"]
+        graph.ServedGraph([network], config, [0, 0]).locate(**inputs)["landmarks"]
         for network in networks
     ]
     np.testing.assert_allclose(seen["mean"], np.mean(own, axis=0), atol=1e-2)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from drawn import exported
 from runtime import Runtime, build
 
-from phdnet_tf import serving
+from phdnet_tf.export import saved_model
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_it_gives_what_python_gives_for_images_of_any_size(runtime):
     png = tf.io.encode_png(first["image"][0, ..., None].astype("u2")).numpy()
     requests.append(("png", {**first, "image_bytes": png}))
     del requests[-1][1]["image"]
-    signatures = serving.load_signatures(runtime.version)
+    signatures = saved_model.load_signatures(runtime.version)
 
     for (name, inputs), outputs in zip(requests, runtime.run(requests), strict=True):
         constants = {k: tf.constant(v) for k, v in inputs.items() if k != "image_bytes"}
@@ -102,7 +102,7 @@ def test_saved_model_cli_runs_it(runtime, tmp_path):
     )
 
     assert done.returncode == 0, done.stderr[-2000:]
-    expected = serving.load_signatures(runtime.version)["serving_default"](
+    expected = saved_model.load_signatures(runtime.version)["serving_default"](
         **{k: tf.constant(v) for k, v in drawn(2, 50, 60).items()}
     )
     found = np.load(tmp_path / "landmarks.npy")
@@ -110,8 +110,8 @@ def test_saved_model_cli_runs_it(runtime, tmp_path):
 
 
 def test_real_images_give_the_same_as_in_python(runtime, real_data):
-    from phdnet_tf.dicom import read_image
-    from phdnet_tf.inference import Predictor
+    from phdnet_tf.dicom.read import read_image
+    from phdnet_tf.inference.predictor import Predictor
 
     files = [
         real_data / "acdc_sa" / "DICOM" / "patient001" / "ED_slice03.dcm",

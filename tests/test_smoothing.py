@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from phdnet_tf.decoding.simple import simple
+from phdnet_tf.decoding.smoothing import HEAT_STD, WEIGHTED_STD, smooth
 from phdnet_tf.geometry import encode_displacement, patch_centres
-from phdnet_tf.labels import patch_labels
-from phdnet_tf.smoothing import HEAT_STD, WEIGHTED_STD, simple, smooth
+from phdnet_tf.training.labels import patch_labels
 
 
 def perfect_heads(points, rows, columns):

@@ -6,8 +6,8 @@ import pytest
 from cines import RADII
 
 from phdnet_tf.cli.table import track_rows
-from phdnet_tf.inference import Landmark, Prediction
-from phdnet_tf.tracks import (
+from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.inference.tracks import (
     MAX_PHASES,
     TOLERANCE_MM,
     expected_points,

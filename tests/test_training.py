@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from drawn import LANDMARKS, examples
 
-from phdnet_tf import training
 from phdnet_tf.config import Config, CropConfig, ModelConfig, TrainingConfig
-from phdnet_tf.training import train
+from phdnet_tf.presets import make_config
+from phdnet_tf.training import schedule
+from phdnet_tf.training.loop import train
 
 SHAPE = {"filters": (8, 8, 16), "dilations": (1, 2), "strided": True}
-RECIPE = {"displacement_weight": 0.2, "falling": True, "learning_rate": 0.003}
+RECIPE = {"decay": True, "learning_rate": 0.003}
 
 
 def settings(shape=SHAPE, **changes):
@@ -73,7 +74,7 @@ def test_a_run_leaves_the_best_model_and_both_learning_curves(finished):
 
 def test_a_compared_network_trains_in_the_same_way(tmp_path):
     config = dataclasses.replace(
-        Config.of_preset("unet", "sa", LANDMARKS),
+        make_config("unet", "sa", LANDMARKS),
         training=TrainingConfig(batch_size=1, epochs=2, epoch_size=2),
     )
 
@@ -220,13 +221,13 @@ def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("falling", "limit", "highest"),
+    ("decay", "limit", "highest"),
     [(False, None, 0.01), (True, None, 0.01), (False, 1e6, 0.07), (True, 1e6, 0.07)],
 )
 def test_the_learning_rate_stays_or_rises_and_falls(
-    tmp_path, monkeypatch, falling, limit, highest
+    tmp_path, monkeypatch, decay, limit, highest
 ):
-    monkeypatch.setattr(training, "WARM_UP", 2)
+    monkeypatch.setattr(schedule, "WARM_UP", 2)
     rates = []
 
     class Noting(keras.callbacks.Callback):
@@ -236,7 +237,7 @@ def test_the_learning_rate_stays_or_rises_and_falls(
     monkeypatch.setattr(keras.callbacks, "TensorBoard", lambda *a, **k: Noting())
 
     train(
-        settings(epochs=5, learning_rate=0.01, falling=falling, haste=7.0),
+        settings(epochs=5, learning_rate=0.01, decay=decay, time_limit_boost=7.0),
         examples(4),
         examples(2, 1),
         tmp_path,
@@ -244,9 +245,9 @@ def test_the_learning_rate_stays_or_rises_and_falls(
     )
 
     # Ten steps: two to rise, where it rises, and after two in ten the share of the
-    # other eight. An ample time limit makes it higher by haste, but does not end it.
-    rising = [1 / 2, 1] if falling or limit else [1, 1]
-    after = [1, *(n / 8 for n in range(7, 0, -1))] if falling else [1] * 8
+    # other eight. An ample time limit makes it higher by its boost, but does not end it.
+    rising = [1 / 2, 1] if decay or limit else [1, 1]
+    after = [1, *(n / 8 for n in range(7, 0, -1))] if decay else [1] * 8
     wanted = [highest * share for share in rising + after]
     assert rates == pytest.approx(wanted, rel=1e-4)
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from phdnet_tf.unet import build_unet
+from phdnet_tf.models.unet import build_unet
 
 
 def convolution(kernel, inputs, outputs):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from phdnet_tf.view import propose
+from phdnet_tf.inference.view_proposal import propose
 
 FOUR_CHAMBER = (0.9954, -2.8e-07, 0.0958, 0.0788, -0.5693, -0.8183)  # of a real scan
 

@@ -26,7 +26,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from phdnet_tf import serving
+from phdnet_tf.export import saved_model
 
 CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
 
@@ -39,7 +39,7 @@ class TFServing:
     """One model in two versions, which are the same but for the number."""
 
     def __init__(self, folder):
-        self._signatures = serving.load_signatures(folder)
+        self._signatures = saved_model.load_signatures(folder)
         self.versions = [1, 2]
         self.labels = {"stable": 1, "canary": 2}
         self.left_out = ()

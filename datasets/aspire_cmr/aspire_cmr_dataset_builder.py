@@ -10,9 +10,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from phdnet_tf.config import FOLDS, VIEWS
-from phdnet_tf.datasets import aspire_folder
-from phdnet_tf.dicom import read_image
+from phdnet_tf.config import FOLDS
+from phdnet_tf.datasets.folder.check import inspect
+from phdnet_tf.datasets.folder.fingerprint import content, fingerprint
+from phdnet_tf.datasets.folder.folds import assign_folds
+from phdnet_tf.datasets.folder.table import Row, Table, points_in_pixels
+from phdnet_tf.dicom.read import read_image
+from phdnet_tf.presets import VIEWS
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -104,15 +108,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         folder = Path(download_config.manual_dir or download_dir / "manual")
         if not folder.exists():
             return False
-        return aspire_folder.fingerprint(folder) != self.info.metadata["fingerprint"]
+        return fingerprint(folder) != self.info.metadata["fingerprint"]
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         folder = Path(dl_manager.manual_dir)
         # Taken before reading: a change from here on makes the result stale.
-        fingerprint = aspire_folder.fingerprint(folder)
-        inspection = aspire_folder.inspect(folder, self.builder_config.name)
+        state = fingerprint(folder)
+        inspection = inspect(folder, self.builder_config.name)
         errors = [p for p in inspection.problems if p.severity == "error"]
         if errors:
             more = f" ({len(errors) - 1} more errors.)" if len(errors) > 1 else ""
@@ -120,11 +124,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
         table = inspection.table
         self.info.metadata["landmarks"] = list(table.landmarks)
-        self.info.metadata["fingerprint"] = fingerprint
-        self.info.metadata["content"] = aspire_folder.content(folder, inspection)
+        self.info.metadata["fingerprint"] = state
+        self.info.metadata["content"] = content(folder, inspection)
         hashes = {name: facts.content_hash for name, facts in inspection.images.items()}
-        folds = aspire_folder.assign_folds(table, hashes)
-        rows: dict[int, list[aspire_folder.Row]] = {fold: [] for fold in range(FOLDS)}
+        folds = assign_folds(table, hashes)
+        rows: dict[int, list[Row]] = {fold: [] for fold in range(FOLDS)}
         for row in table.rows:
             rows[folds[row.subject]].append(row)
         return {
@@ -134,11 +138,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(
-        self, folder: Path, table: aspire_folder.Table, rows: list[aspire_folder.Row]
+        self, folder: Path, table: Table, rows: list[Row]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for row in rows:
             image = read_image(folder / row.image)
-            points = aspire_folder.points_in_pixels(table, row, *image.pixels.shape)
+            points = points_in_pixels(table, row, *image.pixels.shape)
             yield (
                 row.image,
                 {

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from phdnet_tf.config import VIEWS
-from phdnet_tf.datasets import aspire_folder
 from phdnet_tf.datasets.aspire_cmr.aspire_cmr_dataset_builder import Builder
+from phdnet_tf.datasets.folder import fingerprint
+from phdnet_tf.presets import VIEWS
 
 # Data of an earlier state of the source may still be read by a training that runs.
 KEEP_UNUSED_SECONDS = 7 * 24 * 3600
@@ -52,7 +52,7 @@ def prepare(
     folder = Path(folder)
     cache = _default_cache(folder) if cache is None else Path(cache)
     try:
-        state = aspire_folder.fingerprint(folder)
+        state = fingerprint.fingerprint(folder)
         root = cache / state[:16]
         if not _builder(view, root).data_path.exists():
             _build(folder, view, cache, root, state)

@@ -1,0 +1,1 @@
+"""The ACDC challenge as an ASPIRE-style folder."""

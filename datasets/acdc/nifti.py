@@ -1,0 +1,118 @@
+"""ACDC's NIfTI files, with their place in the patient."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.affines import voxel_sizes
+
+from phdnet_tf.dicom.guards import SPACING_LIMITS
+
+RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
+
+
+def nifti_file(folder: Path, stem: str) -> Path:
+    for suffix in (".nii.gz", ".nii"):
+        if (folder / f"{stem}{suffix}").is_file():
+            return folder / f"{stem}{suffix}"
+    what = "mask" if stem.endswith("_gt") else "stack of images"
+    raise ValueError(f"has no {what} {stem}.nii.gz. Download the subject again.")
+
+
+def read_stack(path: Path) -> tuple[np.ndarray, tuple[float, float], np.ndarray]:
+    """Voxels uint16[W, H, K], pixel spacing (y, x) in mm, affine to RAS in mm."""
+    try:
+        with _quiet():
+            image = nibabel.Nifti1Image.from_filename(path)
+            voxels = image.get_fdata()
+    # A damaged file can make nibabel, gzip and NumPy raise nearly anything.
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise ValueError(
+            f"{path.name}: not readable as NIfTI: {reason[:200].rstrip(' .')}. "
+            "Download the subject again."
+        ) from error
+    if voxels.ndim != 3 or not voxels.size:
+        raise ValueError(
+            f"{path.name}: expected a stack of slices, width x height x slices. "
+            f"Received: {size_text(voxels)}."
+        )
+    # A NaN is equal to nothing, and so is refused as well.
+    whole = np.clip(np.nan_to_num(voxels), 0, 65535).astype(np.uint16)
+    if not np.array_equal(whole, voxels):
+        raise ValueError(
+            f"{path.name}: expected whole numbers from 0 to 65535, as ACDC has them. "
+            f"Received: values from {voxels.min():g} to {voxels.max():g}. Use the "
+            "files as they are distributed."
+        )
+    spacing, affine = _geometry(path, image)
+    return whole, spacing, affine
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps back what nibabel says of a header; what matters becomes an error."""
+    logger = logging.getLogger("nibabel.global")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _geometry(
+    path: Path, image: nibabel.Nifti1Image
+) -> tuple[tuple[float, float], np.ndarray]:
+    """Pixel spacing (y, x) in mm, and the affine from voxels to RAS in mm."""
+    header = image.header
+    if not header["sform_code"] > 0 and not header["qform_code"] > 0:
+        raise ValueError(
+            f"{path.name}: its header does not say how the images lie in the patient "
+            "(sform_code and qform_code are 0). Use the file as it is distributed."
+        )
+    # As text a float32 is the decimal number that was meant: 1.67969, not 1.6796900034.
+    zooms = np.array([float(str(zoom)) for zoom in header.get_zooms()])
+    low, high = SPACING_LIMITS
+    if not ((low <= zooms[:2]) & (zooms[:2] <= high)).all():
+        raise ValueError(
+            f"{path.name}: expected a pixel spacing of {low:g} to {high:g} mm. "
+            f"Received: {numbers_text(zooms)} mm. Use the file as it is distributed."
+        )
+    affine = image.affine.astype(np.float64)
+    sizes = voxel_sizes(affine)
+    # ACDC's stacks have affines with unit columns, as if all voxels were 1 mm: these
+    # hold directions only. Where columns have lengths, they must be the voxels'.
+    directions_only = np.allclose(sizes, 1, rtol=1e-3)
+    agree = directions_only or np.allclose(sizes, zooms, rtol=1e-3)
+    if not (np.isfinite(affine).all() and zooms[2] > 0 and agree):
+        raise ValueError(
+            f"{path.name}: expected an affine and voxel sizes that agree. Received: "
+            f"{numbers_text(sizes)} mm and {numbers_text(zooms)} mm. Use the file as it is "
+            "distributed."
+        )
+    affine[:3, :3] *= zooms / sizes
+    cosine = affine[:3, 0] @ affine[:3, 1] / (zooms[0] * zooms[1])
+    if abs(cosine) > 1e-3:
+        raise ValueError(
+            f"{path.name}: expected rows and columns at right angles. Received: an "
+            f"affine with {np.degrees(np.arccos(cosine)):.1f} degrees between them. "
+            "Use the file as it is distributed."
+        )
+    return (float(zooms[1]), float(zooms[0])), affine
+
+
+def size_text(voxels: np.ndarray) -> str:
+    return " x ".join(map(str, voxels.shape))
+
+
+def numbers_text(values: np.ndarray) -> str:
+    return " x ".join(f"{value:g}" for value in values)

@@ -1,0 +1,35 @@
+"""What is wrong in a folder, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong in a folder, and where.
+
+    Attributes:
+        severity: "error": the folder cannot be used as it is. "warning": it can.
+        file: File or folder concerned, relative to the folder.
+        row: Line of the table, from 1, or None.
+        message: What was expected, what came, and the remedy.
+    """
+
+    severity: str
+    file: str
+    row: int | None
+    message: str
+
+    def __str__(self) -> str:
+        """The problem as one line."""
+        row = "" if self.row is None else f" (row {self.row})"
+        return f"{self.file}{row}: {self.message}"
+
+
+def error_at(file: str, row: int | None, message: str) -> Problem:
+    return Problem("error", file, row, message)
+
+
+def warning_at(file: str, row: int | None, message: str) -> Problem:
+    return Problem("warning", file, row, message)

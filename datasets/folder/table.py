@@ -1,0 +1,322 @@
+"""An ASPIRE-style folder: a table of landmarks beside the DICOM files that it names.
+
+    mydata/
+      landmarks.csv      subject,image,<landmark>_x,<landmark>_y,...
+      DICOM/...          whatever the column `image` names, relative to the folder
+
+A coordinate is in pixels of the image file, (0, 0) the centre of the top-left pixel. An
+empty cell says that the landmark is not annotated. Further columns may hold text, such
+as `group`. The subject comes from the table and never from the DICOM header.
+
+The public ShefPAH-179 folder is read as it is distributed (github.com/pykale/data,
+images/ShefPAH-179): `landmarks_64x64.csv` has one row a subject, and its points are
+those of `DICOM/Subject_<n>/Phase_1.dcm`, the phase on which pykale draws them; in the
+other phases the heart has moved on. The points are pixels of a 64 x 64 image. pykale
+plots and registers them with whole numbers at pixel centres, and so do we. The data set
+does not say how they were brought down from 512 x 512; if they were just divided by
+eight, they are 0.44 of its large pixels too far right and down.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from phdnet_tf.datasets.folder.problems import Problem, error_at, warning_at
+
+TABLE = "landmarks.csv"
+SHEFPAH_TABLE = "landmarks_64x64.csv"
+SHEFPAH_SIZE = 64
+SHEFPAH_COLUMNS = {
+    "Subject": "subject",
+    "sup insertion point X": "superior_rv_insertion_x",
+    "sup insertion point Y": "superior_rv_insertion_y",
+    "inf insertion point X": "inferior_rv_insertion_x",
+    "inf insertion point Y": "inferior_rv_insertion_y",
+    "RV inf X": "inferior_rv_lateral_reflection_x",
+    "RV inf Y": "inferior_rv_lateral_reflection_y",
+    "Group": "group",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One annotated image.
+
+    Attributes:
+        subject: As in the table.
+        image: Path relative to the folder, with forward slashes. Also the image's id.
+        points: float64[L, 2], the (x, y) of each landmark of the table, NaN = absent,
+            as in the table; see `points_in_pixels`.
+        line: Line of the row in the table's file, from 1.
+    """
+
+    subject: str
+    image: str
+    points: np.ndarray
+    line: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table of a folder.
+
+    Attributes:
+        file: Its name in the folder.
+        landmarks: Names of the L landmarks, in the order of the columns.
+        rows: The annotated images, in the order of the file.
+        grid: Side, in pixels, of the square image that the points belong to whatever
+            the size of the image file; None where they are pixels of the file itself.
+    """
+
+    file: str
+    landmarks: tuple[str, ...]
+    rows: tuple[Row, ...]
+    grid: int | None = None
+
+
+def read_table(folder: Path) -> Table:
+    """Reads the table of a folder, and no image.
+
+    A table with semicolons, as spreadsheets write it where the comma is the decimal
+    point, is read too; its numbers may have either.
+
+    Raises:
+        ValueError: For the first thing that is wrong, with file, row, what was expected
+            and the remedy. `inspect` lists everything.
+    """
+    table, problems = parse_table(folder)
+    for problem in problems:
+        if problem.severity == "error":
+            raise ValueError(f"{folder}: {problem}")
+    return table
+
+
+def points_in_pixels(table: Table, row: Row, height: int, width: int) -> np.ndarray:
+    """Landmarks of a row in pixels of its image.
+
+    Args:
+        table: The table of the row.
+        row: One of its rows.
+        height: Rows of pixels in the image, H.
+        width: Columns of pixels in the image, W.
+
+    Returns:
+        float64[L, 2], (x, y), (0, 0) the centre of the top-left pixel, NaN = absent.
+    """
+    if table.grid is None:
+        return row.points
+    # Pixel edges, not centres, coincide: both images cover the same field of view.
+    return (row.points + 0.5) * (width / table.grid, height / table.grid) - 0.5
+
+
+def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
+    """The rows that can be understood, and what is wrong with the others."""
+    file = TABLE
+    if not (folder / TABLE).is_file() and (folder / SHEFPAH_TABLE).is_file():
+        file = SHEFPAH_TABLE
+    grid = SHEFPAH_SIZE if file == SHEFPAH_TABLE else None
+    empty = Table(file, (), (), grid)
+    try:
+        records, decimal_comma = _records(folder, file)
+    except ValueError as error:
+        return empty, [error_at(file, None, str(error))]
+
+    _, header = records.pop(0)
+    while not header[-1]:  # spreadsheets leave empty columns behind
+        header.pop()
+    if grid is not None:
+        header = [SHEFPAH_COLUMNS.get(name, name) for name in header]
+        subject = header.index("subject") if "subject" in header else 0
+        for _, cells in records:
+            if subject < len(cells):
+                cells[len(header) :] = [f"DICOM/Subject_{cells[subject]}/Phase_1.dcm"]
+        header.append("image")
+
+    problems = list(_header_problems(file, header))
+    names = [
+        name.removesuffix("_x")
+        for name in header
+        if name.endswith("_x") and name[:-1] + "y" in header
+    ]
+    if {"subject", "image"} - set(header):
+        return empty, problems
+    columns = {
+        name: (header.index(f"{name}_x"), header.index(f"{name}_y")) for name in names
+    }
+    problems.extend(_ignored_columns(file, header, records))
+
+    rows = []
+    for line, cells in records:
+        row, found = _parse_row(file, line, header, cells, columns, decimal_comma)
+        problems.extend(found)
+        if row is not None:
+            rows.append(row)
+    if not records:
+        problems.append(
+            error_at(file, None, "has no rows. Expected one row an annotated image.")
+        )
+    return Table(file, tuple(names), tuple(rows), grid), problems
+
+
+def _records(folder: Path, file: str) -> tuple[list[tuple[int, list[str]]], bool]:
+    """Line number and cells of each row that is not blank, the header first.
+
+    Also whether the decimal point is a comma. Raises ValueError, without the file name.
+    """
+    path = folder / file
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}. Check the path.")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ValueError(
+            f"there is no such table. Expected {TABLE}, with the columns subject, "
+            "image, <landmark>_x, <landmark>_y."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"expected UTF-8 text; byte {error.start} is not. Save the table again as "
+            '"CSV UTF-8".'
+        ) from error
+    except OSError as error:
+        raise ValueError(f"cannot be opened: {error.strerror}.") from error
+
+    first = text.lstrip().split("\n", 1)[0]
+    semicolons = ";" in first and "," not in first
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=";" if semicolons else ",", strict=True
+    )
+    records = []
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if any(cells):
+                records.append((reader.line_num, cells))
+    except csv.Error as error:
+        raise ValueError(
+            f"line {reader.line_num} is not CSV: {error}. Save the table again as CSV."
+        ) from error
+    if not records:
+        raise ValueError(
+            "is empty. Expected the columns subject, image, <landmark>_x, <landmark>_y."
+        )
+    return records, semicolons
+
+
+def _header_problems(file: str, header: list[str]) -> Iterator[Problem]:
+    """Columns that are missing, twice there or halves of a landmark."""
+    for name in ("subject", "image"):
+        if name not in header:
+            yield error_at(
+                file,
+                1,
+                f"expected a column {name}. Received: {', '.join(header)}. The header "
+                "is subject, image, <landmark>_x, <landmark>_y, …",
+            )
+    for name in sorted({name for name in header if header.count(name) > 1}):
+        yield error_at(
+            file, 1, f"the column {name!r} is there twice. Remove or rename one."
+        )
+    for name in header:
+        partner = name[:-1] + {"x": "y", "y": "x"}.get(name[-1:], "")
+        if name.endswith(("_x", "_y")) and partner not in header:
+            yield error_at(
+                file,
+                1,
+                f"the column {name} has no partner {partner}. Add it, or rename {name} "
+                "if it is no coordinate.",
+            )
+    if not any(name.endswith(("_x", "_y")) for name in header):
+        yield error_at(
+            file,
+            1,
+            "has no landmark. Expected two columns a landmark, <landmark>_x and "
+            "<landmark>_y.",
+        )
+
+
+def _ignored_columns(
+    file: str, header: list[str], records: list[tuple[int, list[str]]]
+) -> Iterator[Problem]:
+    """Columns of numbers that are not read, perhaps because they are misspelt."""
+    read = {"subject", "image", "group"}
+    read |= {name for name in header if name.endswith(("_x", "_y"))}
+    for position, name in enumerate(header):
+        cells = [row[position] for _, row in records if position < len(row)]
+        if name not in read and any(_number(cell, True) is not None for cell in cells):
+            yield warning_at(
+                file,
+                1,
+                f"the column {name!r} holds numbers, but is neither <landmark>_x nor "
+                "<landmark>_y, and is ignored. Rename it if it is a landmark.",
+            )
+
+
+def _parse_row(
+    file: str,
+    line: int,
+    header: list[str],
+    cells: list[str],
+    columns: Mapping[str, tuple[int, int]],
+    decimal_comma: bool,
+) -> tuple[Row | None, list[Problem]]:
+    """A row, unless its subject or image is missing, and all that is wrong with it."""
+    if len(cells) < len(header) or any(cells[len(header) :]):
+        message = (
+            f"expected {len(header)} cells. Received: {len(cells)}. Correct the row."
+        )
+        return None, [error_at(file, line, message)]
+
+    problems = []
+    subject = cells[header.index("subject")]
+    if not subject:
+        problems.append(error_at(file, line, "the cell subject is empty. Fill it in."))
+    # A table made on Windows may have backslashes.
+    image = cells[header.index("image")].replace("\\", "/")
+    path = PurePosixPath(image)
+    inside = image and not path.is_absolute() and ".." not in path.parts
+    if not image:
+        problems.append(error_at(file, line, "the cell image is empty. Fill it in."))
+    elif not inside or image[1:2] == ":":
+        inside = False
+        message = (
+            f"expected a path inside the folder. Received: {image}. Move it there."
+        )
+        problems.append(error_at(file, line, message))
+
+    points = np.full((len(columns), 2), np.nan)
+    for index, (name, positions) in enumerate(columns.items()):
+        for axis, position in enumerate(positions):
+            number = _number(cells[position], decimal_comma)
+            if number is not None:
+                points[index, axis] = number
+            elif cells[position]:
+                message = (
+                    f"expected a number in {header[position]}. Received: "
+                    f"{cells[position]!r}. Leave the cell empty if the landmark is not "
+                    "annotated."
+                )
+                problems.append(error_at(file, line, message))
+        if sum(cells[position] == "" for position in positions) == 1:
+            message = (
+                f"{name} has one coordinate of two. Fill in both cells or neither."
+            )
+            problems.append(error_at(file, line, message))
+    row = Row(subject, str(path), points, line) if subject and inside else None
+    return row, problems
+
+
+def _number(cell: str, decimal_comma: bool) -> float | None:
+    """The finite number in a cell, if it holds one."""
+    try:
+        number = float(cell.replace(",", ".") if decimal_comma else cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

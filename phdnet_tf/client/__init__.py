@@ -1,0 +1,1 @@
+"""Landmarks from a server: TF Serving, or `phdnet-tf serve`."""

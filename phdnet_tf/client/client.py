@@ -1,0 +1,344 @@
+"""Landmarks from a server: TF Serving, or `phdnet-tf serve`, over REST or gRPC.
+
+What is sent is the pixels and their spacing, and nothing else of the DICOM file.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from phdnet_tf.client.encoding import encode_png, fits_png, inputs_of
+from phdnet_tf.client.grpc import GrpcTransport
+from phdnet_tf.client.rest import RestTransport
+from phdnet_tf.client.transport import Inputs, Outputs, Transport
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.inference.errors import NotServedError, RefusedImageError
+from phdnet_tf.inference.results import Prediction, make_prediction
+from phdnet_tf.presets import VIEWS
+
+TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = {
+    "http": (RestTransport, False),
+    "https": (RestTransport, True),
+    "grpc": (GrpcTransport, False),
+    "grpcs": (GrpcTransport, True),
+}
+
+
+def connect(
+    server: str,
+    view: str | None = None,
+    timeout: float = 30.0,
+    authority: Path | None = None,
+) -> dict[str, "Client"]:
+    """Clients for what a server has, as the command takes models from a folder.
+
+    Args:
+        server: As for `Client`.
+        view: "sa" or "4ch"; None is all that are served.
+        timeout: As for `Client`.
+        authority: As for `Client`.
+
+    Returns:
+        A client for each view, in the order of `presets.VIEWS`, or for the one that was
+        chosen, or for the model that the address names.
+
+    Raises:
+        ValueError: As `Client`.
+        NotServedError: As `Client`; also if there is no model of any view.
+        ServerDownError: As `Client`.
+    """
+    views: list[str | None] = [view]
+    if view is None and not urlsplit(server).path.strip("/"):
+        with closing(_open(server, timeout, authority)) as transport:
+            # With none, the client says what is missing.
+            views = [*_served(transport, VIEWS)] or [None]
+    clients = [Client(server, each, timeout, authority) for each in views]
+    return {client.view: client for client in clients}
+
+
+class Client:
+    """A model on a server, used as `inference.Predictor` is one on disk.
+
+    The newest version is looked up once, so that all answers are of one model; if the
+    server has replaced it, the client goes on with the one that took its place. A label
+    is looked up for each call of `predict` and `predict_many`, so that a program that
+    runs follows it.
+
+    Args:
+        server: `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. A model
+            other than that of the view, one of its versions or a label of TF Serving is
+            named behind it: `grpc://HOST:PORT/phdnet_sa/3`, `…/phdnet_sa/canary`.
+        view: "sa" or "4ch"; None is the only one that is served.
+        timeout: Most seconds that the server may take for an answer. One that cannot be
+            reached is asked again for about 15 seconds, over gRPC within this time.
+        authority: PEM file of the certificate authority, for https and grpcs, where the
+            system does not know it.
+
+    Attributes:
+        description: What the model's `phdnet.json` says.
+        view: "sa" or "4ch".
+        landmarks: Names of the L landmarks, in the order of every output.
+        name: Name and version, for example "phdnet_4ch/3".
+
+    Raises:
+        ValueError: If the address makes no sense.
+        NotServedError: If the server has no such model.
+        ServerDownError: If it does not answer.
+    """
+
+    at_once = 8
+    """Images in a request: enough to make little of its overhead, and 2 MB of PNG."""
+
+    def __init__(
+        self,
+        server: str,
+        view: str | None = None,
+        timeout: float = 30.0,
+        authority: Path | None = None,
+    ) -> None:
+        """Connects, and asks what is served; see the class."""
+        self._transport = _open(server, timeout, authority)
+        parts = urlsplit(server)
+        self._server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._model, _, self._wanted = parts.path.strip("/").partition("/")
+        try:
+            self._model = self._model or self._find_model(view)
+            self._resolve()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        """The client; its connection ends with the block."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends the connection."""
+        self.close()
+
+    def predict(self, image: MRImage, name: str = "") -> Prediction:
+        """Locates the landmarks of one image.
+
+        Args:
+            image: The image, as `dicom.read_image` returns it.
+            name: What the prediction calls the image; it is not sent.
+
+        Returns:
+            The prediction, as `inference.Predictor` would give it.
+
+        Raises:
+            RefusedImageError: If the model refuses the image.
+            NotServedError: If the server no longer has the model.
+            ServerDownError: If it does not answer.
+        """
+        self._follow_label()
+        return self._predict(image, name)
+
+    def predict_many(
+        self, images: Sequence[MRImage], names: Sequence[str]
+    ) -> list[Prediction | RefusedImageError]:
+        """Locates the landmarks of images, in as few requests as their sizes allow.
+
+        Args:
+            images: The images.
+            names: What the predictions call them; they are not sent.
+
+        Returns:
+            For each image its prediction, or why the model refuses it.
+
+        Raises:
+            NotServedError: If the server no longer has the model.
+            ServerDownError: If it does not answer.
+        """
+        self._follow_label()
+        found: dict[int, Prediction | RefusedImageError] = {}
+        order = sorted(range(len(images)), key=lambda i: images[i].pixels.shape)
+        for _, group in groupby(order, key=lambda i: images[i].pixels.shape):
+            for indices in _pieces(list(group), self.at_once):
+                try:
+                    answers = self._locate([images[i] for i in indices])
+                except RefusedImageError as error:
+                    if len(indices) == 1:
+                        found[indices[0]] = error
+                        continue
+                    # One of them is refused, and with it the request: ask one by one.
+                    for i in indices:
+                        found[i] = self._predict_or_refuse(images[i], names[i])
+                    continue
+                for i, outputs in zip(indices, answers, strict=True):
+                    found[i] = self._prediction(outputs, images[i], names[i])
+        return [found[i] for i in range(len(images))]
+
+    def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
+        """The smoothed candidate map of each landmark (equation 3).
+
+        Args:
+            image: The image, as `dicom.read_image` returns it.
+
+        Returns:
+            As `inference.Predictor.candidate_maps`.
+
+        Raises:
+            RefusedImageError: If the model refuses the image.
+            NotServedError: If the server no longer has the model.
+            ServerDownError: If it does not answer.
+        """
+        outputs = self._ask("explain", inputs_of([image]))
+        return outputs["candidate_map"][0], outputs["candidate_corners"][0]
+
+    def _locate(self, images: list[MRImage]) -> list[Outputs]:
+        if self._transport.prefers_png and all(map(fits_png, images)):
+            inputs = inputs_of(images)
+            inputs["image_bytes"] = np.array(
+                [encode_png(image.pixels) for image in images], object
+            )
+            del inputs["image"]
+            outputs = self._ask("png", inputs)
+        else:
+            outputs = self._ask("serving_default", inputs_of(images))
+        return [
+            {name: value[index] for name, value in outputs.items()}
+            for index in range(len(images))
+        ]
+
+    def _predict_or_refuse(
+        self, image: MRImage, name: str
+    ) -> Prediction | RefusedImageError:
+        try:
+            return self._predict(image, name)
+        except RefusedImageError as error:
+            return error
+
+    def _predict(self, image: MRImage, name: str) -> Prediction:
+        [outputs] = self._locate([image])
+        return self._prediction(outputs, image, name)
+
+    def _prediction(self, outputs: Outputs, image: MRImage, name: str) -> Prediction:
+        try:
+            return make_prediction(self, outputs, image, name)
+        except KeyError as error:
+            raise NotServedError(
+                f"{self._server}: expected {self.name} to answer as models of this "
+                f"version of phdnet-tf do. Received no {error}: serve a model that it "
+                "exported, or ask with the version that exported this one."
+            ) from error
+
+    def _ask(self, signature: str, inputs: Inputs) -> Outputs:
+        try:
+            return self._transport.predict(
+                self._model, self._version, signature, inputs
+            )
+        except NotServedError:
+            if self._wanted.isdecimal():
+                raise
+            # The server has replaced the version since it was looked up.
+            self._resolve()
+            return self._transport.predict(
+                self._model, self._version, signature, inputs
+            )
+
+    def _find_model(self, view: str | None) -> str:
+        served = _served(self._transport, [view] if view else VIEWS)
+        if len(served) > 1:
+            raise NotServedError(
+                f"{self._server} serves models of several views. Choose with --view "
+                "sa or --view 4ch."
+            )
+        if not served:
+            names = " or ".join(f"phdnet_{v}" for v in ([view] if view else VIEWS))
+            raise NotServedError(
+                f"{self._server}: expected a model {names} in service. Received none: "
+                "see what the server loads, or name another model behind the address: "
+                f"{self._server}/MODEL."
+            )
+        return f"phdnet_{served[0]}"
+
+    def _look_up(self) -> int:
+        """The version in service."""
+        try:
+            numbers = self._transport.versions(self._model, self._wanted)
+        # TF Serving calls a label that it does not know a malformed request.
+        except (NotServedError, RefusedImageError):
+            numbers = []
+        if not numbers:
+            raise NotServedError(self._what_is_served())
+        return max(numbers)
+
+    def _follow_label(self) -> None:
+        """Takes the version that the label is at now, if it was moved."""
+        labelled = self._wanted and not self._wanted.isdecimal()
+        if labelled and self._look_up() != self._version:
+            self._resolve()
+
+    def _resolve(self) -> None:
+        """Looks up the version in service, and what it says of itself."""
+        model = self._model
+        self._version = self._look_up()
+        self.name = f"{model}/{self._version}"
+        asked = {"field": np.array([b"description"], object)}
+        try:
+            outputs = self._transport.predict(model, self._version, "describe", asked)
+        except RefusedImageError as error:
+            raise NotServedError(
+                f"{self._server}: expected {self.name} to be a model that this version "
+                f"of phdnet-tf exported. Received another: {error}"
+            ) from error
+        self.description: dict[str, Any] = json.loads(outputs["value"][0])
+        self.view: str = self.description["view"]
+        self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
+
+    def _what_is_served(self) -> str:
+        """Tells a wrong version from a wrong model."""
+        try:
+            numbers = self._transport.versions(self._model, "")
+        except NotServedError:
+            numbers = []
+        if numbers:
+            return (
+                f"{self._server}: no version {self._wanted!r} of {self._model} in "
+                f"service. It has {', '.join(map(str, sorted(numbers)))}."
+            )
+        return (
+            f"{self._server}: no model {self._model!r} in service. Check its name, and "
+            "the log of the server."
+        )
+
+
+def _open(server: str, timeout: float, authority: Path | None) -> Transport:
+    """The way to a server, if its address makes sense."""
+    parts = urlsplit(server)
+    path = parts.path.strip("/").split("/")
+    if parts.scheme not in TRANSPORTS or not parts.hostname or len(path) > 2:
+        raise ValueError(
+            f"{server}: expected http://HOST:PORT or grpc://HOST:PORT (https and "
+            "grpcs with TLS), and behind it /MODEL or /MODEL/VERSION if needed."
+        )
+    transport, secure = TRANSPORTS[parts.scheme]
+    return transport(parts.netloc, secure, timeout, authority)
+
+
+def _served(transport: Transport, views: Iterable[str]) -> list[str]:
+    """Those of the views of which a model is in service."""
+    served = []
+    for view in views:
+        try:
+            if transport.versions(f"phdnet_{view}", ""):
+                served.append(view)
+        except NotServedError:
+            continue
+    return served
+
+
+def _pieces(values: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

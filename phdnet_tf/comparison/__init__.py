@@ -1,0 +1,1 @@
+"""The paper's comparison: several systems, fold by fold, and its tables."""

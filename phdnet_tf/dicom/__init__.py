@@ -1,0 +1,1 @@
+"""DICOM: files in, images out, and what belongs together."""

@@ -1,0 +1,46 @@
+"""An image, and what is needed to measure in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class MRImage:
+    """One greyscale image with what is needed to measure in it; no identity.
+
+    Attributes:
+        pixels: float32[H, W], values after the modality LUT, bright = signal.
+        pixel_spacing: DICOM's order (between rows, between columns) = (y, x), in mm.
+        position: Centre of the top-left pixel in patient space (LPS), in mm, or None
+            where the file does not say.
+        orientation: Six direction cosines in patient space, first those of the
+            direction in which x grows, then those in which y grows; or None.
+    """
+
+    pixels: np.ndarray
+    pixel_spacing: tuple[float, float]
+    position: tuple[float, ...] | None = None
+    orientation: tuple[float, ...] | None = None
+
+    def patient_positions(self, points: np.ndarray) -> np.ndarray | None:
+        """Where points of the image lie in the patient (PS3.3, C.7.6.2.1.1).
+
+        Args:
+            points: float[..., 2], (x, y), pixels of the image.
+
+        Returns:
+            float64[..., 3] in patient space (LPS), in mm: x to the patient's left, y
+            to the back, z to the head. None where the file does not tell the place, or
+            tells directions that are not at right angles.
+        """
+        if self.position is None or self.orientation is None:
+            return None
+        axes = np.reshape(self.orientation, (2, 3))
+        if not np.allclose(axes @ axes.T, np.eye(2), atol=0.01):
+            return None
+        # (y, x), as DICOM has it; the points are (x, y).
+        step = np.array(self.pixel_spacing[::-1])
+        return np.array(self.position) + np.asarray(points, float) * step @ axes

@@ -1,0 +1,135 @@
+"""The pixels of a frame, decoded, and their spacing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels import apply_modality_lut, pixel_array
+
+from phdnet_tf.dicom.errors import DicomError, last_line, shown
+from phdnet_tf.dicom.frames import frame_count, numbers, rescale
+from phdnet_tf.dicom.guards import (
+    DECODERS,
+    MAX_PIXELS,
+    SPACING_LIMITS,
+    require_honest_codestream,
+)
+
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def require_grey_frame(path: Path, ds: Dataset, frame: int | None) -> int:
+    """The number of the frame that is meant, after a look at what the header says."""
+    if not any(keyword in ds for keyword in PIXELS):
+        raise DicomError(
+            f"{path}: holds no pixels. Expected an MR image; if it should be one, the "
+            "file is incomplete: export or copy it again."
+        )
+    frames = frame_count(ds)
+    if frame is None and frames > 1:
+        raise DicomError(
+            f"{path}: expected a single-frame image. Received: a multi-frame object "
+            f"with {frames} frames. Choose one of them, or export it as single-frame "
+            "(classic) MR, one file a frame."
+        )
+    number = 1 if frame is None else frame
+    if not 1 <= number <= frames:
+        raise DicomError(
+            f"{path}: expected a frame between 1 and {frames}. Received: {number}. "
+            "Choose another."
+        )
+    rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
+    if rows < 1 or columns < 1 or rows * columns > MAX_PIXELS:
+        raise DicomError(
+            f"{path}: expected an image of 1 to {MAX_PIXELS} pixels. Received: {rows} "
+            f"rows and {columns} columns. Export or copy the file again."
+        )
+    samples = int(ds.get("SamplesPerPixel") or 1)
+    colours = ds.get("PhotometricInterpretation") or "MONOCHROME2"
+    if samples != 1 or colours not in ("MONOCHROME1", "MONOCHROME2"):
+        raise DicomError(
+            f"{path}: expected a greyscale image. Received: {shown(colours)}, samples "
+            f"per pixel {samples}. Use the scanner's own image, not a screenshot or a "
+            "colour map."
+        )
+    return number
+
+
+def known_spacing(
+    path: Path, own: object, fallback: tuple[float, float] | None
+) -> tuple[float, float]:
+    missing = own is None  # or there and empty, which pydicom tells in the same way
+    values = fallback if missing else own
+    if values is None:
+        raise DicomError(
+            f"{path}: has no PixelSpacing, so nothing can be measured in it. Write it "
+            "into the file, or give it with `--pixel-spacing ROW,COLUMN`: mm between "
+            "rows, between columns."
+        )
+    source, remedy = (
+        ("--pixel-spacing", "Give it in mm, between rows first.")
+        if missing
+        else ("PixelSpacing", "Correct it in the file.")
+    )
+    low, high = SPACING_LIMITS
+    y, x = numbers(values, 2) or (math.nan, math.nan)
+    # Written so that a NaN fails, too.
+    if not (low <= y <= high and low <= x <= high):
+        raise DicomError(
+            f"{path}: expected {source} to be two numbers between {low:g} and {high:g} "
+            f"mm. Received: {shown(values)}. {remedy}"
+        )
+    return y, x
+
+
+def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
+    """float32[H, W], after the modality LUT, bright = signal."""
+    syntax = ds.file_meta.TransferSyntaxUID
+    frames = frame_count(ds)
+    if not syntax.is_encapsulated and "PixelData" in ds:
+        bits = ds.Rows * ds.Columns * ds.BitsAllocated * frames
+        expected, received = math.ceil(bits / 8), len(ds.PixelData)
+        if received < expected:
+            raise DicomError(
+                f"{path}: the pixel data are incomplete: expected {expected} bytes. "
+                f"Received: {received}. Export or copy the file again."
+            )
+    try:
+        if syntax.is_encapsulated:
+            require_honest_codestream(
+                path,
+                syntax,
+                get_frame(ds.PixelData, number - 1, number_of_frames=frames),
+                ds.Rows,
+                ds.Columns,
+                math.ceil(ds.BitsAllocated / 8),
+            )
+        stored = pixel_array(ds, index=number - 1, decoding_plugin=DECODERS[syntax])
+    except (DicomError, MemoryError):
+        raise
+    except Exception as error:
+        raise DicomError(
+            f"{path}: the pixels cannot be decoded from transfer syntax {syntax.name}: "
+            f"{last_line(error)}. Export or copy the file again, without compression."
+        ) from error
+
+    lut = rescale(ds, number)
+    # Empty rescale values mean none, and would end in a TypeError.
+    if lut.get("RescaleSlope") is None or lut.get("RescaleIntercept") is None:
+        for keyword in ("RescaleSlope", "RescaleIntercept"):
+            lut.pop(keyword, None)
+    with np.errstate(over="ignore", invalid="ignore"):
+        pixels = apply_modality_lut(stored, lut).astype(np.float32)
+        if ds.get("PhotometricInterpretation") == "MONOCHROME1":
+            # Turned within its own range, so that rescaled values keep their limits.
+            pixels = pixels.min() + pixels.max() - pixels
+    if not np.isfinite(pixels).all():
+        raise DicomError(
+            f"{path}: some pixel values are not finite after the modality LUT. Correct "
+            "RescaleSlope and RescaleIntercept in the file, or export it again."
+        )
+    return pixels

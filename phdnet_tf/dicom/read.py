@@ -1,0 +1,268 @@
+"""One frame of a DICOM file in, one image out.
+
+`read_image` takes a greyscale file, classic or Enhanced MR, and either returns a
+frame's pixels, spacing and place in the patient, or raises a `DicomError` that says in
+one line which file, what is wrong and what to do. `DicomFile` is the same for several
+frames of a file. Only this package reads DICOM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset, read_file_meta_info
+
+from phdnet_tf.dicom import frames
+from phdnet_tf.dicom.errors import DicomError, first_line, one_line, plain_errors, shown
+from phdnet_tf.dicom.frames import FrameHeader
+from phdnet_tf.dicom.guards import (
+    may_be_dicom,
+    require_decoder,
+    require_plausible_file,
+    require_room_for_frames,
+)
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.pixels import (
+    PIXELS,
+    decoded_pixels,
+    known_spacing,
+    require_grey_frame,
+)
+
+# Larger values stay on the disk until somebody asks for them, which for the pixels is
+# when the guards have passed, and for most private elements never.
+DEFER_BYTES = 64 * 1024
+
+
+# What a report on an image must repeat of its patient, study and series (PS3.3: type 1
+# and 2 of these modules), and what names the image itself.
+IDENTITY = (
+    "PatientName PatientID PatientBirthDate PatientSex StudyInstanceUID StudyDate "
+    "StudyTime ReferringPhysicianName StudyID AccessionNumber SeriesInstanceUID "
+    "FrameOfReferenceUID SOPClassUID SOPInstanceUID"
+).split()
+
+
+@dataclass(frozen=True)
+class FileHeader:
+    """What tells a file's series, place and time, without its pixels.
+
+    Of the identity it has the UIDs only, to find what belongs together.
+
+    Attributes:
+        modality: "MR", or another, or "".
+        kind: Name of its SOP class, for example "MR Image Storage".
+        image_type: For example ("ORIGINAL", "PRIMARY").
+        descriptions: Of the series, the protocol and the sequence, where there are any.
+        series_uid: Series Instance UID, or "".
+        instance_uid: SOP Instance UID, or "".
+        instance_number: Instance Number, or None.
+        rows: Of a frame.
+        columns: Of a frame.
+        has_pixels: Whether there are any.
+        heart_beat: Duration of the heart beat that the phases divide, in ms, or None.
+        frames: Place and time of each frame.
+    """
+
+    modality: str
+    kind: str
+    image_type: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    series_uid: str
+    instance_uid: str
+    instance_number: int | None
+    rows: int
+    columns: int
+    has_pixels: bool
+    heart_beat: float | None
+    frames: tuple[FrameHeader, ...]
+
+
+def read_image(
+    path: Path,
+    pixel_spacing: tuple[float, float] | None = None,
+    frame: int | None = None,
+) -> MRImage:
+    """Reads a frame of a greyscale DICOM file of any size and pixel spacing.
+
+    Stored values go through the modality LUT (rescale or table), MONOCHROME1 is turned
+    so that bright is signal, and compressed pixels are decoded. Warnings are silenced
+    for the time of the call, which Python does for all threads at once; for the same
+    reason only one thread reads at a time.
+
+    Args:
+        path: The file. One without preamble is read if its content looks like DICOM.
+        pixel_spacing: (between rows, between columns) = (y, x), in mm, for a file that
+            has none. What the file says wins.
+        frame: Number of the frame, from 1. None is for files with a single frame.
+
+    Raises:
+        DicomError: If the file cannot be read as one greyscale image with a plausible
+            pixel spacing. One line, with the file's name and the remedy.
+    """
+    return DicomFile(path).image(frame, pixel_spacing)
+
+
+class DicomFile:
+    """A DICOM file whose header has been read and whose pixels have not.
+
+    Args:
+        path: The file. One without preamble is read if its content looks like DICOM.
+
+    Attributes:
+        path: The file.
+
+    Raises:
+        DicomError: If it is no DICOM, or one that is not decoded here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads the header; see the class."""
+        self.path = Path(path)
+        with plain_errors(self.path):
+            self._ds = _read_dataset(self.path)
+
+    def header(self) -> FileHeader:
+        """What tells the file's series, place and time.
+
+        Raises:
+            DicomError: If the header is damaged.
+        """
+        ds = self._ds
+        with plain_errors(self.path):
+            kind = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID")
+            described = ("SeriesDescription", "ProtocolName", "SequenceName")
+            rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
+            has_pixels = any(keyword in ds for keyword in PIXELS)
+            if has_pixels:
+                require_room_for_frames(
+                    self.path,
+                    ds.file_meta.TransferSyntaxUID,
+                    frames.frame_count(ds),
+                    rows * columns * int(ds.get("BitsAllocated") or 1),
+                )
+            return FileHeader(
+                modality=shown(ds.get("Modality") or ""),
+                kind=shown(uid.UID(kind).name) if kind else "",
+                image_type=frames.texts(ds.get("ImageType")),
+                descriptions=tuple(
+                    shown(ds.get(keyword)) for keyword in described if ds.get(keyword)
+                ),
+                series_uid=str(ds.get("SeriesInstanceUID") or ""),
+                instance_uid=str(ds.get("SOPInstanceUID") or ""),
+                instance_number=frames.whole(ds.get("InstanceNumber")),
+                rows=rows,
+                columns=columns,
+                has_pixels=has_pixels,
+                heart_beat=frames.heart_beat(ds),
+                frames=tuple(frames.frame_headers(ds)),
+            )
+
+    def identity(self) -> dict[str, str]:
+        """Whose image it is: the attributes of `IDENTITY`, "" where one is missing.
+
+        Raises:
+            DicomError: If the header is damaged.
+        """
+        with plain_errors(self.path):
+            return {keyword: one_line(self._ds.get(keyword)) for keyword in IDENTITY}
+
+    def image(
+        self,
+        frame: int | None = None,
+        pixel_spacing: tuple[float, float] | None = None,
+    ) -> MRImage:
+        """Decodes a frame; see `read_image`.
+
+        Raises:
+            DicomError: If it cannot be decoded or measured in.
+        """
+        ds = self._ds
+        with plain_errors(self.path):
+            number = require_grey_frame(self.path, ds, frame)
+            own = frames.pixel_spacing(ds, number)
+            spacing = known_spacing(self.path, own, pixel_spacing)
+            place = frames.frame_header(ds, number)
+            return MRImage(
+                pixels=decoded_pixels(self.path, ds, number),
+                pixel_spacing=spacing,
+                position=place.position,
+                orientation=place.orientation,
+            )
+
+
+def _read_dataset(path: Path) -> Dataset:
+    """The file's content, its transfer syntax known and one that we decode."""
+    try:
+        require_plausible_file(path)
+        syntax = read_file_meta_info(path).get("TransferSyntaxUID")
+    except FileNotFoundError:
+        raise DicomError(f"{path}: no such file. Check the path.") from None
+    except IsADirectoryError:
+        raise DicomError(
+            f"{path}: is a folder. Expected a DICOM file; name one in it."
+        ) from None
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise DicomError(f"{path}: cannot be opened: {reason}.") from error
+    except InvalidDicomError:
+        syntax = _bare_syntax(path)
+    if syntax is not None:
+        require_decoder(path, syntax)
+
+    # `force` reads a file without preamble.
+    ds = pydicom.dcmread(path, force=True, defer_size=DEFER_BYTES)
+    if (
+        "SOPClassUID" not in ds
+        and "DirectoryRecordSequence" not in ds
+        and not ("Rows" in ds and "PixelData" in ds)
+    ):
+        raise _no_dicom(path)
+    if "TransferSyntaxUID" not in ds.file_meta:
+        ds.file_meta.TransferSyntaxUID = _guessed_syntax(path, ds)
+    require_decoder(path, ds.file_meta.TransferSyntaxUID)
+    return ds
+
+
+def _bare_syntax(path: Path) -> uid.UID | None:
+    """The transfer syntax of a file without preamble; None if it does not say.
+
+    To be known before the whole is read: of a photograph pydicom would take any bytes
+    for an element of gigabytes, and what is deflated it would inflate.
+    """
+    with path.open("rb") as file:
+        if not may_be_dicom(file.read(132)):
+            raise _no_dicom(path)
+        file.seek(0)
+        meta = read_dataset(
+            file,
+            is_implicit_VR=False,
+            is_little_endian=True,
+            stop_when=lambda tag, vr, length: tag >> 16 != 2,
+        )
+    return meta.get("TransferSyntaxUID")
+
+
+def _no_dicom(path: Path) -> DicomError:
+    return DicomError(
+        f"{path}: not a DICOM file. Expected a DICOM MR image; convert other formats "
+        "to DICOM first."
+    )
+
+
+def _guessed_syntax(path: Path, ds: Dataset) -> uid.UID:
+    """The transfer syntax of a file that does not say it: as pydicom could read it."""
+    if "PixelData" in ds and ds["PixelData"].is_undefined_length:
+        raise DicomError(
+            f"{path}: the pixels are compressed, but the file has no TransferSyntaxUID "
+            "to say how. Export the file again, with its header."
+        )
+    implicit, little_endian = ds.original_encoding
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if little_endian else uid.ExplicitVRBigEndian

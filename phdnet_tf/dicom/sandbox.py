@@ -1,0 +1,289 @@
+"""Files decoded in a process of their own, so that none can harm the one that asks."""
+
+from __future__ import annotations
+
+import collections
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from phdnet_tf.dicom.errors import DicomError, printable
+from phdnet_tf.dicom.frames import FrameHeader
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.read import FileHeader
+
+MEMORY_BYTES = 384 * 1024 * 1024
+"""What one file may take, beside the libraries that decode it."""
+
+SECONDS = 10.0
+"""Longest that one answer may take; a file needs two, its header and its frame.
+
+A cine's phase takes some milliseconds, 240 MB of frames at once four seconds.
+"""
+
+START_SECONDS = 60.0
+"""Longest that the process may take to start: half a second where nothing else runs."""
+
+AHEAD = 4
+"""Images that are decoded before they are asked for."""
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True)
+class FileLocation:
+    """A file, or a file of an archive.
+
+    Attributes:
+        path: The file, or the archive.
+        member: Name within the archive, or None.
+    """
+
+    path: Path
+    member: str | None = None
+
+    def __str__(self) -> str:
+        """The name to show; two files may look alike."""
+        name = self.path if self.member is None else f"{self.path}/{self.member}"
+        return printable(str(name))
+
+
+class Sandbox:
+    """A process that opens and decodes files, and is replaced when one kills it.
+
+    Use it in a `with` statement. Threads may share it; they take turns.
+
+    Args:
+        memory: Bytes that a file may take.
+        seconds: Longest that one answer may take.
+    """
+
+    def __init__(self, memory: int = MEMORY_BYTES, seconds: float = SECONDS) -> None:
+        """Starts the process, which is ready in half a second; see the class."""
+        self._memory, self._seconds = memory, seconds
+        self._turn = threading.Lock()
+        self._folder = tempfile.TemporaryDirectory(prefix="phdnet-tf-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = self._closed = False
+        self._start()
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends the process."""
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process, whatever it is at, and removes what it left."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.kill()  # A thread that waits for an answer has its turn till then.
+        with self._turn:
+            self._end()
+            self._folder.cleanup()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process that runs now, for those who watch it."""
+        return self._process.pid if self._process else None
+
+    def members(self, archive: Path) -> list[tuple[str, bytes | None]]:
+        """Name and first 132 bytes of each file in a zip archive, in order.
+
+        Instead of the bytes None where they cannot be read.
+
+        Raises:
+            DicomError: If it cannot be read.
+        """
+        found = self._ask("members", FileLocation(archive))["members"]
+        return [
+            (name, None if start is None else bytes.fromhex(start))
+            for name, start in found
+        ]
+
+    def file_set(self, dicomdir: Path) -> list[str]:
+        """Paths of the files that a DICOMDIR lists, relative to its folder.
+
+        Raises:
+            DicomError: If it cannot be read.
+        """
+        return self._ask("file set", FileLocation(dicomdir))["members"]
+
+    def header(self, source: FileLocation) -> FileHeader:
+        """What tells a file's series, place and time.
+
+        Raises:
+            DicomError: If it cannot be read.
+        """
+        values = self._ask("header", source)
+        frames = tuple(
+            FrameHeader(
+                frame["number"],
+                _tuple(frame["position"]),
+                _tuple(frame["orientation"]),
+                frame["time"],
+                frame["order"],
+                tuple(frame["kind"]),
+            )
+            for frame in values.pop("frames")
+        )
+        for name in ("image_type", "descriptions"):
+            values[name] = tuple(values[name])
+        return FileHeader(**values, frames=frames)
+
+    def identity(self, source: FileLocation) -> dict[str, str]:
+        """Whose image it is; see `DicomFile.identity`.
+
+        Raises:
+            DicomError: If it cannot be read.
+        """
+        return self._ask("identity", source)
+
+    def image(
+        self,
+        source: FileLocation,
+        frame: int | None = None,
+        pixel_spacing: tuple[float, float] | None = None,
+    ) -> MRImage:
+        """A frame; see `dicom.read_image`.
+
+        Raises:
+            DicomError: If it cannot be read, or takes too much memory or time.
+        """
+        values = self._ask("image", source, frame=frame, pixel_spacing=pixel_spacing)
+        rows, columns = values["pixel_spacing"]
+        return MRImage(
+            pixels=values["pixels"],
+            pixel_spacing=(rows, columns),
+            position=_tuple(values["position"]),
+            orientation=_tuple(values["orientation"]),
+        )
+
+    def images(
+        self,
+        wanted: Iterable[tuple[Thing, FileLocation, int]],
+        pixel_spacing: tuple[float, float] | None = None,
+    ) -> Iterator[tuple[Thing, MRImage | DicomError]]:
+        """Frames in order, decoded while the ones before them are made use of.
+
+        Args:
+            wanted: For each a thing that comes back with it, its file, and the number
+                of the frame, from 1.
+            pixel_spacing: (y, x), mm, for files that have none.
+
+        Yields:
+            The thing, and the image or the error that kept it from being read.
+        """
+
+        def read(source: FileLocation, frame: int) -> MRImage | DicomError:
+            try:
+                return self.image(source, frame, pixel_spacing)
+            except DicomError as error:
+                return error
+
+        waiting: collections.deque[tuple[Thing, Future[MRImage | DicomError]]]
+        waiting = collections.deque()
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                for thing, source, frame in wanted:
+                    waiting.append((thing, thread.submit(read, source, frame)))
+                    if len(waiting) > AHEAD:
+                        thing, image = waiting.popleft()
+                        yield thing, image.result()
+                while waiting:
+                    thing, image = waiting.popleft()
+                    yield thing, image.result()
+            finally:
+                thread.shutdown(cancel_futures=True)
+
+    def _ask(self, what: str, source: FileLocation, **details: Any) -> dict[str, Any]:
+        request = {"what": what, "path": str(source.path), "member": source.member}
+        line = json.dumps(request | details).encode()
+        with self._turn:
+            values = self._answer(line, source)
+            if values is None:
+                # What a file before it did may have ended the process: a new one tells.
+                values = self._answer(line, source)
+        if values is None:
+            raise DicomError(
+                f"{source}: decoding it crashes the decoder, or needs more than "
+                f"{self._memory >> 20} MiB of memory. Export or copy the file again."
+            )
+        if "error" in values:
+            raise DicomError(values["error"])
+        return values
+
+    def _answer(self, line: bytes, source: FileLocation) -> dict[str, Any] | None:
+        """What the process answers; None if it has died."""
+        self._require_open()
+        if self._process is None:
+            self._start()
+            # Who closed it meanwhile knew nothing of this process.
+            self._require_open()
+        try:
+            self._pipe.send_bytes(line)
+            if not self._ready:
+                self._receive(START_SECONDS)
+                self._ready = True
+            values = json.loads(self._receive(self._seconds))
+            if "shape" in values:
+                values["pixels"] = np.frombuffer(
+                    bytearray(self._receive(self._seconds)), np.float32
+                ).reshape(values.pop("shape"))
+            return values
+        except TimeoutError:
+            self._end()
+            raise DicomError(
+                f"{source}: takes longer than {self._seconds:g} seconds to read, "
+                "so it was left. Copy it to this machine, or export it again."
+            ) from None
+        except (EOFError, OSError, ValueError):
+            self._end()
+            return None
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this decoder is closed")
+
+    def _receive(self, seconds: float) -> bytes:
+        if not self._pipe.poll(seconds):
+            raise TimeoutError
+        return self._pipe.recv_bytes()
+
+    def _start(self) -> None:
+        self._pipe, other = Pipe()
+        self._ready = False
+        command = [sys.executable, "-P", "-m", "phdnet_tf.dicom.sandbox_process"]
+        command += [str(other.fileno()), str(self._memory), self._folder.name]
+        # A program, not a fork: a copy of this process would have its threads' locks,
+        # and all of its memory to count.
+        # In a session of its own, Ctrl-C leaves it to this process when it ends.
+        self._process = subprocess.Popen(
+            command, pass_fds=[other.fileno()], start_new_session=True
+        )
+        other.close()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            # Before the pipe is closed, which would make it remove the folder.
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._pipe.close()
+
+
+def _tuple(values: list[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)

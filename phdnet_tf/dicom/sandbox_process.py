@@ -1,0 +1,232 @@
+"""The process that decodes files which nobody vouches for.
+
+A damaged or malicious file can make a decoder crash, hang or fill the memory. So files
+are opened in a process of their own, with limits; `decoder.Decoder` starts it, asks it,
+and starts another when it is gone. The two speak over a pipe: JSON, and pixels as bare
+bytes, so that nothing that comes back can run code in the process that asks.
+
+Run as `python -m phdnet_tf.dicom.sandbox_process DESCRIPTOR MEMORY FOLDER`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import sys
+import zipfile
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from phdnet_tf.dicom.dicomdir import file_set
+from phdnet_tf.dicom.errors import DicomError, printable, shown
+from phdnet_tf.dicom.guards import MAX_FILE_BYTES
+from phdnet_tf.dicom.read import DicomFile
+
+MAX_MEMBERS = 20_000
+"""Most files and folders in an archive."""
+
+
+class SandboxProcess:
+    """Answers one request after another.
+
+    Args:
+        folder: For the one file of an archive that is being read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Opens nothing yet."""
+        self._copy = folder / "member"
+        # The last file is kept open: the frames of one are asked for one by one.
+        self._key: tuple[str, str | None, tuple[int, ...]] | None = None
+        self._file: DicomFile | None = None
+        # So is its archive, whose directory may list thousands.
+        self._archive_key: tuple[str, tuple[int, ...]] | None = None
+        self._archive: zipfile.ZipFile | None = None
+        self.spent = False
+        """Whether a file took all memory: what it left of it may not do for others."""
+
+    def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """What was asked for, as values for JSON, and float32 pixels or None.
+
+        An error that the user can mend is an answer, too: {"error": one line}.
+        """
+        path, member = request["path"], request["member"]
+        try:
+            if request["what"] == "members":
+                return {"members": self._members(path)}, None
+            if request["what"] == "file set":
+                return {"members": file_set(Path(path))}, None
+            file = self._open(path, member)
+            if request["what"] == "header":
+                return dataclasses.asdict(file.header()), None
+            if request["what"] == "identity":
+                return file.identity(), None
+            image = file.image(request["frame"], request["pixel_spacing"])
+            values = {
+                "shape": image.pixels.shape,
+                "pixel_spacing": image.pixel_spacing,
+                "position": image.position,
+                "orientation": image.orientation,
+            }
+            return values, image.pixels
+        except DicomError as error:
+            self.spent = isinstance(error.__cause__, MemoryError)
+            name = path if member is None else f"{path}/{member}"
+            # Of a file in an archive the error names the archive, or the copy.
+            reason = str(error)
+            for own in (str(self._copy), path):
+                reason = reason.removeprefix(printable(own))
+            return {"error": printable(name) + reason}, None
+
+    def _open(self, path: str, member: str | None) -> DicomFile:
+        key = (path, member, _state(path))
+        if self._file is None or self._key != key:
+            self._file = self._key = None
+            if member is None:
+                self._close_archive()
+            else:
+                self._extract(path, member)
+            self._file = DicomFile(Path(path) if member is None else self._copy)
+            self._key = key
+        return self._file
+
+    def _extract(self, path: str, member: str) -> None:
+        """Copies a file of an archive to where it can be read."""
+        archive = self._open_archive(path)
+        with _zip_errors(self._copy, "cannot be taken out of the zip archive"):
+            if archive.getinfo(member).file_size > MAX_FILE_BYTES:
+                raise DicomError(
+                    f"{self._copy}: expected a file of at most {MAX_FILE_BYTES >> 20} "
+                    "MiB. Export it as single-frame (classic) MR, one file a frame."
+                )
+            with archive.open(member) as source, self._copy.open("wb") as target:
+                # zipfile stops at the size that the archive tells, which was checked.
+                shutil.copyfileobj(source, target)
+
+    def _open_archive(self, path: str) -> zipfile.ZipFile:
+        key = (path, _state(path))
+        if self._archive is None or self._archive_key != key:
+            self._close_archive()
+            with _zip_errors(path, "not readable as a zip archive"):
+                archive = zipfile.ZipFile(path)
+                count = len(archive.infolist())
+                if count > MAX_MEMBERS:
+                    archive.close()
+                    raise DicomError(
+                        f"{path}: expected an archive of at most {MAX_MEMBERS} files "
+                        f"and folders. Received: {count}. Unpack it, and name the "
+                        "folder."
+                    )
+            self._archive, self._archive_key = archive, key
+        return self._archive
+
+    def _close_archive(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+        self._archive = self._archive_key = None
+
+    def _members(self, path: str) -> list[tuple[str, str | None]]:
+        """Name and first bytes, in hexadecimal, of each file in an archive.
+
+        Instead of the bytes None where they cannot be read: then something is wrong
+        with this one file, and whoever reads it is told what.
+        """
+        archive = self._open_archive(path)
+        found: list[tuple[str, str | None]] = []
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            if info.filename.endswith("/"):  # A folder; `is_dir` fails without a name.
+                continue
+            start = None
+            # Damaged, encrypted, or compressed in a way that zipfile has not.
+            with contextlib.suppress(Exception), archive.open(info) as file:
+                start = file.read(132).hex()
+            found.append((info.filename, start))
+        return found
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """Changes when the file does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextlib.contextmanager
+def _zip_errors(path: Path | str, failure: str) -> Iterator[None]:
+    """A DicomError for whatever a damaged archive makes zipfile raise."""
+    try:
+        yield
+    except (DicomError, MemoryError):
+        raise
+    except Exception as error:
+        reason = shown(str(error).strip().rstrip(".") or type(error).__name__)
+        raise DicomError(
+            f"{path}: {failure}: {reason}. Unpack it, and name the folder."
+        ) from error
+
+
+def _limit_memory(bytes_: int) -> None:
+    """From here on the process gets so much memory and no more."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit.
+        return
+    # What is mapped by now is the libraries, of which only a part is in memory.
+    with contextlib.suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        mapped = pages * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + bytes_, mapped + bytes_))
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main() -> None:
+    """Answers requests until the other end of the pipe is closed, or memory is short.
+
+    Closed, it means that who asked is gone, perhaps without a chance to remove the
+    folder. Then that is done here, for a patient's file may be in it.
+    """
+    # What ends a batch job is sent to all of its processes: this one has to outlive the
+    # one that asks.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    descriptor, memory, folder = sys.argv[1:]
+    connection = Connection(int(descriptor))
+    worker = SandboxProcess(Path(folder))
+    # Decoders print to standard output and error what nobody asked for.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    _load_decoders()
+    _limit_memory(int(memory))
+    try:
+        connection.send_bytes(b"ready")
+        while not worker.spent:
+            values, pixels = worker.answer(json.loads(connection.recv_bytes()))
+            connection.send_bytes(json.dumps(values).encode())
+            if pixels is not None:
+                connection.send_bytes(pixels.tobytes())
+    except (EOFError, OSError):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _load_decoders() -> None:
+    """Imports what pydicom would import at the first compressed file.
+
+    Loaded under the limit, a library could fail for want of the memory that a file
+    before it took.
+    """
+    for name in ("gdcm", "jpeg_ls", "openjpeg", "pylibjpeg"):
+        with contextlib.suppress(ImportError):
+            __import__(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Small, valid MR files: of the phantom, of imported data sets and of the tests."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.valuerep import format_number_as_ds
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def write_image(
+    path: Path,
+    pixels: np.ndarray,
+    pixel_spacing: tuple[float, float],
+    *,
+    uid_seed: str,
+    series_description: str,
+    patient_id: str,
+    position: Sequence[float] | None = None,
+    orientation: Sequence[float] | None = None,
+) -> None:
+    """Writes a valid MR Image Storage file; the same arguments give the same bytes.
+
+    Args:
+        path: File to write, in a folder that exists.
+        pixels: uint16[H, W].
+        pixel_spacing: (between rows, between columns) = (y, x), in mm.
+        uid_seed: Names the data set, for example `"phantom 1 sa"`. Images that share
+            it and `patient_id` belong to one study, and with the same
+            `series_description` to one series.
+        series_description: At most 64 characters.
+        patient_id: At most 64 characters. Written as it is, so it must stand for nobody
+            who could be found by it.
+        position: Centre of the top-left pixel in patient space (LPS), in mm. The
+            standard wants one, so it is the origin where none is given.
+        orientation: Six direction cosines, those of x first; axial if not given.
+
+    Raises:
+        ValueError: If the pixels are not uint16[H, W], or the spacing not positive.
+    """
+    if pixels.dtype != np.uint16 or pixels.ndim != 2 or not pixels.size:
+        raise ValueError(
+            f"{path}: expected pixels uint16[H, W]. Received: "
+            f"{pixels.dtype}{list(pixels.shape)}."
+        )
+    if len(pixel_spacing) != 2 or not all(0 < s < math.inf for s in pixel_spacing):
+        raise ValueError(
+            f"{path}: expected two positive pixel spacings in mm, (y, x). "
+            f"Received: {tuple(pixel_spacing)}."
+        )
+    stored = np.ascontiguousarray(pixels, dtype="<u2").tobytes()
+    study = [uid_seed, patient_id]
+    series = [*study, series_description]
+    where = repr((position, orientation, pixels.shape))
+    # The pixels take part, so no two images of a series can share an identifier.
+    instance = [*series, where, hashlib.sha256(stored).hexdigest()]
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = uid.MRImageStorage
+    meta.MediaStorageSOPInstanceUID = _uid("image", instance)
+    meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    # Left to pydicom these hold its version, and the bytes would change with it.
+    meta.ImplementationClassUID = _uid("implementation", ["phdnet_tf"])
+    meta.ImplementationVersionName = "PHDNET_TF"
+
+    # Type 2 attributes are there and empty: of a drawn patient nothing is known, and of
+    # a real one nothing shall be told.
+    ds = Dataset()
+    ds.file_meta = meta
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    ds.SOPClassUID = uid.MRImageStorage
+    ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    ds.StudyDate = ds.StudyTime = ""
+    ds.AccessionNumber = ds.ReferringPhysicianName = ds.Manufacturer = ""
+    ds.Modality = "MR"
+    ds.SeriesDescription = series_description
+    ds.BodyPartExamined = "HEART"
+    ds.PatientName = ""
+    ds.PatientID = patient_id
+    ds.PatientBirthDate = ds.PatientSex = ""
+    ds.ScanningSequence = "RM"  # research mode
+    ds.SequenceVariant = "NONE"
+    ds.ScanOptions = ds.MRAcquisitionType = ""
+    ds.SliceThickness = ds.EchoTime = ds.EchoTrainLength = ds.RepetitionTime = None
+    ds.PatientPosition = ""
+    ds.StudyInstanceUID = _uid("study", study)
+    ds.SeriesInstanceUID = _uid("series", series)
+    ds.FrameOfReferenceUID = _uid("frame of reference", study)
+    ds.StudyID = ds.PositionReferenceIndicator = ""
+    ds.SeriesNumber = ds.InstanceNumber = None
+    ds.ImagePositionPatient = _decimals((0, 0, 0) if position is None else position)
+    ds.ImageOrientationPatient = _decimals(
+        AXIAL if orientation is None else orientation
+    )
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.Rows, ds.Columns = pixels.shape
+    ds.PixelSpacing = _decimals(pixel_spacing)
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit = 15
+    ds.PixelRepresentation = 0
+    ds.PixelData = stored
+    ds["PixelData"].VR = "OW"
+    ds.save_as(path, enforce_file_format=True)
+
+
+def _uid(kind: str, sources: Sequence[str]) -> uid.UID:
+    return uid.generate_uid(entropy_srcs=[kind, *sources])
+
+
+def _decimals(values: Sequence[float]) -> list[str]:
+    """Numbers as DICOM decimal strings, which hold at most 16 characters."""
+    return [format_number_as_ds(float(value)) for value in values]

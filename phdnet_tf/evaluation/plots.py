@@ -1,0 +1,99 @@
+"""Error curves, and pictures of how well errors were foreseen."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from phdnet_tf.evaluation.metrics import cumulative_errors, risk_coverage
+from phdnet_tf.outputs.overlay import _words
+
+
+def save_error_curves(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> None:
+    """Draws cumulative error curves, as in the paper's figure 2, as a PNG.
+
+    Args:
+        path: File to write.
+        panels: For each panel's title its curves: point errors in mm, float[...], NaN
+            left out, by what the legend calls them.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    figure = Figure((6.4 * len(panels), 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
+        for label, errors in curves.items():
+            distances, share = cumulative_errors(errors)
+            axis.step(
+                np.concatenate([[0], distances]),
+                np.concatenate([[0], share * 100]),
+                where="post",
+                label=f"{label} (n = {distances.size})",
+            )
+        axis.set(
+            xlim=(0, 30),
+            ylim=(0, 101),
+            xlabel="point error (mm)",
+            ylabel="points with at most this error (%)",
+            title=title,
+        )
+        axis.grid(alpha=0.3)
+        axis.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+
+
+def save_confidence(
+    path: Path,
+    errors: np.ndarray,
+    rankings: dict[str, np.ndarray],
+    radii: dict[str, list[dict[str, Any]]],
+) -> None:
+    """Draws how well errors were foreseen, as a PNG: risk-coverage and reliability.
+
+    Args:
+        path: File to write.
+        errors: float[N, L], mm; NaN left out.
+        rankings: What orders the points from doubted to trusted, float[N, L], by name.
+        radii: "radii" of `evaluation.confidence_report`.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    figure = Figure((12.8, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    known = np.isfinite(errors)
+    for name, values in rankings.items():
+        coverage, risk = risk_coverage(errors[known], values[known])
+        left.plot(coverage * 100, risk, label=f"by {_words(name)}")
+    _, ideal = risk_coverage(errors[known], -errors[known])
+    left.plot(coverage * 100, ideal, "k:", label="by the error itself")
+    left.set(
+        xlim=(0, 100),
+        ylim=(0, None),
+        xlabel="points kept, most trusted first (%)",
+        ylabel="their mean point error (mm)",
+        title="Risk and coverage",
+    )
+    right.plot([0, 100], [0, 100], "k:", label="as promised")
+    for name, levels in radii.items():
+        promised = [each["level"] * 100 for each in levels]
+        held = np.array([each["coverage"] * 100 for each in levels])
+        intervals = [each["interval"] or (each["coverage"],) * 2 for each in levels]
+        reach = np.abs(np.array(intervals).T * 100 - held)
+        right.errorbar(promised, held, reach, marker="o", capsize=3, label=_words(name))
+    right.set(
+        xlim=(40, 100),
+        ylim=(0, 102),
+        xlabel="probability of the error radius (%)",
+        ylabel="true landmarks within it (%)",
+        title="Reliability of the error radii",
+    )
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(path, dpi=120)

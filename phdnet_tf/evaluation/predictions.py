@@ -1,0 +1,106 @@
+"""A model's predictions on annotated images, and their errors."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from phdnet_tf.config import STRATEGIES
+from phdnet_tf.evaluation.metrics import point_errors
+
+Signature = Callable[..., dict[str, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of N annotated images with L landmarks.
+
+    Attributes:
+        images: What each image is called.
+        subjects: The subject of each.
+        errors: float64[N, L], point errors of the model's own strategy, mm; NaN where
+            not annotated.
+        errors_by: The same for each strategy, as the signature `explain` has them.
+        points: float32[N, L, 2], predicted (x, y), pixels of the image.
+        truth: float32[N, L, 2], annotated (x, y), pixels of the image.
+        confidence: float32[N, L].
+        high_confidence: bool[N, L].
+        recognised: bool[N].
+        radii: float32[N, L, 3], error radii, mm, as the signature gives them.
+        evidence: float32[N, L, K], as `reading.Reading` has it.
+        member_spread: float32[N, L], distance between the networks' own points, mm.
+    """
+
+    images: list[str]
+    subjects: list[str]
+    errors: np.ndarray
+    errors_by: dict[str, np.ndarray]
+    points: np.ndarray
+    truth: np.ndarray
+    confidence: np.ndarray
+    high_confidence: np.ndarray
+    recognised: np.ndarray
+    radii: np.ndarray
+    evidence: np.ndarray
+    member_spread: np.ndarray
+
+
+def predict_examples(
+    explain: Signature, examples: Iterable[dict[str, Any]]
+) -> Predictions:
+    """Runs a model over annotated examples.
+
+    Args:
+        explain: Its signature "explain".
+        examples: Of the data set `aspire_cmr`, not batched.
+
+    Returns:
+        The predictions, in the order of the examples.
+
+    Raises:
+        ValueError: If there is no example.
+    """
+    rows: dict[str, list] = {}
+
+    def add(name: str, value: Any) -> None:
+        rows.setdefault(name, []).append(value)
+
+    for example in examples:
+        inputs = {
+            "image": tf.convert_to_tensor(example["image"])[None],
+            "pixel_spacing": tf.convert_to_tensor(example["pixel_spacing"])[None],
+        }
+        outputs = explain(**inputs)
+        for name in outputs.keys() - {"candidate_map", "candidate_corners"}:
+            add(name, outputs[name].numpy()[0])
+        add("truth", np.asarray(example["landmarks"]))
+        add("spacing", np.asarray(example["pixel_spacing"]))
+        add("images", tf.compat.as_str(np.asarray(example["image_id"]).item()))
+        add("subjects", tf.compat.as_str(np.asarray(example["subject"]).item()))
+    if not rows:
+        raise ValueError(
+            "evaluation: expected at least one annotated image. Received none: choose "
+            "another fold, or check the data with 'phdnet-tf dataset check'."
+        )
+    truth, spacing = np.stack(rows["truth"]), np.stack(rows["spacing"])
+    points = np.stack(rows["landmarks"])
+    return Predictions(
+        images=rows["images"],
+        subjects=rows["subjects"],
+        errors=point_errors(points, truth, spacing),
+        errors_by={
+            strategy: point_errors(np.stack(rows[strategy]), truth, spacing)
+            for strategy in STRATEGIES
+            if strategy in rows
+        },
+        points=points,
+        truth=truth,
+        confidence=np.stack(rows["confidence"]),
+        high_confidence=np.stack(rows["high_confidence"]),
+        recognised=np.stack(rows["recognised"]),
+        radii=np.stack(rows["error_radius_mm"]),
+        evidence=np.stack(rows["evidence"]),
+        member_spread=np.stack(rows["member_spread_mm"]),
+    )

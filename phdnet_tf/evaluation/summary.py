@@ -1,0 +1,202 @@
+"""The figures of an evaluation: errors, and how well they were foreseen."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from phdnet_tf.evaluation.metrics import (
+    error_auroc,
+    mean_interval,
+    risk_coverage,
+    summarise,
+)
+from phdnet_tf.evaluation.predictions import Predictions
+from phdnet_tf.trust.bins import Bins
+from phdnet_tf.trust.radii import LEVELS
+
+LARGE_ERROR = 10
+"""Error, in mm, that a low confidence should warn of."""
+
+COVERAGE = 0.56
+"""Share of points of which the mean error is told: the paper's share of images with
+high confidence (table 2)."""
+
+
+def report(
+    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
+) -> dict[str, Any]:
+    """All figures of an evaluation, for JSON.
+
+    Args:
+        predictions: What was predicted.
+        landmarks: Names of the L landmarks.
+        bins: The confidence bins of each.
+
+    Returns:
+        "images" and "subjects", their numbers; "landmarks", for each name and for
+        "overall" what `metrics.summarise` says of "all" points and of those with
+        "high_confidence", the latter with their "share" of the points; "strategies",
+        the summary of all points for each strategy; "high_confidence_images", the share
+        of images in which every landmark is high confidence, and "recognised" that of
+        images that are recognised; "confidence", what `confidence_report` says.
+    """
+    errors, high = predictions.errors, predictions.high_confidence
+    groups = {
+        name: (errors[:, index], high[:, index]) for index, name in enumerate(landmarks)
+    }
+    groups["overall"] = errors, high
+    return {
+        "images": len(predictions.images),
+        "subjects": len(set(predictions.subjects)),
+        "landmarks": {name: _compare(*group) for name, group in groups.items()},
+        "strategies": {
+            strategy: summarise(errors)
+            for strategy, errors in predictions.errors_by.items()
+        },
+        "high_confidence_images": float(high.all(axis=1).mean()),
+        "recognised": float(predictions.recognised.mean()),
+        "confidence": confidence_report(predictions, landmarks, bins),
+    }
+
+
+def _compare(errors: np.ndarray, high: np.ndarray) -> dict[str, Any]:
+    known = np.isfinite(errors)
+    trusted = summarise(errors[high])
+    share = float(high[known].mean()) if known.any() else None
+    return {"all": summarise(errors), "high_confidence": {"share": share, **trusted}}
+
+
+def rankings(predictions: Predictions) -> dict[str, np.ndarray]:
+    """What can order points from doubted to trusted, float[N, L], by name.
+
+    "confidence" is that of the model's strategy; "error_radius" the 50 % radius, the
+    smaller the better; "member_spread", of an ensemble, how far its networks' points
+    are apart (E-CPV: Schobs et al., IEEE TMI 2023).
+    """
+    found = {
+        "confidence": predictions.confidence,
+        "error_radius": -predictions.radii[..., 0],
+    }
+    if predictions.member_spread.any():
+        found["member_spread"] = -predictions.member_spread
+    return found
+
+
+def confidence_report(
+    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
+) -> dict[str, Any]:
+    """How well the errors were foreseen.
+
+    Args:
+        predictions: What was predicted.
+        landmarks: Names of the L landmarks.
+        bins: The confidence bins of each.
+
+    Returns:
+        "rankings", for each of `rankings` and for all points together "aurc", mm,
+        "auroc_10" (of errors beyond 10 mm) and "mean_at_56", the mean error of the 56 %
+        most trusted, mm; "radii", what `radii_report` says; "bins", for each name a
+        list from the least to the most confident with "share" of the points, "mean_mm",
+        "bound_mm" and "within_bound", the share of errors within it.
+    """
+    errors = predictions.errors
+    known = np.isfinite(errors)
+    return {
+        "rankings": {
+            name: ranked(errors[known], values[known])
+            for name, values in rankings(predictions).items()
+        },
+        "radii": radii_report(predictions, landmarks),
+        "bins": {
+            name: _binned(
+                errors[known[:, index], index],
+                predictions.confidence[known[:, index], index],
+                bins[index],
+            )
+            for index, name in enumerate(landmarks)
+            if known[:, index].any()
+        },
+    }
+
+
+def radii_report(
+    predictions: Predictions, landmarks: tuple[str, ...]
+) -> dict[str, list[dict[str, Any]]]:
+    """How often the error radii hold the true landmark.
+
+    Args:
+        predictions: What was predicted.
+        landmarks: Names of the L landmarks.
+
+    Returns:
+        For each name that is annotated, and "overall", a list with "level", "coverage",
+        the share of true landmarks within the radius, its "interval" (95 %, by subject)
+        and "median_mm", the median radius.
+    """
+    errors = predictions.errors
+    known = np.isfinite(errors)
+    subjects = np.repeat(np.array(predictions.subjects)[:, None], errors.shape[1], 1)
+    groups = {name: np.zeros_like(known) for name in landmarks}
+    for index, chosen in enumerate(groups.values()):
+        chosen[:, index] = known[:, index]
+    return {
+        name: [
+            _covered(errors[chosen], predictions.radii[chosen, i], subjects[chosen], p)
+            for i, p in enumerate(LEVELS)
+        ]
+        for name, chosen in {**groups, "overall": known}.items()
+        if chosen.any()
+    }
+
+
+def ranked(errors: np.ndarray, values: np.ndarray) -> dict[str, float | None]:
+    """How well values order points from doubted to trusted.
+
+    Args:
+        errors: float[P], mm, without NaN.
+        values: float[P], higher for points that are rather to be trusted.
+
+    Returns:
+        "aurc", "auroc_10" and "mean_at_56", as `confidence_report` has them.
+    """
+    if not errors.size:
+        return {"aurc": None, f"auroc_{LARGE_ERROR}": None, "mean_at_56": None}
+    coverage, risk = risk_coverage(errors, values)
+    return {
+        "aurc": float(risk.mean()),
+        f"auroc_{LARGE_ERROR}": error_auroc(errors, values, LARGE_ERROR),
+        "mean_at_56": float(risk[np.searchsorted(coverage, COVERAGE)]),
+    }
+
+
+def _covered(
+    errors: np.ndarray, radii: np.ndarray, subjects: np.ndarray, level: float
+) -> dict[str, Any]:
+    within = (errors <= radii).astype(np.float64)
+    return {
+        "level": level,
+        "coverage": float(within.mean()),
+        "interval": mean_interval(within, subjects),
+        "median_mm": float(np.median(radii)),
+    }
+
+
+def _binned(
+    errors: np.ndarray, confidence: np.ndarray, bins: Bins
+) -> list[dict[str, float | None]]:
+    number = bins.of(confidence)
+    rows = []
+    for index, bound in enumerate(bins.bounds_mm):
+        own = errors[number == index]
+        rows.append(
+            {
+                "share": own.size / errors.size,
+                "mean_mm": float(own.mean()) if own.size else None,
+                "bound_mm": bound,
+                "within_bound": float((own <= bound).mean())
+                if own.size and bound is not None
+                else None,
+            }
+        )
+    return rows

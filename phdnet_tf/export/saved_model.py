@@ -1,0 +1,90 @@
+"""SavedModels: written as the next version, and loaded."""
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from phdnet_tf.export.checksums import CHECKSUMS, checksums
+from phdnet_tf.export.description import DESCRIPTION, describe_signature
+from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.export.versions import versions
+from phdnet_tf.export.warm_up import WARM_UP, write_warm_up
+
+
+def export(
+    served: ServedGraph, description: dict[str, Any], model_folder: Path
+) -> Path:
+    """Publishes a model as the next version, in one step.
+
+    Args:
+        served: What to save.
+        description: What `phdnet.json` says of it.
+        model_folder: For example `models/phdnet_sa`; made where it does not exist.
+
+    Returns:
+        The folder of the new version, for example `models/phdnet_sa/1`.
+
+    Raises:
+        OSError: If it cannot be written; then no version appears.
+    """
+    model_folder.mkdir(parents=True, exist_ok=True)
+    # A server that polls the folder takes names that are numbers for versions, and may
+    # look at any moment: the version gets its number when it is complete.
+    unfinished = model_folder / f".unfinished-{uuid.uuid4().hex}"
+    try:
+        tf.saved_model.save(
+            served,
+            str(unfinished),
+            signatures={
+                "serving_default": served.locate,
+                "png": served.locate_png,
+                "explain": served.explain,
+                "describe": describe_signature(description),
+            },
+        )
+        (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+        write_warm_up(unfinished / WARM_UP)
+        (unfinished / CHECKSUMS).write_text(checksums(unfinished))
+        version = max(versions(model_folder), default=0) + 1
+        os.rename(unfinished, model_folder / str(version))
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return model_folder / str(version)
+
+
+def load_signatures(
+    version: Path,
+) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """The signatures of a SavedModel, by name.
+
+    Raises:
+        ValueError: If TensorFlow cannot load it.
+    """
+    try:
+        return tf.saved_model.load(str(version)).signatures
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(
+            f"{version}: expected a complete SavedModel. Received: {first}. Export it "
+            "again, or use another version."
+        ) from error
+
+
+def require_recognition(
+    signatures: dict[str, tf.types.experimental.ConcreteFunction], version: Path
+) -> None:
+    """Refuses a model that was exported before models told what they recognise.
+
+    Raises:
+        ValueError: If it is one; the message names the version.
+    """
+    if "recognised" not in signatures["serving_default"].structured_outputs:
+        raise ValueError(
+            f"{version}: expected a model that tells which images it recognises. "
+            "Received one of an older phdnet-tf: train it again."
+        )

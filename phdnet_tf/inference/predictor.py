@@ -1,0 +1,107 @@
+"""A published model, loaded: images in, predictions out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.export.description import load_description
+from phdnet_tf.export.refusals import what_is_wrong
+from phdnet_tf.export.saved_model import load_signatures, require_recognition
+from phdnet_tf.export.versions import resolve_version
+from phdnet_tf.inference.errors import RefusedImageError
+from phdnet_tf.inference.results import Prediction, make_prediction
+
+
+class Predictor:
+    """An exported model, ready to locate landmarks.
+
+    Args:
+        path: A model folder, such as `models/phdnet_sa`, whose newest version is taken,
+            or the folder of a version.
+
+    Attributes:
+        version: Folder of the version that was loaded.
+        description: What its `phdnet.json` says.
+        view: "sa" or "4ch".
+        landmarks: Names of the L landmarks, in the order of every output.
+        name: Name and version, for example "phdnet_4ch/3".
+
+    Raises:
+        ValueError: If there is no usable model.
+    """
+
+    at_once = 1  # More use more memory, and on a CPU take no less time.
+
+    def __init__(self, path: Path) -> None:
+        """Loads the model; see the class."""
+        self.version = resolve_version(Path(path))
+        self.description = load_description(self.version)
+        self.view: str = self.description["view"]
+        self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
+        folder = self.version.resolve()
+        self.name = f"{folder.parent.name}/{folder.name}"
+        self._signatures = load_signatures(self.version)
+        require_recognition(self._signatures, self.version)
+
+    def predict(self, image: MRImage, name: str = "") -> Prediction:
+        """Locates the landmarks of one image.
+
+        Args:
+            image: The image, as `dicom.read_image` returns it.
+            name: What the prediction calls the image.
+
+        Returns:
+            The prediction.
+
+        Raises:
+            RefusedImageError: If the model refuses the image.
+        """
+        return make_prediction(self, self._run("serving_default", image), image, name)
+
+    def predict_many(
+        self, images: Sequence[MRImage], names: Sequence[str]
+    ) -> list[Prediction | RefusedImageError]:
+        """Locates the landmarks of images, one after the other.
+
+        Args:
+            images: The images.
+            names: What the predictions call them.
+
+        Returns:
+            For each image its prediction, or why the model refuses it.
+        """
+        found: list[Prediction | RefusedImageError] = []
+        for image, name in zip(images, names, strict=True):
+            try:
+                found.append(self.predict(image, name))
+            except RefusedImageError as error:
+                found.append(error)
+        return found
+
+    def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
+        """Where the network sees each landmark.
+
+        Args:
+            image: The image, as `dicom.read_image` returns it.
+
+        Returns:
+            float32[L, h, w], the smoothed candidate maps (equation 3), 128 x 128, or
+            the heatmaps of a network without candidates, of the first look, and
+            float32[L, 2, 2], the (x, y) of each map's first and last pixel, in pixels
+            of the image.
+        """
+        found = self._run("explain", image)
+        return found["candidate_map"], found["candidate_corners"]
+
+    def _run(self, signature: str, image: MRImage) -> dict[str, np.ndarray]:
+        try:
+            outputs = self._signatures[signature](
+                image=image.pixels[None].astype(np.float32),
+                pixel_spacing=np.array([image.pixel_spacing], np.float32),
+            )
+        except tf.errors.InvalidArgumentError as error:
+            raise RefusedImageError(what_is_wrong(error)) from error
+        return {name: value.numpy()[0] for name, value in outputs.items()}

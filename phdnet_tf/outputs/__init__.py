@@ -1,0 +1,1 @@
+"""Predictions as files: tables, pictures, DICOM reports, markups."""

@@ -1,0 +1,230 @@
+"""Predictions as a DICOM Structured Report that a PACS takes (PS3.16, TID 1500).
+
+One report for a cine or a still. Every landmark of every frame is a point in the image
+(SCOORD), and, where the file tells its place, the same point in the patient (SCOORD3D)
+under the same tracking identifier. This module imports highdicom, which takes a
+second, and so is imported only where a report is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+from highdicom import sr
+from highdicom.sr import CodedConcept
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from phdnet_tf import __version__
+from phdnet_tf.dicom.errors import quiet
+from phdnet_tf.inference.results import Landmark, Prediction
+
+UNIQUE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+"""Without these, nothing tells which image a report is about."""
+
+SUPERIOR = CodedConcept("264217000", "SCT", "Superior")
+INFERIOR = CodedConcept("261089000", "SCT", "Inferior")
+LATERAL = CodedConcept("49370004", "SCT", "Lateral")
+
+# Where each landmark lies, and which part of it, in SNOMED CT. A user's own landmarks
+# are at the heart; their name is in the tracking identifier.
+FINDING_SITES = {
+    "superior_rv_insertion": (codes.SCT.InterventricularSeptum, SUPERIOR),
+    "inferior_rv_insertion": (codes.SCT.InterventricularSeptum, INFERIOR),
+    "inferior_rv_lateral_reflection": (codes.SCT.RightVentricle, LATERAL),
+    "tricuspid_valve": (codes.SCT.TricuspidValve, None),
+    "mitral_valve": (codes.SCT.MitralValve, None),
+    "lv_apex": (codes.SCT.ApexOfLeftVentricle, None),
+}
+ELSEWHERE = (codes.SCT.Heart, None)
+
+ANATOMICAL_POINT = CodedConcept("711101009", "SCT", "Anatomical point")
+CERTAINTY = CodedConcept("111012", "DCM", "Certainty of Finding")
+HIGH, LOW = (
+    CodedConcept(*code)
+    for code in (("75540009", "SCT", "High"), ("62482003", "SCT", "Low"))
+)
+# The peak of the smoothed map has no unit and no code of its own.
+CONFIDENCE = CodedConcept("confidence", "99PHDNET", "Landmark confidence")
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A prediction and the image that it is of.
+
+    Attributes:
+        prediction: The landmarks.
+        identity: What `DicomFile.identity` says of the file.
+        frame: Number in a multi-frame file, or None.
+    """
+
+    prediction: Prediction
+    identity: dict[str, str]
+    frame: int | None
+
+
+def save_report(
+    path: Path, reported: Sequence[Reported], complete: bool = True
+) -> None:
+    """Writes the landmarks of a cine, or of a still, as a report on its images.
+
+    The report belongs to the images' study and patient, of which it repeats what the
+    standard requires. It says that nobody has verified it.
+
+    Args:
+        path: File to write, in a folder that exists.
+        reported: One for each frame, of one study.
+        complete: Whether these are all frames that were to be predicted.
+
+    Raises:
+        ValueError: If an image does not tell its UIDs.
+        OSError: If the file cannot be written.
+    """
+    for each in reported:
+        for keyword in UNIQUE:
+            if not _is_uid(each.identity[keyword]):
+                raise ValueError(
+                    f"{each.prediction.image}: has no valid {keyword}, so no report "
+                    "can refer to it. Use --format json."
+                )
+    with quiet():
+        try:
+            report = _report(reported, complete)
+            report.save_as(path, enforce_file_format=True)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # The reason would quote the value, which may name a person.
+            raise ValueError(
+                f"{reported[0].prediction.image}: its kind (SOP class), patient or "
+                "study attributes do not follow the standard, so no report can repeat "
+                "them. Correct them in the file, or use --format json."
+            ) from error
+
+
+def _is_uid(text: str) -> bool:
+    return len(text) <= 64 and bool(re.fullmatch(uid.RE_VALID_UID, text))
+
+
+def _report(reported: Sequence[Reported], complete: bool) -> sr.Comprehensive3DSR:
+    images = {each.identity["SOPInstanceUID"]: each.identity for each in reported}
+    evidence = [_referenced(identity) for identity in images.values()]
+    model = reported[0].prediction.model
+    content = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(
+            observer_device_context=sr.ObserverContext(
+                observer_type=codes.DCM.Device,
+                observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
+                    uid=uid.generate_uid(
+                        entropy_srcs=["phdnet-tf", __version__, model]
+                    ),
+                    name="phdnet-tf",
+                    model_name=model,
+                ),
+            )
+        ),
+        procedure_reported=codes.SCT.MagneticResonanceImagingOfHeart,
+        imaging_measurements=_groups(reported),
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    return sr.Comprehensive3DSR(
+        evidence=evidence,
+        content=content,
+        series_instance_uid=hd.UID(),
+        series_number=1,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer="phdnet-tf",
+        manufacturer_model_name=model,
+        software_versions=__version__,
+        series_description="Landmarks, not verified",
+        is_complete=complete,
+        is_verified=False,
+        # A name may be in any script.
+        specific_character_set="ISO_IR 192",
+    )
+
+
+def _referenced(identity: dict[str, str]) -> Dataset:
+    """What a report repeats of an image: who, which study, which image."""
+    ds = Dataset()
+    for keyword, value in identity.items():
+        if value or keyword != "FrameOfReferenceUID":
+            setattr(ds, keyword, value)
+    return ds
+
+
+def _groups(
+    reported: Sequence[Reported],
+) -> list[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
+    # A landmark keeps its tracking identifier through all phases, and in both spaces.
+    names = [landmark.name for landmark in reported[0].prediction.landmarks]
+    trackers = {
+        name: sr.TrackingIdentifier(uid=hd.UID(), identifier=name) for name in names
+    }
+    groups = []
+    for each in reported:
+        for landmark in each.prediction.landmarks:
+            for region in _regions(landmark, each):
+                groups.append(
+                    _group(landmark, region, trackers[landmark.name], each.prediction)
+                )
+    return groups
+
+
+def _regions(
+    landmark: Landmark, each: Reported
+) -> list[sr.ImageRegion | sr.ImageRegion3D]:
+    source = sr.SourceImageForRegion(
+        each.identity["SOPClassUID"],
+        each.identity["SOPInstanceUID"],
+        None if each.frame is None else [each.frame],
+    )
+    # In a report the top-left corner of the top-left pixel is (0, 0), here its centre.
+    in_image = np.array([[landmark.x + 0.5, landmark.y + 0.5]])
+    regions: list[sr.ImageRegion | sr.ImageRegion3D] = [
+        sr.ImageRegion(sr.GraphicTypeValues.POINT, in_image, source)
+    ]
+    place = each.identity["FrameOfReferenceUID"]
+    if landmark.position_lps is not None and _is_uid(place):
+        regions.append(
+            sr.ImageRegion3D(
+                sr.GraphicTypeValues3D.POINT, np.array([landmark.position_lps]), place
+            )
+        )
+    return regions
+
+
+def _group(
+    landmark: Landmark,
+    region: sr.ImageRegion | sr.ImageRegion3D,
+    tracker: sr.TrackingIdentifier,
+    prediction: Prediction,
+) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    site, modifier = FINDING_SITES.get(landmark.name, ELSEWHERE)
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracker,
+        referenced_region=region,
+        finding_type=ANATOMICAL_POINT,
+        algorithm_id=sr.AlgorithmIdentification(
+            name="phdnet-tf",
+            version=__version__,
+            family=codes.DCM.ArtificialIntelligence,
+            parameters=[f"model {prediction.model}"],
+        ),
+        finding_sites=[sr.FindingSite(site, topographical_modifier=modifier)],
+        measurements=[
+            sr.Measurement(
+                name=CONFIDENCE, value=landmark.confidence, unit=codes.UCUM.NoUnits
+            )
+        ],
+        qualitative_evaluations=[
+            sr.QualitativeEvaluation(
+                name=CERTAINTY, value=HIGH if landmark.high_confidence else LOW
+            )
+        ],
+    )

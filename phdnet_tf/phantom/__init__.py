@@ -1,0 +1,1 @@
+"""Drawn cardiac MR with exact landmarks."""

@@ -1,0 +1,131 @@
+"""The built-in views, and ready settings for each network: named rows."""
+
+from dataclasses import dataclass, replace
+
+from phdnet_tf.config import (
+    MAPPINGS,
+    PAPER_FILTERS,
+    Config,
+    CropConfig,
+    ModelConfig,
+    TrainingConfig,
+)
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    "sa": (
+        "superior_rv_insertion",
+        "inferior_rv_insertion",
+        "inferior_rv_lateral_reflection",
+    ),
+    "4ch": ("tricuspid_valve", "mitral_valve", "lv_apex"),
+}
+"""Views whose landmarks are known, in the paper's order (figures 1b and 1c), and of
+which a phantom can be drawn. Any other name is a view, too, with landmarks of its own.
+"""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Ready settings; the attributes are those of `ModelConfig` and `Config`."""
+
+    network: str
+    strategy: str
+    heatmap_std: float
+    training: TrainingConfig
+    crops: CropConfig = CropConfig()
+    filters: tuple[int, ...] = PAPER_FILTERS
+    dilations: tuple[int, ...] = ()
+    strided: bool = False
+
+
+PRESETS: dict[str, Preset] = {
+    # The best that is known here.
+    "default": Preset(
+        network="phdnet",
+        strategy="augmented",
+        heatmap_std=2.0,
+        filters=(16, 32, 64, 80),
+        dilations=(1, 2, 4, 8, 4, 2, 1),
+        strided=True,
+        crops=CropConfig(rotation=35.0, scale=0.25, stretch=0.2),
+        training=TrainingConfig(
+            batch_size=16,
+            learning_rate=0.003,
+            epochs=40,
+            epoch_size=6400,
+            time_limit_boost=1.0,
+            decay=True,
+        ),
+    ),
+    # PHD-Net as in the paper (sections 2 and 3).
+    "paper": Preset(
+        network="phdnet",
+        strategy="smoothing",
+        heatmap_std=2.0,
+        training=TrainingConfig(batch_size=32, epochs=500, epoch_size=6400),
+    ),
+    # The networks that the paper compares it with (section 3.3).
+    "hourglass": Preset(
+        network="hourglass",
+        strategy="peak",
+        heatmap_std=1.0,
+        training=TrainingConfig(
+            batch_size=3, epochs=1000, epoch_size=600, time_limit_boost=1.0
+        ),
+    ),
+    "unet": Preset(
+        network="unet",
+        strategy="peak",
+        heatmap_std=8.0,
+        training=TrainingConfig(
+            batch_size=2, epochs=1000, epoch_size=400, time_limit_boost=1.0
+        ),
+    ),
+}
+"""The best that is known here, the paper's network, and those it is compared with."""
+
+
+def make_config(
+    preset: str,
+    view: str,
+    landmarks: tuple[str, ...],
+    mapping: str = MAPPINGS[0],
+    strategy: str | None = None,
+    seed: int = 0,
+) -> Config:
+    """The settings of a training run.
+
+    Args:
+        preset: One of `PRESETS`.
+        view: Name of the view.
+        landmarks: What to locate.
+        mapping: See `ModelConfig`.
+        strategy: See `ModelConfig`; by default the preset's own.
+        seed: See `TrainingConfig`.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ValueError: If a value makes no sense.
+    """
+    if preset not in PRESETS:
+        raise ValueError(
+            f"preset: expected one of {tuple(PRESETS)}. Received: {preset!r}."
+        )
+    row = PRESETS[preset]
+    return Config(
+        view=view,
+        model=ModelConfig(
+            landmarks=landmarks,
+            network=row.network,
+            mapping=mapping,
+            strategy=strategy or row.strategy,
+            heatmap_std=row.heatmap_std,
+            filters=row.filters,
+            dilations=row.dilations,
+            strided=row.strided,
+        ),
+        crops=row.crops,
+        training=replace(row.training, seed=seed),
+    )

@@ -1,0 +1,1 @@
+"""A server that speaks TF Serving's REST and gRPC."""

@@ -1,0 +1,340 @@
+"""The models that the local server serves: found by polling, complete, newest first."""
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+from tensorflow_serving.apis import prediction_log_pb2 as log_pb2
+
+from phdnet_tf.export import checksums, refusals, saved_model, versions, warm_up
+from phdnet_tf.server.request_batches import Batches
+
+logger = logging.getLogger(__name__)
+
+Status: TypeAlias = get_model_status_pb2.ModelVersionStatus
+
+
+class Refusal(Exception):
+    """A request that is not answered, and why.
+
+    Attributes:
+        code: The reason as gRPC names it.
+        message: One sentence for the client.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        """Keeps both; see the class."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Version:
+    """A version that was loaded and has answered its warm-up requests.
+
+    Args:
+        folder: Of the version, for example `models/phdnet_sa/3`.
+
+    Attributes:
+        number: For example 3.
+        signature_defs: What a client may ask for, as TF Serving describes it.
+
+    Raises:
+        ValueError: If it is not complete, or TensorFlow cannot load it.
+        OSError: If it cannot be read.
+        tf.errors.OpError: If a warm-up request fails.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Loads it; see the class."""
+        checksums.require_complete(folder)
+        self.number = int(folder.name)
+        self._signatures = saved_model.load_signatures(folder)
+        saved = saved_model_pb2.SavedModel.FromString(
+            (folder / "saved_model.pb").read_bytes()
+        )
+        self.signature_defs = get_model_metadata_pb2.SignatureDefMap(
+            signature_def=saved.meta_graphs[0].signature_def
+        )
+        for record in tf.data.TFRecordDataset(str(folder / warm_up.WARM_UP)):
+            request = log_pb2.PredictionLog.FromString(record.numpy())
+            self.run(
+                request.predict_log.request.model_spec.signature_name,
+                arrays(request.predict_log.request.inputs),
+            )
+
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """What a signature gives for inputs that fit it.
+
+        Raises:
+            Refusal: If the model refuses them.
+        """
+        try:
+            outputs = self._signatures[signature](
+                **{name: tf.constant(value) for name, value in inputs.items()}
+            )
+            return {name: value.numpy() for name, value in outputs.items()}
+        except tf.errors.InvalidArgumentError as error:
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT, refusals.what_is_wrong(error)
+            ) from error
+
+    def require_fit(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
+        """Refuses inputs that are not those of the signature.
+
+        Raises:
+            Refusal: With the names, or the type and shape, that were expected.
+        """
+        specs = self.inputs(signature)
+        if inputs.keys() != specs.keys():
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"inputs of {signature!r}: expected {', '.join(sorted(specs))}. "
+                f"Received: {', '.join(sorted(inputs)) or 'none'}.",
+            )
+        for name, value in inputs.items():
+            _require_fit(name, value, specs[name])
+
+    def inputs(self, signature: str) -> Mapping[str, Any]:
+        """The TensorInfo of each input of a signature.
+
+        Raises:
+            Refusal: If there is no such signature.
+        """
+        if signature not in self._signatures:
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"signature_name: expected one of {', '.join(self._signatures)}. "
+                f"Received: {signature!r}.",
+            )
+        return self.signature_defs.signature_def[signature].inputs
+
+
+def arrays(tensors: Mapping[str, Any], most: float = math.inf) -> dict[str, np.ndarray]:
+    """The values of TensorProtos.
+
+    Args:
+        tensors: By their names.
+        most: Values that all of them may have together. A TensorProto may repeat its
+            last value to fill its shape, so that some bytes can ask for gigabytes.
+
+    Raises:
+        Refusal: If there are too many, or one is broken: fewer bytes than its shape
+            asks for, for example.
+    """
+    values = {}
+    count = sum(
+        math.prod(abs(dim.size) for dim in tensor.tensor_shape.dim)
+        for tensor in tensors.values()
+    )
+    if count > most:
+        raise Refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"inputs: expected {most} values at most. Received: {count}. Send fewer "
+            "images in a request.",
+        )
+    for name, tensor in tensors.items():
+        try:
+            values[name] = tf.make_ndarray(tensor)
+        except (TypeError, ValueError, OverflowError, MemoryError) as error:
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"{name}: expected a tensor whose values fill its shape. Received "
+                f"another: {error}.",
+            ) from error
+    return values
+
+
+def _require_fit(name: str, value: np.ndarray, spec: Any) -> None:
+    """Refuses a value of another type or shape than the signature's."""
+    wanted = tf.dtypes.as_dtype(spec.dtype)
+    shape = [dim.size for dim in spec.tensor_shape.dim]
+    fits = len(shape) == value.ndim and all(
+        size in (-1, received)
+        for size, received in zip(shape, value.shape, strict=True)
+    )
+    if tf.dtypes.as_dtype(value.dtype) != wanted or not fits:
+        raise Refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"{name}: expected {wanted.name}{shape}, where -1 is any number. Received: "
+            f"{tf.dtypes.as_dtype(value.dtype).name}{list(value.shape)}.",
+        )
+
+
+@dataclass
+class _Model:
+    """A model folder: the version in service, and what became of the others."""
+
+    version: Version | None = None
+    states: dict[int, Status] = field(default_factory=dict)
+    failed: dict[int, object] = field(default_factory=dict)
+
+
+class Models:
+    """All models in a folder, each served in its newest version that can be served.
+
+    Args:
+        folder: Of all models, for example `models`.
+        at_once: Most calls of a graph that run at the same time.
+    """
+
+    def __init__(self, folder: Path, at_once: int) -> None:
+        """Finds nothing yet: that is `poll`'s."""
+        self._folder = folder
+        self._models: dict[str, _Model] = {}
+        self._batches = Batches(at_once)
+
+    def poll(self) -> None:
+        """Looks for new versions, and puts the newest usable one into service.
+
+        A version that cannot be served is named in the log, once, and tried again only
+        when its files have changed. The version in service stays until another is ready
+        to take its place.
+        """
+        for folder in sorted(self._folder.glob("[!.]*")):
+            numbers = versions.versions(folder)
+            if numbers:
+                model = self._models.setdefault(folder.name, _Model())
+                self._advance(model, folder, numbers)
+
+    def _advance(self, model: _Model, folder: Path, numbers: list[int]) -> None:
+        for number in reversed(numbers):
+            if model.version and model.version.number == number:
+                return
+            files = _files(folder / str(number))
+            if model.failed.get(number) == files:
+                continue
+            model.states[number] = _status(number, Status.LOADING)
+            try:
+                version = Version(folder / str(number))
+            # Damaged files make TensorFlow raise nearly anything, and whatever it is
+            # must not keep the other models from being looked at.
+            except Exception as error:
+                reason = getattr(error, "message", None) or str(error)
+                logger.error("%s/%s is not served: %s", folder.name, number, reason)
+                model.failed[number] = files
+                model.states[number] = _status(
+                    number, Status.END, tf.errors.FAILED_PRECONDITION, reason
+                )
+                continue
+            if model.version:
+                old = model.version.number
+                model.states[old] = _status(old, Status.END)
+            model.version = version
+            model.states[number] = _status(number, Status.AVAILABLE)
+            logger.info("%s/%s is served", folder.name, number)
+            return
+
+    def served(self) -> dict[str, int]:
+        """The version in service of each model."""
+        return {
+            name: model.version.number
+            for name, model in self._models.copy().items()
+            if model.version
+        }
+
+    def find(self, name: str, number: int | None) -> Version:
+        """A version in service.
+
+        Args:
+            name: Of the model.
+            number: Of the version; None is the one in service.
+
+        Raises:
+            Refusal: If it is not in service, in the words of TF Serving.
+        """
+        model = self._models.get(name)
+        version = model and model.version
+        if not version or number not in (None, version.number):
+            wanted = (
+                f"Latest({name})" if number is None else f"Specific({name}, {number})"
+            )
+            raise Refusal(
+                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
+            )
+        return version
+
+    def statuses(self, name: str, number: int | None) -> list[Status]:
+        """What became of the versions of a model, the newest first.
+
+        Raises:
+            Refusal: If nothing is known of it.
+        """
+        model = self._models.get(name)
+        states = model.states.copy() if model else {}
+        if number is not None:
+            states = {number: states[number]} if number in states else {}
+        if not states:
+            which = "any versions" if number is None else f"version {number}"
+            raise Refusal(
+                grpc.StatusCode.NOT_FOUND, f"Could not find {which} of model {name}"
+            )
+        return [states[key] for key in sorted(states, reverse=True)]
+
+    def predict(
+        self,
+        version: Version,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Iterable[str] = (),
+    ) -> dict[str, np.ndarray]:
+        """Answers a request.
+
+        Args:
+            version: As `find` gave it; it answers even if it was replaced since.
+            signature: Name of the signature.
+            inputs: Its inputs.
+            outputs: Names of the outputs that are wanted; none means all.
+
+        Returns:
+            Its outputs.
+
+        Raises:
+            Refusal: If it cannot be answered.
+        """
+        version.require_fit(signature, inputs)
+        shapes = tuple(sorted((key, v.shape[1:]) for key, v in inputs.items()))
+        found = self._batches.run(
+            (version, signature, shapes),
+            lambda inputs: version.run(signature, inputs),
+            inputs,
+        )
+        unknown = set(outputs) - found.keys()
+        if unknown:
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"output_filter: expected some of {', '.join(sorted(found))}. "
+                f"Received: {', '.join(sorted(unknown))}.",
+            )
+        wanted = set(outputs) or found.keys()
+        return {name: found[name] for name in wanted}
+
+
+def _status(number: int, state: int, code: int = 0, message: str = "") -> Status:
+    status = Status(version=number, state=state)
+    status.status.error_code = code
+    status.status.error_message = message
+    return status
+
+
+def _files(version: Path) -> object:
+    """Something that changes when a file of a version does."""
+    try:
+        return {
+            str(file): (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            for file in version.rglob("*")
+            for stat in [file.stat()]
+        }
+    except OSError:
+        # A file that vanishes while it is looked at: the folder is changing now.
+        return object()

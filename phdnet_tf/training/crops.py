@@ -1,0 +1,131 @@
+"""Random crops, sampled straight from the image.
+
+Everything random is drawn from the seed and the crop's number, so that the same seed
+gives the same crops, whatever runs in parallel and wherever a run is taken up again.
+"""
+
+import math
+
+import tensorflow as tf
+
+from phdnet_tf import geometry
+from phdnet_tf.config import CropConfig
+
+Example = dict[str, tf.Tensor]
+
+
+def random_crop(
+    example: Example, crops: CropConfig, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A square crop at canvas resolution, sampled straight from the image.
+
+    Spacing, place, rotation and scale are one affine map, so that every pixel of the
+    crop is interpolated once. There are no flips: they would swap the meaning of
+    landmarks.
+
+    Args:
+        example: A normalised example with one image.
+        crops: How crops are drawn.
+        seed: int64[2], of this crop.
+
+    Returns:
+        float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in the crop's
+        pixels, which may lie outside; NaN where not annotated.
+    """
+    image, landmarks = example["image"], example["landmarks"]
+    extent = tf.cast(tf.reverse(tf.shape(image), [0]), tf.float32)  # (x, y)
+    # All of a crop's numbers, between 0 and 1, in one draw: it costs as much as each.
+    draw = tf.random.stateless_uniform([10], seed)
+    annotated = tf.boolean_mask(
+        landmarks, tf.reduce_all(tf.math.is_finite(landmarks), axis=-1)
+    )
+    anywhere = draw[4:6] * extent - 0.5
+    if draw[6] < crops.near_landmark and tf.size(annotated) > 0:
+        chosen = tf.cast(
+            draw[7] * tf.cast(tf.shape(annotated)[0], tf.float32), tf.int32
+        )
+        image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
+        shift = (draw[8:10] - 0.5) * crops.size * image_per_canvas
+        centre = annotated[chosen] + shift
+    else:
+        centre = anywhere
+    return _augmented(example, crops, draw[:4], centre, crops.size, 1, seed)
+
+
+def random_whole(
+    example: Example, crops: CropConfig, step: int, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The whole canvas at a lower resolution, augmented as crops are, and moved.
+
+    Args:
+        example: A normalised example with one image.
+        crops: How images are changed.
+        step: Canvas pixels a side of a pixel of the view.
+        seed: int64[2], of this image.
+
+    Returns:
+        float32[512 / step, 512 / step, 1], and float32[L, 2], the landmarks' (x, y) in
+        its pixels, which may lie outside; NaN where not annotated.
+    """
+    extent = tf.cast(tf.reverse(tf.shape(example["image"]), [0]), tf.float32)
+    draw = tf.random.stateless_uniform([6], seed)
+    image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
+    shift = (2 * draw[4:6] - 1) * crops.shift * image_per_canvas
+    centre = (extent - 1) / 2 + shift
+    size = geometry.CANVAS_SIZE // step
+    return _augmented(example, crops, draw[:4], centre, size, step, seed)
+
+
+def _augmented(
+    example: Example,
+    crops: CropConfig,
+    draw: tf.Tensor,
+    centre: tf.Tensor,
+    size: int,
+    step: int,
+    seed: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A square view of an image, turned, scaled, stretched and recoloured.
+
+    Args:
+        example: A normalised example with one image.
+        crops: How much is changed.
+        draw: float32[4], between 0 and 1: where rotation, scale, gain and gamma lie.
+        centre: float32[2], the view's centre, (x, y), in pixels of the image.
+        size: Side of the view, in its pixels.
+        step: Canvas pixels a side of a pixel of the view.
+        seed: int64[2], of the view.
+
+    Returns:
+        float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in its pixels.
+    """
+    angle = (2 * draw[0] - 1) * math.radians(crops.rotation)
+    scale = tf.exp((2 * draw[1] - 1) * math.log1p(crops.scale))
+    gain = 1 + (2 * draw[2] - 1) * crops.gain
+    gamma = tf.exp((2 * draw[3] - 1) * math.log1p(crops.gamma))
+
+    image_per_view = geometry.canvas_scale(example["pixel_spacing"]) * step
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    rotation = tf.stack([tf.stack([cosine, -sine]), tf.stack([sine, cosine])])
+    linear = image_per_view[:, None] * scale * rotation
+    inverse = tf.transpose(rotation) / (image_per_view * scale)
+    if crops.stretch:
+        # A draw of its own leaves those of other settings what they are.
+        own = tf.random.fold_in(seed, 1)
+        along, amount = tf.unstack(tf.random.stateless_uniform([2], own))
+        stretch = _stretch(along * math.pi, (2 * amount - 1) * crops.stretch)
+        linear, inverse = linear @ stretch, tf.linalg.inv(stretch) @ inverse
+    middle = tf.fill([2], (size - 1) / 2)
+    corner = centre - tf.linalg.matvec(linear, middle)
+    matrix = tf.concat([linear, corner[:, None]], axis=1)
+
+    pixels = geometry.sample(example["image"][None], matrix[None], size)[0]
+    pixels = gain * pixels**gamma
+    return pixels, tf.linalg.matvec(inverse, example["landmarks"] - corner)
+
+
+def _stretch(angle: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
+    """float32[2, 2], what is `1 + amount` as long in one direction, of equal area."""
+    direction = tf.stack([tf.cos(angle), tf.sin(angle)])
+    along = direction[:, None] * direction
+    return along * (1 + amount) + (tf.eye(2) - along) / (1 + amount)

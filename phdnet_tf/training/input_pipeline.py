@@ -1,0 +1,124 @@
+"""From the examples of a TFDS split to batches: random crops, or whole canvases.
+
+Everything random is drawn from the seed and the crop's number, so that the same seed
+gives the same crops, whatever runs in parallel and wherever a run is taken up again.
+"""
+
+import tensorflow as tf
+
+from phdnet_tf import geometry
+from phdnet_tf.config import NETWORKS, CropConfig, ModelConfig
+from phdnet_tf.training.crops import Example, random_crop, random_whole
+from phdnet_tf.training.labels import labels_of
+
+VALIDATION_BATCH = 4
+"""Whole canvases in a batch: more take more memory and are no faster on a CPU."""
+
+
+def normalised(examples: tf.data.Dataset) -> tf.data.Dataset:
+    """The examples of a TFDS split, intensities normalised, kept in memory.
+
+    Args:
+        examples: Dictionaries with "image" float32[H, W], "pixel_spacing" float32[2],
+            (y, x), mm, and "landmarks" float32[L, 2], (x, y), image pixels, NaN where
+            not annotated. Every image may have its own size and spacing.
+
+    Returns:
+        A data set of the same dictionaries.
+    """
+
+    def normalise(example: Example) -> Example:
+        return {
+            "image": geometry.normalise(example["image"]),
+            "pixel_spacing": example["pixel_spacing"],
+            "landmarks": example["landmarks"],
+        }
+
+    return examples.map(normalise).cache()
+
+
+def training_batches(
+    examples: tf.data.Dataset,
+    count: int,
+    model: ModelConfig,
+    crops: CropConfig,
+    batch_size: int,
+    seed: int,
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches of random crops with their labels.
+
+    Args:
+        examples: What `normalised` returns.
+        count: Number of examples.
+        model: What is located, and how it is labelled.
+        crops: How crops are drawn.
+        batch_size: Crops in a batch, B.
+        seed: Of the order of the images and of the crops.
+        first_batch: Number of batches to leave out, to go on where a run stopped.
+
+    Returns:
+        A data set of (images, labels, weights): float32[B, size, size, 1] and what
+        `labels.labels_of` returns.
+    """
+    network = NETWORKS[model.network]
+
+    def crop(number: tf.Tensor, example: Example) -> tuple[tf.Tensor, tf.Tensor]:
+        own = tf.stack([seed, number])
+        if network.whole_images:
+            return random_whole(example, crops, network.step, own)
+        return random_crop(example, crops, own)
+
+    def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
+        return images, *labels_of(landmarks, images.shape[1], model)
+
+    return (
+        examples.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+        .repeat()
+        .enumerate()
+        # Examples are skipped before anything is computed from them.
+        .skip(first_batch * batch_size)
+        .map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .map(label)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def validation_batches(
+    examples: tf.data.Dataset, count: int, model: ModelConfig
+) -> tf.data.Dataset:
+    """Batches of whole canvases with their labels, once through.
+
+    Args:
+        examples: What `normalised` returns.
+        count: Number of examples.
+        model: What is located, and how it is labelled.
+
+    Returns:
+        A data set of (images, labels, weights): float32[B, size, size, 1], where size
+        is 512, or 256 for networks that see half the resolution, and what
+        `labels.labels_of` returns.
+    """
+    step = NETWORKS[model.network].step
+
+    def draw(example: Example) -> tuple[tf.Tensor, tf.Tensor]:
+        image, spacing = example["image"], example["pixel_spacing"][None]
+        canvas = geometry.canvas_from_image(image[None], spacing, step)
+        landmarks = geometry.image_to_canvas(
+            example["landmarks"][None], tf.shape(image)[0], tf.shape(image)[1], spacing
+        )
+        # Pixel i of a coarser drawing covers the canvas from i * step - 0.5 on.
+        return canvas[0], (landmarks[0] - (step - 1) / 2) / step
+
+    def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
+        return images, *labels_of(landmarks, images.shape[1], model)
+
+    return (
+        examples.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+        # Keras warns of every data set that ends without having said where.
+        .apply(tf.data.experimental.assert_cardinality(count))
+        .batch(VALIDATION_BATCH)
+        .map(label)
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -1,0 +1,154 @@
+"""The best model and the state of a run, kept so that a killed run goes on."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from phdnet_tf.config import Config
+from phdnet_tf.training.progress import Progress
+from phdnet_tf.training.schedule import learning_rate
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keeps the best model and the state of the run, and says when to stop.
+
+    Keras's own EarlyStopping, ModelCheckpoint and BackupAndRestore forget, when a run
+    is resumed, which model was best and how long ago, and a kill in the wrong moment
+    leaves a file half-written. Here all of it is one TensorFlow checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        run: Path,
+        model: keras.Model,
+        steps: int,
+        time_limit: float | None,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        super().__init__()
+        self.best_path = run / "best.keras"
+        self._settings = config.training
+        self._steps = steps
+        self._time_limit = time_limit
+        self._on_progress = on_progress
+        model.optimizer.build(model.trainable_variables)
+        variables = model.variables + model.optimizer.variables
+        self._progress = {
+            "epoch": tf.Variable(0, dtype=tf.int64),
+            "best_epoch": tf.Variable(0, dtype=tf.int64),
+            "best_loss": tf.Variable(math.inf, dtype=tf.float64),
+            "seconds": tf.Variable(0.0, dtype=tf.float64),
+            "validation_seconds": tf.Variable(0.0, dtype=tf.float64),
+        }
+        self._checkpoints = tf.train.CheckpointManager(
+            tf.train.Checkpoint(
+                variables=[variable.value for variable in variables], **self._progress
+            ),
+            str(run / "state"),
+            max_to_keep=1,
+        )
+        self._checkpoints.restore_or_initialize()
+        self._earlier = self.seconds
+        self._first_epoch = self.epoch
+        self._started = time.monotonic()
+
+    epoch = property(lambda self: int(self._progress["epoch"]))
+    best_epoch = property(lambda self: int(self._progress["best_epoch"]))
+    best_loss = property(lambda self: float(self._progress["best_loss"]))
+    seconds = property(lambda self: float(self._progress["seconds"]))
+    validation_seconds = property(
+        lambda self: float(self._progress["validation_seconds"])
+    )
+
+    @property
+    def ended_by(self) -> str:
+        """Why no further epoch should be trained, or nothing if one should be."""
+        if self.epoch >= self._settings.epochs:
+            return "epochs"
+        if self.epoch - self.best_epoch >= self._settings.patience:
+            return "patience"
+        if self.epoch > 0 and self._out_of_time(self.seconds):
+            return "time limit"
+        return ""
+
+    def _out_of_time(self, seconds: float) -> bool:
+        """Whether no step can follow, if the epoch's validation is to end in time."""
+        if self._time_limit is None:
+            return False
+        return seconds + self.validation_seconds >= self._time_limit
+
+    def _now(self) -> float:
+        return self._earlier + time.monotonic() - self._started
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._step = 0
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if self._time_limit is None and not self._settings.decay:
+            return
+        spent = None if self._time_limit is None else self._now() / self._time_limit
+        optimizer = self.model.optimizer
+        done = int(optimizer.iterations)
+        steps = self._settings.epochs * self._steps
+        optimizer.learning_rate.assign(
+            learning_rate(self._settings, done, steps, spent)
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._step += 1
+        self._report(None)
+        if self._out_of_time(self._now()):
+            self.model.stop_training = True
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._validation_started = self._now()
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        seconds = self._now() - self._validation_started
+        self._progress["validation_seconds"].assign(seconds)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        losses = {name: float(value) for name, value in (logs or {}).items()}
+        self._progress["epoch"].assign(epoch + 1)
+        self._progress["seconds"].assign(self._now())
+        if losses["val_loss"] < self.best_loss:
+            self._progress["best_loss"].assign(losses["val_loss"])
+            self._progress["best_epoch"].assign(epoch + 1)
+            unfinished = self.best_path.with_name("best.unfinished.keras")
+            self.model.save(unfinished)
+            os.replace(unfinished, self.best_path)
+        self._checkpoints.save()
+        self._step = 0
+        self._report(losses)
+        if self.ended_by or not math.isfinite(losses["loss"]):
+            self.model.stop_training = True
+
+    def _report(self, losses: dict[str, float] | None) -> None:
+        seconds = self._now()
+        done = self.epoch + self._step / self._steps
+        left = None
+        if done > self._first_epoch:
+            rate = (seconds - self._earlier) / (done - self._first_epoch)
+            stop = min(self._settings.epochs, self.best_epoch + self._settings.patience)
+            left = rate * max(stop - done, 0)
+        if self._time_limit is not None:
+            remaining = max(self._time_limit - seconds, 0)
+            left = remaining if left is None else min(left, remaining)
+        self._on_progress(
+            Progress(
+                epoch=self.epoch,
+                epochs=self._settings.epochs,
+                step=self._step,
+                steps=self._steps,
+                seconds=seconds,
+                seconds_left=left,
+                losses=losses,
+                best_epoch=self.best_epoch,
+            )
+        )

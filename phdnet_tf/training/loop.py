@@ -1,0 +1,151 @@
+"""Training: from batches to the best model, with all that is needed to go on later."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from phdnet_tf.config import Config
+from phdnet_tf.models.build import build_network
+from phdnet_tf.training import input_pipeline
+from phdnet_tf.training.keeper import Keeper
+from phdnet_tf.training.losses import DisplacementLoss, HeatmapLoss
+from phdnet_tf.training.progress import Outcome, Progress
+
+
+def compile_model(config: Config) -> keras.Model:
+    """The network with the paper's loss and optimiser, weights drawn from the seed.
+
+    Sets the seeds of Python, NumPy and TensorFlow.
+    """
+    keras.utils.set_random_seed(config.training.seed)
+    model = build_network(config.model)
+    losses = {"heatmap": HeatmapLoss(), "displacement": DisplacementLoss()}
+    model.compile(
+        optimizer=keras.optimizers.Adam(config.training.learning_rate),
+        # L_A = L_d + L_h: the sum is Keras's own.
+        loss={name: losses[name] for name in model.output},
+    )
+    return model
+
+
+def train(
+    config: Config,
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    run: Path,
+    *,
+    time_limit: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Trains until the epochs, the patience or the time are used up, or Ctrl-C.
+
+    The folder `run` holds what was learnt: `best.keras`, the model with the lowest
+    validation loss; `log.csv` and `tensorboard/`, the learning curves; `state/`, with
+    which a run that was killed goes on from its last complete epoch, to the same result
+    as if it had not been. A new run is made where there is no such state.
+
+    Args:
+        config: Settings.
+        training: Examples to train on, as `pipeline.normalised` takes them.
+        validation: Examples to validate on, of the same form.
+        run: Folder of the run; it must exist.
+        time_limit: Most seconds to spend, earlier parts of a resumed run included. The
+            paper's learning rate is constant; under a time limit it rises, to
+            `TrainingConfig.time_limit_boost` times as much, and then falls evenly to zero, so that
+            a short training comes far and ends settled; where the settings have it fall
+            over the epochs, by what comes first. The last epoch is cut short where it
+            would not end by then.
+        on_progress: Called after every step and every epoch.
+
+    Returns:
+        The outcome. After Ctrl-C, with what there was.
+
+    Raises:
+        KeyboardInterrupt: If it comes before there is a model to keep.
+        ValueError: If there are no examples to train or validate on, or the loss is no
+            longer a number.
+    """
+    # The order of floating-point sums must not depend on which thread comes first.
+    tf.config.experimental.enable_op_determinism()
+    model = compile_model(config)
+    count = _count(training, "training")
+    validation_count = _count(validation, "validation")
+    crops = max(count, config.training.epoch_size)
+    steps = math.ceil(crops / config.training.batch_size)
+    keeper = Keeper(config, run, model, steps, time_limit, on_progress)
+    _forget_epochs_after(run / "log.csv", keeper.epoch)
+    batches = input_pipeline.training_batches(
+        input_pipeline.normalised(training),
+        count,
+        config.model,
+        config.crops,
+        config.training.batch_size,
+        config.training.seed,
+        first_batch=keeper.epoch * steps,
+    )
+    validation_batches = input_pipeline.validation_batches(
+        input_pipeline.normalised(validation), validation_count, config.model
+    )
+    # The log comes before the state: what the state knows is logged.
+    log = keras.callbacks.CSVLogger(run / "log.csv", append=keeper.epoch > 0)
+    interrupted = False
+    if not keeper.ended_by:
+        try:
+            model.fit(
+                batches,
+                steps_per_epoch=steps,
+                initial_epoch=keeper.epoch,
+                epochs=config.training.epochs,
+                validation_data=validation_batches,
+                shuffle=False,  # The batches come shuffled.
+                verbose=0,
+                callbacks=[
+                    log,
+                    keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False),
+                    keeper,
+                ],
+            )
+        except KeyboardInterrupt:
+            if not keeper.best_epoch:
+                raise
+            interrupted = True
+        finally:
+            log.csv_file.close()
+    if not math.isfinite(keeper.best_loss):
+        raise ValueError(
+            f"{run}: the validation loss is not a number after {keeper.epoch} epochs. "
+            "Check the data with 'phdnet-tf dataset check'."
+        )
+    return Outcome(
+        model=keras.models.load_model(keeper.best_path, compile=False),
+        epochs=keeper.epoch,
+        steps=int(model.optimizer.iterations),
+        best_epoch=keeper.best_epoch,
+        validation_loss=keeper.best_loss,
+        seconds=keeper.seconds,
+        ended_by="interrupt" if interrupted else keeper.ended_by or "epochs",
+    )
+
+
+def _count(examples: tf.data.Dataset, purpose: str) -> int:
+    count = int(examples.reduce(0, lambda number, example: number + 1))
+    if count == 0:
+        raise ValueError(
+            f"{purpose}: expected at least one image. Received none: fewer than eight "
+            "subjects leave folds empty; choose other folds."
+        )
+    return count
+
+
+def _forget_epochs_after(log: Path, epoch: int) -> None:
+    """Drops the rows of epochs that a killed run logged, but will train again."""
+    if not log.exists():
+        return
+    with log.open(newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    with log.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *(r for r in rows if int(r[0]) < epoch)])

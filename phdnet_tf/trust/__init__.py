@@ -1,0 +1,1 @@
+"""What validation errors teach of the trust that a point deserves."""
