@@ -23,12 +23,12 @@ from highdicom.spatial import ImageToReferenceTransformer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cines import write_enhanced  # noqa: E402
-from test_tracks import circle  # noqa: E402
+from support.cines import write_enhanced
+from test_tracks import circle
 
 from phdnet_tf.inference.tracks import (
     TOLERANCE_MM,
-    expected_points,  # noqa: E402
+    expected_points,
 )
 
 PHASES = 25

@@ -16,17 +16,17 @@ from pathlib import Path
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import pydicom  # noqa: E402
-from pydicom.uid import generate_uid  # noqa: E402
+import pydicom
+from pydicom.uid import generate_uid
 
-from phdnet_tf.dicom.read import read_image  # noqa: E402
-from phdnet_tf.dicom.sandbox import Sandbox  # noqa: E402
-from phdnet_tf.dicom.survey import survey  # noqa: E402
+from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.many_images import (
     plan,
-    run,  # noqa: E402
+    run,
 )
-from phdnet_tf.inference.predictor import Predictor  # noqa: E402
+from phdnet_tf.inference.predictor import Predictor
 
 
 def fill(folder: Path, source: Path, count: int) -> list[Path]:

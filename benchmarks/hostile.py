@@ -29,16 +29,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from hostile import bombs, drawn, mutate  # noqa: E402
+from support.hostile import bombs, drawn, mutate
 
-from phdnet_tf.cli import outputs  # noqa: E402
-from phdnet_tf.dicom.sandbox import Sandbox  # noqa: E402
-from phdnet_tf.dicom.survey import survey  # noqa: E402
+from phdnet_tf.cli import outputs
+from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.many_images import (
     plan,
-    run,  # noqa: E402
+    run,
 )
-from phdnet_tf.inference.predictor import Predictor  # noqa: E402
+from phdnet_tf.inference.predictor import Predictor
 
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
 

@@ -18,23 +18,23 @@ from phdnet_tf.presets import make_config
 
 load_tensorflow()
 
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from ablation import TEST, radii  # noqa: E402
+import keras
+import tensorflow as tf
+from ablation import TEST, radii
 
-from phdnet_tf import geometry  # noqa: E402
-from phdnet_tf.cli.data import open_source  # noqa: E402
+from phdnet_tf import geometry
+from phdnet_tf.cli.data import open_source
 from phdnet_tf.decoding.reading import (
     Reading,
-    read,  # noqa: E402
+    read,
 )
 from phdnet_tf.decoding.test_time_augmentation import (
     LOOKS,
     SIDE,
-    look_again,  # noqa: E402
+    look_again,
 )
-from phdnet_tf.evaluation.metrics import point_errors  # noqa: E402
-from phdnet_tf.evaluation.summary import ranked  # noqa: E402
+from phdnet_tf.evaluation.metrics import point_errors
+from phdnet_tf.evaluation.summary import ranked
 
 TURNED = ((20.0, 1.0), (-20.0, 1.0))
 SCALED = ((0.0, 1.1), (0.0, 1 / 1.1))

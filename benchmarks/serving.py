@@ -25,19 +25,19 @@ from phdnet_tf.cli.startup import load_tensorflow
 
 load_tensorflow()
 
-import grpc  # noqa: E402
-import numpy as np  # noqa: E402
-import requests  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from tensorflow_serving.apis import (  # noqa: E402
+import grpc
+import numpy as np
+import requests
+import tensorflow as tf
+from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
-from phdnet_tf.client.encoding import encode_png  # noqa: E402
+from phdnet_tf.client.encoding import encode_png
 from phdnet_tf.config import (
     Config,
-    ModelConfig,  # noqa: E402
+    ModelConfig,
 )
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import export, load_signatures

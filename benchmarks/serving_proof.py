@@ -30,7 +30,7 @@ from phdnet_tf.inference.results import Prediction
 from phdnet_tf.presets import VIEWS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from runtime import Runtime, build  # noqa: E402
+from support.runtime import Runtime, build
 
 AT_ONCE = 16
 

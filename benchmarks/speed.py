@@ -20,22 +20,22 @@ from phdnet_tf.presets import make_config
 
 load_tensorflow()
 
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
-from phdnet_tf.cli.data import open_source  # noqa: E402
+from phdnet_tf.cli.data import open_source
 from phdnet_tf.config import (
     Config,
-    ModelConfig,  # noqa: E402
+    ModelConfig,
 )
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import (
     export,
-    load_signatures,  # noqa: E402
+    load_signatures,
 )
-from phdnet_tf.phantom.folder import write_folder  # noqa: E402
+from phdnet_tf.phantom.folder import write_folder
 from phdnet_tf.presets import VIEWS
-from phdnet_tf.training import input_pipeline  # noqa: E402
-from phdnet_tf.training.loop import compile_model  # noqa: E402
+from phdnet_tf.training import input_pipeline
+from phdnet_tf.training.loop import compile_model
 
 VIEW = "4ch"
 CONFIG = Config(VIEW, ModelConfig(VIEWS[VIEW]))

@@ -38,7 +38,7 @@ def decoder():
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory):
     """A local server with one model of random weights, version 1 of phdnet_sa."""
-    from drawn import exported
+    from support.drawn import exported
 
     from phdnet_tf.server.app import Server, ServerConfig
 

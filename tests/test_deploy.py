@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from drawn import exported
 from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
@@ -16,6 +15,7 @@ from google.protobuf import (
     text_format,
 )
 from google.protobuf import wrappers_pb2 as wrappers
+from support.drawn import exported
 from tensorflow_serving.config import model_server_config_pb2
 
 from phdnet_tf.export import checksums, input_checks

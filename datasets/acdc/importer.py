@@ -201,7 +201,8 @@ def read_subject(folder: Path) -> tuple[str, list[Slice], list[str]]:
         if mask.shape != stack.shape:
             raise ValueError(
                 f"{stem}_gt: expected a mask of the size of its images, "
-                f"{size_text(stack)}. Received: {size_text(mask)}. Download the subject again."
+                f"{size_text(stack)}. Received: {size_text(mask)}. Download the "
+                "subject again."
             )
         if mask.max() > max(LABELS):
             raise ValueError(

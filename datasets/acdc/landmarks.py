@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+
 RV, MYOCARDIUM, CAVITY = 1, 2, 3
 """Labels of the masks; 0 is everything else."""
 

@@ -18,6 +18,11 @@ RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 def nifti_file(folder: Path, stem: str) -> Path:
+    """The file `stem`, compressed or not.
+
+    Raises:
+        ValueError: If there is none.
+    """
     for suffix in (".nii.gz", ".nii"):
         if (folder / f"{stem}{suffix}").is_file():
             return folder / f"{stem}{suffix}"
@@ -96,8 +101,8 @@ def _geometry(
     if not (np.isfinite(affine).all() and zooms[2] > 0 and agree):
         raise ValueError(
             f"{path.name}: expected an affine and voxel sizes that agree. Received: "
-            f"{numbers_text(sizes)} mm and {numbers_text(zooms)} mm. Use the file as it is "
-            "distributed."
+            f"{numbers_text(sizes)} mm and {numbers_text(zooms)} mm. Use the file as "
+            "it is distributed."
         )
     affine[:3, :3] *= zooms / sizes
     cosine = affine[:3, 0] @ affine[:3, 1] / (zooms[0] * zooms[1])
@@ -111,8 +116,10 @@ def _geometry(
 
 
 def size_text(voxels: np.ndarray) -> str:
+    """An array's shape, as part of a sentence."""
     return " x ".join(map(str, voxels.shape))
 
 
 def numbers_text(values: np.ndarray) -> str:
+    """Numbers, as part of a sentence."""
     return " x ".join(f"{value:g}" for value in values)

@@ -28,8 +28,10 @@ class Problem:
 
 
 def error_at(file: str, row: int | None, message: str) -> Problem:
+    """A problem for which the folder cannot be used as it is."""
     return Problem("error", file, row, message)
 
 
 def warning_at(file: str, row: int | None, message: str) -> Problem:
+    """A problem with which the folder can be used."""
     return Problem("warning", file, row, message)

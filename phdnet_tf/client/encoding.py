@@ -7,6 +7,7 @@ from phdnet_tf.dicom.image import MRImage
 
 
 def inputs_of(images: list[MRImage]) -> dict[str, np.ndarray]:
+    """Images of one size as the inputs of a signature: float32[B, H, W] and [B, 2]."""
     return {
         "image": np.stack([image.pixels for image in images]).astype(np.float32),
         "pixel_spacing": np.array(

@@ -62,6 +62,11 @@ def require_grey_frame(path: Path, ds: Dataset, frame: int | None) -> int:
 def known_spacing(
     path: Path, own: object, fallback: tuple[float, float] | None
 ) -> tuple[float, float]:
+    """The spacing of the file itself, (y, x), mm, or else that of the fallback.
+
+    Raises:
+        DicomError: If there is neither, or it makes no sense.
+    """
     missing = own is None  # or there and empty, which pydicom tells in the same way
     values = fallback if missing else own
     if values is None:

@@ -1,4 +1,4 @@
-"""Which images there are in files, folders and archives, and what is left out and why."""
+"""Which images there are in files and archives, and what is left out and why."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MAX_INTENSITY = 1e15
 
 
 def checked(image: tf.Tensor, pixel_spacing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The inputs of `ServedGraph.locate`, or an INVALID_ARGUMENT that says what is wrong."""
+    """The inputs of `ServedGraph.locate`, or an INVALID_ARGUMENT that says why not."""
     # The C++ runtime does not hold inputs to the shapes of the signature.
     image = tf.ensure_shape(image, [None, None, None])
     pixel_spacing = checked_spacing(pixel_spacing, tf.shape(image)[0])
@@ -93,6 +93,7 @@ def checked_png(image_bytes: tf.Tensor) -> tf.Tensor:
 
 
 def require(condition: tf.Tensor, message: str, received: tf.Tensor) -> tf.Operation:
+    """An operation that fails with a message unless the condition holds everywhere."""
     return tf.debugging.Assert(
         tf.reduce_all(condition), [message, received], summarize=4
     )

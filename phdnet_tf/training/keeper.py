@@ -20,6 +20,17 @@ class Keeper(keras.callbacks.Callback):
     Keras's own EarlyStopping, ModelCheckpoint and BackupAndRestore forget, when a run
     is resumed, which model was best and how long ago, and a kill in the wrong moment
     leaves a file half-written. Here all of it is one TensorFlow checkpoint.
+
+    Args:
+        config: Settings.
+        run: Folder of the run; it must exist.
+        model: The network, compiled.
+        steps: Steps an epoch.
+        time_limit: Most seconds to spend, or None.
+        on_progress: Called after every step and every epoch.
+
+    Attributes:
+        best_path: File of the best model.
     """
 
     def __init__(
@@ -31,6 +42,7 @@ class Keeper(keras.callbacks.Callback):
         time_limit: float | None,
         on_progress: Callable[[Progress], None],
     ) -> None:
+        """Restores the state of the run, if there is one."""
         super().__init__()
         self.best_path = run / "best.keras"
         self._settings = config.training
@@ -87,9 +99,11 @@ class Keeper(keras.callbacks.Callback):
         return self._earlier + time.monotonic() - self._started
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Starts to count steps."""
         self._step = 0
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Sets the learning rate, where it is not constant."""
         if self._time_limit is None and not self._settings.decay:
             return
         spent = None if self._time_limit is None else self._now() / self._time_limit
@@ -101,19 +115,23 @@ class Keeper(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Ends the epoch where its validation would otherwise come too late."""
         self._step += 1
         self._report(None)
         if self._out_of_time(self._now()):
             self.model.stop_training = True
 
     def on_test_begin(self, logs: dict | None = None) -> None:
+        """Notes when validation began."""
         self._validation_started = self._now()
 
     def on_test_end(self, logs: dict | None = None) -> None:
+        """Notes how long validation took."""
         seconds = self._now() - self._validation_started
         self._progress["validation_seconds"].assign(seconds)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Keeps the model, if it is the best yet, and the state of the run."""
         losses = {name: float(value) for name, value in (logs or {}).items()}
         self._progress["epoch"].assign(epoch + 1)
         self._progress["seconds"].assign(self._now())

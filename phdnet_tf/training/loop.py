@@ -54,11 +54,8 @@ def train(
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
-            paper's learning rate is constant; under a time limit it rises, to
-            `TrainingConfig.time_limit_boost` times as much, and then falls evenly to zero, so that
-            a short training comes far and ends settled; where the settings have it fall
-            over the epochs, by what comes first. The last epoch is cut short where it
-            would not end by then.
+            learning rate follows it; see `schedule.learning_rate`. The last epoch is
+            cut short where it would not end by then.
         on_progress: Called after every step and every epoch.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Error radii: a distance in mm that holds the true landmark with a given probability."""
+"""Error radii: distances that hold the true landmark with a given probability."""
 
 import math
 from dataclasses import dataclass

@@ -1,0 +1,205 @@
+"""What `phdnet-tf predict` writes: one file that cannot be written costs no other."""
+
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pydicom
+from PIL import Image
+from support.cines import RADII, edit, write_cine, write_enhanced
+
+from phdnet_tf.cli.outputs import FORMATS, Writer
+from phdnet_tf.dicom.survey import survey
+from phdnet_tf.inference.errors import ServerDownError
+from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.results import Landmark, Prediction
+
+
+class Locator:
+    """Finds the landmark in the same place, and breaks down after some maps."""
+
+    at_once = 4
+
+    def __init__(self, maps=0):
+        self.maps = maps
+        self.asked = 0
+
+    def predict_many(self, images, names):
+        place = (1.0, 2.0, 3.0)
+        landmark = Landmark("lv_apex", 20.0, 30.0, 2.0, True, RADII, place)
+        return [
+            Prediction(name, "4ch", "m/1", image.pixel_spacing, True, (landmark,))
+            for image, name in zip(images, names, strict=True)
+        ]
+
+    def candidate_maps(self, image):
+        self.asked += 1
+        if self.asked > self.maps:
+            raise ServerDownError("http://host: no answer.")
+        return np.ones((1, 8, 8), "f4"), np.array([[[0, 0], [63, 63]]], "f4")
+
+
+def predicted(path, decoder):
+    jobs = plan(survey([path], decoder).cines, ["4ch"], "4ch", "all").jobs
+    found = run(jobs, {"4ch": Locator()}, decoder)
+    return [done for _, done in found if done is not None]
+
+
+def writer(folder, decoder, *formats, locator=None):
+    predictors = None if locator is None else {"4ch": locator}
+    return Writer(folder, set(formats), decoder, None, predictors)
+
+
+def files(folder):
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_names_that_cannot_be_written_cost_no_other_file(decoder, tmp_path):
+    phases = write_cine(tmp_path / "cine", phases=5)
+    # With ".png" too long, a formula, a folder like the picture before it, and others.
+    names = ["$^$.dcm", "x" * 255, "y.dcm", "y.png/z.dcm", "z.dcm"]
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        for name, path in zip(names, phases, strict=True):
+            archive.write(path, name)
+    output = tmp_path / "out"
+
+    (done,) = predicted(tmp_path / "study.zip", decoder)
+    lines = writer(output, decoder, *FORMATS).write(done)
+
+    long = [line for line in lines if "File name too long" in line]
+    below = [line for line in lines if "study.zip/y.png/z.dcm: " in line]
+    # Of each the PNG and the markups.
+    assert len(long) == len(below) == 2 and len(lines) == 4, lines
+    assert all("not written: " in line for line in lines)
+    assert files(output / "study") == {
+        *("$^$.png", "y.png", "z.png"),
+        *("$^$.mrk.json", "y.mrk.json", "z.mrk.json"),
+        *("cine-1.gif", "cine-1-tracks.png", "cine-1-sr.dcm"),
+    }
+
+
+def test_an_image_that_is_gone_meanwhile_is_told_of_once(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine")
+    (done,) = predicted(tmp_path / "cine", decoder)
+    paths[2].unlink()
+
+    lines = writer(tmp_path / "out", decoder, "png", "gif").write(done)
+
+    (line,) = lines
+    assert line.startswith(f"{paths[2]}: not drawn: ") and len(line.split(": ")) > 2
+    pictures = {f"cine/phase_0{n}.png" for n in (1, 2, 4, 5, 6)}
+    assert files(tmp_path / "out") == {*pictures, "cine/cine-1.gif"}
+    with Image.open(tmp_path / "out" / "cine" / "cine-1.gif") as movie:
+        assert movie.n_frames == 5
+
+
+def test_a_server_that_is_gone_costs_only_the_votes(decoder, tmp_path):
+    write_cine(tmp_path / "cine")
+    (done,) = predicted(tmp_path / "cine", decoder)
+    locator = Locator(maps=2)
+    out = writer(tmp_path / "out", decoder, "png", locator=locator)
+
+    (line,) = out.write(done)
+
+    assert "phase_03.dcm: its picture, and all after it, are without" in line
+    assert line.endswith("http://host: no answer.")
+    widths = []
+    for path in sorted((tmp_path / "out" / "cine").iterdir()):
+        with Image.open(path) as picture:
+            widths.append(picture.width)
+    assert len(widths) == 6
+    assert widths[0] == widths[1] > 1.5 * widths[2] and len(set(widths[2:])) == 1
+    # It is waited for once, and not at each of the other pictures.
+    assert out.write(done) == [] and locator.asked == 3
+
+
+def test_no_memory_for_a_picture_is_a_line(decoder, tmp_path, monkeypatch):
+    paths = write_cine(tmp_path / "cine", phases=2)
+    (done,) = predicted(tmp_path / "cine", decoder)
+
+    def save(path, pixels, prediction, maps):
+        if prediction.image == str(paths[0]):
+            raise MemoryError
+        path.write_bytes(b"drawn")
+
+    monkeypatch.setattr("phdnet_tf.outputs.overlay.save_overlay", save)
+
+    lines = writer(tmp_path / "out", decoder, "png").write(done)
+
+    target = tmp_path / "out" / "cine" / "phase_01.png"
+    assert lines == [f"{paths[0]}: {str(target)!r} not written: MemoryError"]
+    assert files(tmp_path / "out") == {"cine/phase_02.png"}
+
+
+def test_a_table_that_cannot_be_written_costs_no_other(decoder, tmp_path):
+    write_cine(tmp_path / "cine", phases=1)
+    (done,) = predicted(tmp_path / "cine", decoder)
+    out = writer(tmp_path / "out", decoder, "json", "csv")
+    (tmp_path / "out" / "predictions.json").mkdir()
+
+    (line,) = out.finish(done.predictions, [done])
+
+    assert "predictions.json' not written: Is a directory" in line
+    assert files(tmp_path / "out") == {"predictions.csv"}
+
+
+def test_files_whose_names_differ_little_have_outputs_of_their_own(decoder, tmp_path):
+    study = tmp_path / "study"
+    names = ["IM.dcm", "IM", "IM-2.dcm", "IM-2", "cine-1.dcm", "other.dcm"]
+    for path, name in zip(write_cine(study), names, strict=True):
+        path.rename(study / name)
+    # Each is a still of its own, and there is a cine beside them.
+    for number, name in enumerate(names):
+        edit(study / name, SeriesInstanceUID=f"1.2.{number}")
+    write_cine(study, position=(9, 9, 9), SeriesInstanceUID="1.3")
+    out = writer(tmp_path / "out", decoder, "slicer", "sr")
+
+    for _ in range(2):  # The names stay the same.
+        for done in predicted(study, decoder):
+            assert out.write(done) == []
+
+    written = files(tmp_path / "out")
+    # A cine and six stills; six phases and six stills.
+    assert sum(name.endswith("-sr.dcm") for name in written) == 7
+    assert sum(name.endswith(".mrk.json") for name in written) == 12
+
+
+def test_a_report_on_a_part_of_a_cine_is_partial(decoder, tmp_path):
+    write_cine(tmp_path / "cine")
+    (done,) = predicted(tmp_path / "cine", decoder)
+    # What there is when Ctrl-C comes in the fourth phase.
+    part = replace(done, frames=done.frames[:3], predictions=done.predictions[:3])
+    flags = []
+    for each in (done, part):
+        assert writer(tmp_path / "out", decoder, "sr").write(each) == []
+        report = pydicom.dcmread(tmp_path / "out" / "cine" / "cine-1-sr.dcm")
+        flags.append(report.CompletionFlag)
+
+    assert flags == ["COMPLETE", "PARTIAL"]
+
+
+def test_a_line_names_a_frame_and_its_file_once(decoder, tmp_path):
+    enhanced = tmp_path / "enhanced.dcm"
+    write_enhanced(enhanced, write_cine(tmp_path / "cine", phases=2))
+    edit(enhanced, SOPInstanceUID="1.2.x")
+    (done,) = predicted(enhanced, decoder)
+
+    (line,) = writer(tmp_path / "out", decoder, "sr").write(done)
+
+    target = tmp_path / "out" / "cine-1-sr.dcm"
+    start = f"{enhanced} frame 1: {str(target)!r} not written: "
+    assert line.startswith(start + "has no valid SOPInstanceUID")
+
+
+def test_markups_tell_their_phase(decoder, tmp_path):
+    write_cine(tmp_path / "cine", phases=3)
+    (done,) = predicted(tmp_path / "cine", decoder)
+
+    assert writer(tmp_path / "out", decoder, "slicer").write(done) == []
+
+    names = {
+        json.loads(path.read_text())["markups"][0]["name"]
+        for path in (tmp_path / "out").rglob("*.mrk.json")
+    }
+    assert names == {f"m/1 4ch cine 1 phase {number}" for number in (1, 2, 3)}

@@ -1,0 +1,142 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from support.drawn import LANDMARKS, examples
+
+from phdnet_tf.comparison import cross_validation
+from phdnet_tf.comparison.cross_validation import is_finished, partition
+from phdnet_tf.comparison.systems import SYSTEMS
+
+
+class Drawn:
+    """Eight drawn images, one a fold."""
+
+    name = "drawn"
+    fingerprint = "0"
+
+    def examples(self, folds, landmarks):
+        def choose(example):
+            index = [LANDMARKS.index(name) for name in landmarks]
+            points = [example["landmarks"][i] for i in index]
+            return {**example, "landmarks": points}
+
+        data = examples().enumerate()
+        kept = data.filter(lambda k, _: any_of(k, folds)).map(lambda _, e: choose(e))
+        return kept
+
+    def count(self, folds):
+        return len(folds)
+
+
+def any_of(number, folds):
+    import tensorflow as tf
+
+    return tf.reduce_any(tf.constant(folds, tf.int64) == number)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(cross_validation, "LATENCY_RUNS", 1)
+
+
+def run(folder, system="phdnet", **options):
+    cross_validation.run(
+        system, 1, "sa", LANDMARKS, Drawn(), folder, seed=0, time_limit=0.5, **options
+    )
+
+
+def rows(folder):
+    with (folder / cross_validation.PREDICTIONS).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_fold_is_tested_by_a_network_that_never_saw_it():
+    for test in range(8):
+        train, validation = partition(test)
+
+        assert len(train) == 6 and len(validation) == 1
+        assert sorted([*train, *validation, test]) == list(range(8))
+    # As 'phdnet-tf train --test-fold 1' has it.
+    assert partition(1)[1] == [0]
+
+
+def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
+    run(tmp_path)
+
+    kept = rows(tmp_path)
+    assert is_finished(tmp_path)
+    assert [(row["strategy"], row["landmark"]) for row in kept] == [
+        (strategy, name)
+        for strategy in ("smoothing", "simple", "weighted")
+        for name in LANDMARKS
+    ]
+    assert {row["image"] for row in kept} == {"DICOM/s1.dcm"}
+    assert [bool(row["confidence"]) for row in kept] == [True, True] + 4 * [False]
+    result = json.loads((tmp_path / cross_validation.RESULT).read_text())
+    assert result["steps"] >= [1] and result["ended_by"] == ["time limit"]
+    assert result["latency_ms"] > 0 and result["model_bytes"] > 4 * 60_000
+    # Two landmarks: two more heat values and four more displacements than none.
+    assert result["parameters"] == 64_649 - 97 - 2 * 97
+
+
+def test_one_network_a_landmark_shares_the_time(tmp_path):
+    run(tmp_path, "phdnet_one_each")
+
+    result = json.loads((tmp_path / cross_validation.RESULT).read_text())
+    assert result["networks"] == 2 and len(result["steps"]) == 2
+    assert [row["landmark"] for row in rows(tmp_path)] == [
+        *3 * [LANDMARKS[0]],
+        *3 * [LANDMARKS[1]],
+    ]
+
+
+def test_an_interrupted_run_is_no_result_and_goes_on(tmp_path):
+    def interrupt(progress):
+        if progress.losses:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, on_progress=interrupt)
+    assert not is_finished(tmp_path)
+    # Not for a moment: a kill could come in it, and half a training would count.
+    assert not list(tmp_path.glob("*/models"))
+
+    run(tmp_path)
+
+    assert is_finished(tmp_path)
+    log = (tmp_path / "all" / "run" / "log.csv").read_text().splitlines()
+    assert len(log) >= 2
+
+
+def test_a_run_that_was_killed_after_its_training_does_not_train_again(
+    tmp_path, monkeypatch
+):
+    def fail(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cross_validation, "_keep", fail)
+        with pytest.raises(OSError, match="No space"):
+            run(tmp_path)
+    monkeypatch.setattr(cross_validation, "train", fail)
+
+    run(tmp_path)
+
+    assert is_finished(tmp_path)
+
+
+def test_all_systems_of_the_paper_and_the_default_are_there():
+    networks = {
+        (system.preset, system.mapping, system.strategy) for system in SYSTEMS.values()
+    }
+
+    assert networks == {
+        ("paper", "binary", "simple"),
+        ("paper", "gaussian", "smoothing"),
+        ("hourglass", "gaussian", "peak"),
+        ("unet", "gaussian", "peak"),
+        ("default", "gaussian", "augmented"),
+    }
+    assert np.sum([system.one_each for system in SYSTEMS.values()]) == 1

@@ -1,0 +1,336 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.data import get_testdata_file
+from support.cines import edit, write_cine
+from support.hostile import BOMBS
+
+from phdnet_tf.dicom.errors import DicomError
+from phdnet_tf.dicom.read import DicomFile, read_image
+from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
+from phdnet_tf.dicom.sandbox_process import SandboxProcess
+from phdnet_tf.dicom.write import write_image
+
+
+@pytest.fixture
+def cine(tmp_path):
+    return write_cine(tmp_path / "cine")
+
+
+def test_another_process_reads_the_same(decoder, cine):
+    image, here = decoder.image(FileLocation(cine[2])), read_image(cine[2])
+
+    np.testing.assert_array_equal(image.pixels, here.pixels)
+    assert image.pixels.dtype == np.float32 and image.pixels.flags.writeable
+    assert image.pixel_spacing == here.pixel_spacing
+    assert image.position == here.position
+    assert image.orientation == here.orientation
+    assert decoder.header(FileLocation(cine[2])) == DicomFile(cine[2]).header()
+    assert decoder.identity(FileLocation(cine[2])) == DicomFile(cine[2]).identity()
+    assert decoder.process_id != os.getpid()
+
+
+def test_an_error_is_the_same_line_as_here(decoder, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+
+    with pytest.raises(DicomError) as there:
+        decoder.image(FileLocation(path))
+    with pytest.raises(DicomError) as here:
+        read_image(path)
+
+    assert str(there.value) == str(here.value)
+
+
+def test_a_file_that_changes_is_read_again(decoder, cine):
+    before = decoder.image(FileLocation(cine[0]))
+    cine[0].write_bytes(cine[1].read_bytes())
+
+    assert (decoder.image(FileLocation(cine[0])).pixels != before.pixels).any()
+
+
+@pytest.mark.parametrize("met", [0, 1, 3])
+def test_a_file_is_not_blamed_for_what_ended_the_process_before(cine, met):
+    with Sandbox() as decoder:
+        for path in cine[:met]:
+            decoder.header(FileLocation(path))
+        first = decoder.process_id
+        os.kill(first, signal.SIGKILL)
+
+        for path in cine:
+            assert decoder.image(FileLocation(path)).pixels.shape == (80, 100)
+        assert decoder.process_id != first
+
+
+def test_a_file_that_ends_the_process_is_blamed_and_the_next_is_read(tmp_path, cine):
+    archive = tmp_path / "evil.zip"
+    BOMBS["dictionary.zip"](archive)
+    with Sandbox() as decoder:
+        decoder.header(FileLocation(cine[0]))
+        with pytest.raises(DicomError, match=r"zip/a\.dcm: decoding it crashes"):
+            decoder.header(FileLocation(archive, "a.dcm"))
+
+        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
+
+
+def test_a_file_that_takes_too_long_is_left(tmp_path, cine):
+    slow = tmp_path / "slow.dcm"
+    BOMBS["items.dcm"](slow)
+    with Sandbox(seconds=2) as decoder:
+        decoder.header(FileLocation(cine[0]))  # It is up.
+        with pytest.raises(DicomError, match="slow.dcm: takes longer than 2 seconds"):
+            decoder.header(FileLocation(slow))
+
+        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
+
+
+def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
+    large = tmp_path / "large.dcm"
+    write_image(
+        large,
+        np.ones((2048, 2048), "uint16"),
+        (1, 1),
+        uid_seed="l",
+        series_description="l",
+        patient_id="l",
+    )
+    with Sandbox(memory=12 << 20) as decoder:
+        first = decoder.process_id
+        with pytest.raises(DicomError, match=r"large\.dcm: .*memory"):
+            decoder.image(FileLocation(large))
+
+        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
+        # What such a file left of the memory is not for others.
+        assert decoder.process_id != first
+
+
+def test_what_is_no_dicom_does_not_seem_to_take_too_much_memory(decoder):
+    """Read as DICOM, this begins with an element of gigabytes."""
+    path = Path(get_testdata_file("crayons.icc", download=False))
+
+    with pytest.raises(DicomError, match=r"crayons\.icc: not a DICOM file"):
+        decoder.header(FileLocation(path))
+
+
+def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path):
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(b"bad")
+    files = [*cine, bad, *reversed(cine)]
+
+    found = list(
+        decoder.images((n, FileLocation(path), 1) for n, path in enumerate(files))
+    )
+
+    assert [n for n, _ in found] == list(range(13))
+    for (_, image), path in zip(found, files, strict=True):
+        if path == bad:
+            assert isinstance(image, DicomError)
+        else:
+            np.testing.assert_array_equal(image.pixels, read_image(path).pixels)
+
+
+def test_only_a_few_images_are_decoded_ahead(decoder, cine):
+    asked = []
+
+    def wanted():
+        for number in range(100):
+            asked.append(number)
+            yield number, FileLocation(cine[number % 6]), 1
+
+    images = decoder.images(wanted())
+    next(images)
+    assert len(asked) < 10
+    images.close()
+
+
+def test_a_file_of_an_archive_is_read_as_if_it_were_there(decoder, cine, tmp_path):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(cine[0], "a/one.dcm")
+        file.writestr("bad.dcm", b"\x08\0bad")
+
+    assert [name for name, _ in decoder.members(archive)] == ["a/one.dcm", "bad.dcm"]
+    image = decoder.image(FileLocation(archive, "a/one.dcm"))
+    np.testing.assert_array_equal(image.pixels, read_image(cine[0]).pixels)
+    with pytest.raises(DicomError, match=r"study\.zip/bad\.dcm: not a DICOM file"):
+        decoder.image(FileLocation(archive, "bad.dcm"))
+
+
+def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for number, path in enumerate(cine):
+            file.write(path, f"{number}.dcm")
+        file.writestr("folder/", "")
+        file.writestr("nameless", cine[0].read_bytes())
+        at = [info.header_offset for info in file.infolist()]
+    # A name ends at its first zero, and this one before it begins.
+    content = bytearray(archive.read_bytes().replace(b"nameless", b"\0ameless"))
+    content[at[1]] = 0  # no signature
+    content[at[2] + 6] |= 1  # encrypted: the flags, in both directories
+    entries = [n for n in range(len(content)) if content[n:].startswith(b"PK\x01\x02")]
+    content[entries[2] + 8] |= 1
+    content[entries[3] + 10] = 9  # Deflate64, as Windows packs large files
+    archive.write_bytes(content)
+
+    starts = dict(decoder.members(archive))
+
+    assert [name for name in starts if starts[name] is None] == [
+        "1.dcm",
+        "2.dcm",
+        "3.dcm",
+    ]
+    for number in (0, 4, 5):
+        image = decoder.image(FileLocation(archive, f"{number}.dcm"))
+        np.testing.assert_array_equal(image.pixels, read_image(cine[number]).pixels)
+    for name, reason in (("1", "magic"), ("2", "encrypted"), ("3", "compression")):
+        line = rf"study\.zip/{name}\.dcm: cannot be taken out of .*{reason}"
+        with pytest.raises(DicomError, match=line):
+            decoder.header(FileLocation(archive, f"{name}.dcm"))
+
+
+def test_the_directory_of_an_archive_is_read_once(cine, tmp_path, monkeypatch):
+    archive = tmp_path / "study.zip"
+
+    def pack(paths):
+        with zipfile.ZipFile(archive, "w") as file:
+            for number, path in enumerate(paths):
+                file.write(path, f"{number}.dcm")
+
+    read = []
+
+    class Counted(zipfile.ZipFile):
+        def _RealGetContents(self):
+            read.append(self.filename)
+            super()._RealGetContents()
+
+    pack(cine)
+    (tmp_path / "worker").mkdir()
+    worker = SandboxProcess(tmp_path / "worker")
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+
+    def ask(what, member):
+        request = {"what": what, "path": str(archive), "member": member}
+        return worker.answer(request)[0]
+
+    ask("members", None)
+    headers = [ask("header", f"{number}.dcm") for number in range(6)]
+
+    assert [header["instance_number"] for header in headers] == [1, 2, 3, 4, 5, 6]
+    assert read == [str(archive)]
+    archive.unlink()
+    pack(cine[::-1])
+    assert ask("header", "0.dcm")["instance_number"] == 6
+    archive.unlink()
+    line = ask("header", "0.dcm")["error"]
+    assert line.startswith(f"{archive}/0.dcm: not readable as a zip archive: ")
+
+
+def test_a_damaged_archive_is_one_line(decoder, tmp_path):
+    archive = tmp_path / "study.zip"
+    archive.write_bytes(b"PK\x03\x04 and nothing else")
+
+    with pytest.raises(DicomError, match=r"study\.zip: not readable as a zip archive"):
+        decoder.members(archive)
+
+
+def test_nothing_is_left_behind(cine, tmp_path):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(cine[0], "one.dcm")
+    decoder = Sandbox()
+    decoder.image(FileLocation(archive, "one.dcm"))
+    folder, process = decoder._folder.name, decoder.process_id
+    assert os.listdir(folder)
+
+    decoder.close()
+
+    assert not os.path.exists(folder)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+# A file of a patient is copied out of its archive.
+PATIENT = """
+import pathlib, sys, time
+from phdnet_tf.decoder import Decoder, Source
+
+decoder = Decoder()
+decoder.image(Source(pathlib.Path(sys.argv[1]), "one.dcm"))
+print(decoder._folder.name, decoder.process_id, flush=True)
+time.sleep(100)
+"""
+
+
+# SIGKILL to both leaves nobody to remove anything.
+@pytest.mark.parametrize(
+    ("number", "also_the_worker"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGKILL, False)],
+)
+def test_nothing_is_left_behind_by_a_process_that_is_killed(
+    cine, tmp_path, number, also_the_worker
+):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(cine[0], "one.dcm")
+    command = [sys.executable, "-c", PATIENT, str(archive)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        folder, worker = process.stdout.readline().split()
+        assert os.listdir(folder)
+
+        if also_the_worker:
+            os.kill(int(worker), number)
+        process.send_signal(number)
+
+    end = time.monotonic() + 20
+    while os.path.exists(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not os.path.exists(folder)
+
+
+def test_to_close_it_waits_for_no_answer(tmp_path):
+    os.mkfifo(tmp_path / "endless")  # Nobody writes into it.
+    decoder = Sandbox(seconds=100)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(decoder.header, FileLocation(tmp_path / "endless"))
+        with pytest.raises(TimeoutError):
+            asked.result(3)
+        started = time.monotonic()
+
+        decoder.close()
+
+        assert time.monotonic() - started < 10
+        with pytest.raises(RuntimeError, match="closed"):
+            asked.result()
+    assert decoder.process_id is None
+
+
+def test_a_closed_decoder_starts_nothing(cine):
+    decoder = Sandbox()
+    decoder.close()
+
+    with pytest.raises(RuntimeError, match="closed"):
+        decoder.header(FileLocation(cine[0]))
+    assert decoder.process_id is None
+
+
+def test_a_module_of_the_users_folder_is_not_run(cine, tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+
+    with Sandbox() as decoder:
+        assert decoder.image(FileLocation(cine[0])).pixels.shape == (80, 100)
+
+
+def test_identity_has_no_control_codes(decoder, cine):
+    edit(cine[0], PatientName="Marked\x1b[31m^Name")
+
+    assert decoder.identity(FileLocation(cine[0]))["PatientName"] == "Marked[31m^Name"

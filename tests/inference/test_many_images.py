@@ -1,0 +1,156 @@
+import math
+
+import pytest
+from support.cines import RADII, edit, write_cine
+
+from phdnet_tf.dicom.survey import survey
+from phdnet_tf.inference.errors import NotServedError, ServerDownError
+from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.results import Landmark, Prediction
+
+
+class Locator:
+    """Says that the landmark goes back and forth, and jumps once."""
+
+    at_once = 4
+
+    def __init__(self, jump_at="phase_04"):
+        self.jump_at = jump_at
+        self.seen = []
+
+    def predict_many(self, images, names):
+        return [self._predict(*each) for each in zip(images, names, strict=True)]
+
+    def _predict(self, image, name):
+        self.seen.append(name)
+        number = int(name[-6:-4])
+        x = 20 + 4 * math.cos(2 * math.pi * number / 18)
+        x += 64 if self.jump_at in name else 0
+        landmark = Landmark("lv_apex", x, 30.0, 2.0, True, RADII)
+        return Prediction(name, "4ch", "m/1", image.pixel_spacing, True, (landmark,))
+
+
+def done(jobs, locator, decoder, **keywords):
+    found = run(jobs, {"4ch": locator}, decoder, **keywords)
+    return [each for _, each in found if each is not None]
+
+
+def test_a_jump_lowers_the_confidence_of_its_phase(decoder, tmp_path):
+    write_cine(tmp_path / "cine", phases=18)
+    cines = survey([tmp_path / "cine"], decoder).cines
+    planned = plan(cines, ["4ch"], "4ch", "all")
+
+    (cine,) = done(planned.jobs, Locator(), decoder)
+
+    assert [each.origin["phase"] for each in cine.predictions] == list(range(1, 19))
+    for prediction in cine.predictions:
+        (landmark,) = prediction.landmarks
+        jumped = prediction.origin["phase"] == 4
+        assert landmark.high_confidence is not jumped
+        # 64 pixels of 1.25 mm are 80 mm, ten times the tolerance.
+        assert landmark.confidence == pytest.approx(0.2 if jumped else 2.0, rel=0.05)
+        assert landmark.frame_confidence == 2.0
+
+
+def test_a_phase_that_cannot_be_read_does_not_end_the_others(decoder, tmp_path):
+    paths = write_cine(tmp_path / "cine", phases=6)
+    cines = survey([tmp_path / "cine"], decoder).cines
+    paths[2].write_bytes(b"gone bad meanwhile")
+    planned = plan(cines, ["4ch"], "4ch", "all")
+
+    (cine,) = done(planned.jobs, Locator("none"), decoder)
+
+    assert [frame.phase for frame in cine.frames] == [1, 2, 4, 5, 6]
+    ((frame, error),) = cine.errors
+    assert frame.phase == 3 and "phase_03.dcm: not a DICOM file" in str(error)
+    assert len(cine.tracks[0].phases) == 5
+
+
+def test_what_was_predicted_before_ctrl_c_is_not_lost(decoder, tmp_path):
+    class Interrupted(Locator):
+        at_once = 1
+
+        def predict_many(self, images, names):
+            if "phase_04" in names[0]:
+                raise KeyboardInterrupt
+            return super().predict_many(images, names)
+
+    write_cine(tmp_path / "cine", phases=6)
+    planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")
+    jobs = []
+    with pytest.raises(KeyboardInterrupt):
+        for _, job in run(planned.jobs, {"4ch": Interrupted()}, decoder):
+            jobs.append(job)
+
+    assert jobs[:3] == [None] * 3
+    assert [frame.phase for frame in jobs[3].frames] == [1, 2, 3]
+    assert len(jobs[3].predictions) == 3
+
+
+def test_a_spacing_is_given_to_files_that_have_none(decoder, tmp_path):
+    path = write_cine(tmp_path / "cine", phases=1)[0]
+    edit(path, PixelSpacing=None)
+    planned = plan(survey([path], decoder).cines, ["4ch"], "4ch", None)
+
+    (without,) = done(planned.jobs, Locator(), decoder)
+    (given,) = done(planned.jobs, Locator(), decoder, pixel_spacing=(1.5, 2))
+
+    assert not without.predictions and "no PixelSpacing" in str(without.errors[0][1])
+    assert given.predictions[0].pixel_spacing == (1.5, 2)
+
+
+def decided(decoder, folder, views, chosen=None, **keywords):
+    write_cine(folder, phases=1, **keywords)
+    return plan(survey([folder], decoder).cines, views, chosen, "first")
+
+
+def test_the_view_is_said_or_proposed_or_the_only_one(decoder, tmp_path):
+    both = ["sa", "4ch"]
+    oblique = decided(decoder, tmp_path / "a", both, description="cine")
+    named = decided(decoder, tmp_path / "b", both, description="SAX")
+    said = decided(decoder, tmp_path / "c", ["4ch"], "4ch", description="SAX")
+
+    assert oblique.jobs[0].view == "4ch"
+    assert "orientation" in next(iter(oblique.reasons))
+    assert named.jobs[0].view == "sa"
+    assert said.jobs[0].view == "4ch"
+    assert "tells of sa" in next(iter(said.reasons))
+
+
+def test_with_one_model_a_series_that_tells_nothing_is_its(decoder, tmp_path):
+    (path,) = write_cine(tmp_path / "a", phases=1, description="cine")
+    edit(path, ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    cines = survey([path], decoder).cines
+
+    one = plan(cines, ["sa"], None, None)
+    two = plan(cines, ["sa", "4ch"], None, None)
+
+    assert one.jobs[0].view == "sa"
+    assert "view sa, the only model" in next(iter(one.reasons))
+    assert not two.jobs and "Say --view sa or --view 4ch" in two.skipped[0].reason
+
+
+def test_a_series_of_a_view_without_model_is_left_out(decoder, tmp_path):
+    planned = decided(decoder, tmp_path / "a", ["4ch"], description="2CH")
+
+    assert not planned.jobs
+    assert "looks like 2ch" in planned.skipped[0].reason
+    assert not planned.skipped[0].failed
+
+
+@pytest.mark.parametrize("error", [ServerDownError, NotServedError])
+def test_a_server_that_is_down_is_asked_once(decoder, tmp_path, error):
+    class Down(Locator):
+        def predict_many(self, images, names):
+            self.seen += names
+            raise error("http://host: no answer.")
+
+    write_cine(tmp_path / "cine", phases=9)
+    planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")
+    locator = Down()
+
+    [job] = done(planned.jobs, locator, decoder)
+
+    assert len(locator.seen) == locator.at_once and not job.predictions
+    assert len(job.errors) == 9
+    assert all("phase_" in str(e) and "no answer" in str(e) for _, e in job.errors)

@@ -1,0 +1,72 @@
+import matplotlib.image
+import numpy as np
+from PIL import Image
+from support.cines import RADII
+from support.tracks import circle, predictions
+
+from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.inference.tracks import find_tracks, with_jumps
+from phdnet_tf.outputs.cine_plots import save_animation, save_tracks
+from phdnet_tf.outputs.overlay import DOUBTED, TRUSTED
+
+
+def test_tracks_are_drawn_with_low_confidence_set_apart(tmp_path):
+    track = circle()
+    track[7] += [30, 0]
+    before = predictions(track)
+    tracks = find_tracks(before, range(1, 26), 25)
+    path = tmp_path / "tracks.png"
+
+    save_tracks(path, tracks, before, "cine")
+    calm = matplotlib.image.imread(path)
+    # A file may be called like a formula.
+    save_tracks(path, tracks, with_jumps(before, tracks), "$^$")
+    jumped = matplotlib.image.imread(path)
+
+    def orange(picture):  # matplotlib's second colour
+        wanted = np.array([0xFF, 0x7F, 0x0E]) / 255
+        return (np.abs(picture[..., :3] - wanted).max(-1) < 0.1).sum()
+
+    assert orange(calm) == 0 and orange(jumped) > 10
+
+
+def frame(number, high):
+    landmark = Landmark("lv_apex", 30.0, 20.0, 1.0, high, RADII)
+    found = Prediction(
+        "a", "4ch", "m", (1.0, 2.0), True, (landmark,), {"phase": number}
+    )
+    pixels = np.zeros((60, 60), "f4")
+    pixels[number : number + 5] = 100
+    return pixels, found
+
+
+def near(picture, colour):
+    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    return np.abs(picture.astype(int) - wanted).max(-1) < 40
+
+
+def test_an_animation_has_a_picture_a_phase_in_true_proportions(tmp_path):
+    path = tmp_path / "cine.gif"
+
+    save_animation(path, (frame(n, n != 2) for n in range(1, 6)), beat_ms=800)
+
+    with Image.open(path) as movie:
+        assert movie.n_frames == 5
+        # 60 mm high and 120 mm wide.
+        assert movie.size == (480, 240)
+        assert movie.info["duration"] == 160 and movie.info["loop"] == 0
+        pictures = []
+        for number in range(5):
+            movie.seek(number)
+            pictures.append(np.array(movie.convert("RGB")))
+    # The centre of pixel (30, 20) is 30.5 pixels of 2 mm and 20.5 of 1 mm away.
+    for number, picture in enumerate(pictures, 1):
+        at = picture[80:85, 242:247]
+        assert near(at, TRUSTED).any() == (number != 2)
+        assert near(picture, DOUBTED).any() == (number == 2)
+
+
+def test_no_images_make_no_animation(tmp_path):
+    save_animation(tmp_path / "cine.gif", [])
+
+    assert not (tmp_path / "cine.gif").exists()

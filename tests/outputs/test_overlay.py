@@ -1,0 +1,154 @@
+import tracemalloc
+from dataclasses import replace
+
+import matplotlib.image
+import matplotlib.text
+import numpy as np
+import pytest
+from support.cines import RADII
+
+from phdnet_tf.evaluation.plots import save_confidence, save_error_curves
+from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.outputs.overlay import DOUBTED, TRUSTED, save_overlay
+
+PIXELS = np.full((60, 90), 100, "f4")
+PIXELS[0, 0] = 0
+
+
+def prediction(*high, recognised=True):
+    return Prediction(
+        "a.dcm",
+        "sa",
+        "phdnet_sa/1",
+        (1.0, 1.0),
+        recognised,
+        tuple(
+            Landmark(f"name_{i}", 20.0 + 20 * i, 30.0, 1.0, confident, RADII)
+            for i, confident in enumerate(high)
+        ),
+    )
+
+
+def share_of(path, colour):
+    picture = matplotlib.image.imread(path)[..., :3]
+    wanted = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return float((np.abs(picture - wanted).max(axis=-1) < 0.02).mean())
+
+
+def test_high_and_low_confidence_look_different(tmp_path):
+    path = tmp_path / "a.png"
+
+    save_overlay(path, PIXELS, prediction(True, True))
+    trusted, doubted = share_of(path, TRUSTED), share_of(path, DOUBTED)
+    save_overlay(path, PIXELS, prediction(True, False))
+
+    # In the first picture only the legend has the colour of doubt.
+    assert share_of(path, DOUBTED) > 3 * doubted
+    assert trusted > share_of(path, TRUSTED) > 0
+
+
+def test_the_candidate_maps_are_drawn_beside_the_picture(tmp_path):
+    path = tmp_path / "a.png"
+    votes = np.zeros((2, 128, 128), "f4")
+    votes[:, 60:68, 60:68] = 3
+
+    save_overlay(path, PIXELS, prediction(True, False))
+    narrow = matplotlib.image.imread(path).shape[1]
+    corners = np.array([[[-40, -30], [87, 97]]] * 2)
+    save_overlay(path, PIXELS, prediction(True, False), (votes, corners))
+
+    assert matplotlib.image.imread(path).shape[1] > 2 * narrow
+
+
+def test_a_large_image_looks_alike_and_takes_little_memory(tmp_path):
+    small = np.random.default_rng(0).random((1000, 1000), "f4")
+    large = small.repeat(2, axis=0).repeat(2, axis=1)
+    # The middle of a pixel is the corner of four that are half as wide.
+    found = replace(prediction(True), pixel_spacing=(0.5, 0.5))
+    point = replace(found.landmarks[0], x=40.5, y=60.5)
+    found = replace(found, landmarks=(point,))
+
+    save_overlay(tmp_path / "small.png", small, prediction(True))
+    tracemalloc.start()
+    save_overlay(tmp_path / "large.png", large, found)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    one, other = (
+        matplotlib.image.imread(tmp_path / f"{name}.png") for name in ("small", "large")
+    )
+    assert np.abs(one - other).max() < 0.02
+    # matplotlib takes 45 bytes a pixel, for what no screen shows.
+    assert peak < 30 * large.size
+
+
+def test_the_title_names_file_and_frame_and_is_no_formula(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    drawn = []
+    monkeypatch.setattr(
+        *(matplotlib.text.Text, "set_text"),
+        lambda self, text, set_text=matplotlib.text.Text.set_text: (
+            drawn.append(text),
+            set_text(self, text),
+        ),
+    )
+    found = replace(prediction(True), image="in/$^$.dcm", origin={"frame": 7})
+    found = replace(found, landmarks=(replace(found.landmarks[0], name="$^$"),))
+
+    save_overlay(path, PIXELS, found, (np.ones((1, 9, 9)), np.eye(2)[None] * 8))
+
+    assert path.is_file()
+    assert "$^$.dcm frame 7   phdnet_sa/1" in drawn
+    assert "votes: $^$" in drawn
+
+
+def test_error_curves_are_drawn_even_where_a_group_is_empty(tmp_path):
+    path = tmp_path / "curve.png"
+
+    curves = {"all": np.array([1.0, 3.0, np.nan]), "low": np.array([])}
+    save_error_curves(path, {"title": curves})
+    narrow = matplotlib.image.imread(path).shape[1]
+    save_error_curves(path, {"one": curves, "two": curves})
+
+    assert matplotlib.image.imread(path).shape[1] == 2 * narrow
+
+    assert matplotlib.image.imread(path).std() > 0
+
+
+def test_a_circle_holds_the_landmark_with_90_per_cent(tmp_path):
+    path = tmp_path / "a.png"
+    found = prediction(True)
+    wide = {**RADII, "90": 25.0}
+    landmark = replace(found.landmarks[0], error_radius_mm=wide)
+
+    save_overlay(path, PIXELS, found)
+    narrow_share = share_of(path, TRUSTED)
+    save_overlay(path, PIXELS, replace(found, landmarks=(landmark,)))
+
+    assert share_of(path, TRUSTED) > 1.2 * narrow_share
+
+
+def test_a_radius_longer_than_the_image_does_not_shrink_it(tmp_path):
+    path = tmp_path / "a.png"
+    found = prediction(True)
+    save_overlay(path, PIXELS, found)
+    grey = matplotlib.image.imread(path)[..., :3].mean()
+    huge = replace(found.landmarks[0], error_radius_mm={"90": 679.0})
+
+    save_overlay(path, PIXELS, replace(found, landmarks=(huge,)))
+
+    assert matplotlib.image.imread(path)[..., :3].mean() == pytest.approx(grey, 0.02)
+
+
+def test_risk_and_reliability_are_drawn(tmp_path):
+    errors = np.array([[1.0, np.nan], [5.0, 2.0]])
+    radii = {
+        "a": [
+            {"level": 0.5, "coverage": 0.4, "interval": (0.3, 0.6), "median_mm": 2.0},
+            {"level": 0.9, "coverage": 0.9, "interval": None, "median_mm": 5.0},
+        ]
+    }
+
+    save_confidence(tmp_path / "c.png", errors, {"confidence": 1 / errors}, radii)
+
+    assert matplotlib.image.imread(tmp_path / "c.png").shape[1] > 1000

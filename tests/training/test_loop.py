@@ -1,0 +1,246 @@
+import csv
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from support.drawn import LANDMARKS, examples
+from support.training import settings
+
+from phdnet_tf.config import TrainingConfig
+from phdnet_tf.presets import make_config
+from phdnet_tf.training import schedule
+from phdnet_tf.training.loop import train
+
+
+def weights(model):
+    return [np.asarray(variable) for variable in model.variables]
+
+
+def rows(run):
+    with (run / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of three epochs that nothing disturbed."""
+    run = tmp_path_factory.mktemp("run")
+    told = []
+    outcome = train(
+        settings(), examples(4), examples(2, 1), run, on_progress=told.append
+    )
+    return run, outcome, told
+
+
+def test_a_run_leaves_the_best_model_and_both_learning_curves(finished):
+    run, outcome, _ = finished
+    log = rows(run)
+
+    assert [int(row["epoch"]) for row in log] == [0, 1, 2]
+    for row in log:
+        for part in ("", "val_"):
+            total = float(row[f"{part}loss"])
+            parts = [float(row[f"{part}{h}_loss"]) for h in ("heatmap", "displacement")]
+            assert total == pytest.approx(sum(parts), rel=1e-4)
+    best = min(log, key=lambda row: float(row["val_loss"]))
+    assert outcome.best_epoch == int(best["epoch"]) + 1
+    assert outcome.validation_loss == pytest.approx(float(best["val_loss"]))
+    assert outcome.ended_by == "epochs"
+    kept = keras.models.load_model(run / "best.keras", compile=False)
+    for one, two in zip(weights(kept), weights(outcome.model), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert list((run / "tensorboard").rglob("events.*"))
+
+
+def test_a_compared_network_trains_in_the_same_way(tmp_path):
+    config = dataclasses.replace(
+        make_config("unet", "sa", LANDMARKS),
+        training=TrainingConfig(batch_size=1, epochs=2, epoch_size=2),
+    )
+
+    outcome = train(config, examples(2), examples(2, 1), tmp_path)
+
+    losses = [float(row["loss"]) for row in rows(tmp_path)]
+    assert losses[1] < losses[0]
+    assert outcome.model.name == "unet"
+
+
+def test_progress_counts_every_step_and_says_how_long_it_will_take(finished):
+    _, _, told = finished
+
+    assert [(p.epoch, p.step) for p in told if not p.losses] == [
+        (epoch, step) for epoch in range(3) for step in (1, 2)
+    ]
+    assert [p.epoch for p in told if p.losses] == [1, 2, 3]
+    assert all(p.seconds_left is not None for p in told)
+    assert told[-1].seconds_left == 0
+
+
+def test_the_seed_reproduces_the_weights(finished, tmp_path):
+    _, outcome, _ = finished
+
+    again = train(settings(), examples(4), examples(2, 1), tmp_path)
+
+    for one, two in zip(weights(outcome.model), weights(again.model), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from support.training import settings
+from support.drawn import examples
+from phdnet_tf.training.loop import train
+
+def die(progress):
+    if progress.epoch == {epoch} and progress.step == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(settings(), examples(4), examples(2, 1), Path({run!r}), on_progress=die)
+"""
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (2, 0)])
+def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path, epoch, step):
+    undisturbed, outcome, _ = finished
+    code = KILLED.format(
+        tests=str(Path(__file__).parents[1]), run=str(tmp_path), epoch=epoch, step=step
+    )
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+
+    resumed = train(settings(), examples(4), examples(2, 1), tmp_path)
+
+    assert resumed.best_epoch == outcome.best_epoch
+    for one, two in zip(weights(outcome.model), weights(resumed.model), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2"]
+    for one, two in zip(rows(undisturbed), rows(tmp_path), strict=True):
+        assert float(one["val_loss"]) == pytest.approx(float(two["val_loss"]), rel=1e-4)
+
+
+def test_a_finished_run_is_not_trained_again(finished):
+    run, outcome, _ = finished
+
+    again = train(settings(), examples(4), examples(2, 1), run)
+
+    assert (again.epochs, again.ended_by) == (3, "epochs")
+    for one, two in zip(weights(outcome.model), weights(again.model), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.fixture
+def interruptible():
+    """A shell lets its background jobs ignore Ctrl-C, and this may be one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_the_best_model(tmp_path, interruptible):
+    def interrupt(progress):
+        if (progress.epoch, progress.step) == (1, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = train(
+        settings(), examples(4), examples(2, 1), tmp_path, on_progress=interrupt
+    )
+
+    assert (outcome.ended_by, outcome.epochs, outcome.best_epoch) == ("interrupt", 1, 1)
+
+
+def test_ctrl_c_before_there_is_a_model_is_passed_on(tmp_path):
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings(), examples(4), examples(2), tmp_path, on_progress=interrupt)
+
+
+def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
+    # A step this large never leads anywhere: the first epochs stay the best.
+    config = settings(epochs=40, patience=1, learning_rate=3.0)
+
+    outcome = train(config, examples(4), examples(2), tmp_path)
+
+    assert outcome.ended_by == "patience"
+    assert outcome.epochs == outcome.best_epoch + 1 < 40
+
+
+def test_an_epoch_shows_every_image_where_these_are_more_than_its_size(tmp_path):
+    outcome = train(
+        settings(epochs=1, epoch_size=2), examples(5), examples(2), tmp_path
+    )
+
+    assert outcome.steps == 3  # of two crops each
+
+
+def test_the_time_limit_ends_training(tmp_path):
+    config = settings(epochs=500, epoch_size=2000)
+    started = time.monotonic()
+
+    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=2)
+
+    assert outcome.ended_by == "time limit"
+    assert outcome.best_epoch == outcome.epochs == 1
+    assert time.monotonic() - started < 60
+
+
+def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
+    first = train(settings(epochs=1), examples(4), examples(2), tmp_path)
+
+    again = train(
+        settings(epochs=9),
+        examples(4),
+        examples(2),
+        tmp_path,
+        # Time is left, but less than the validation takes.
+        time_limit=first.seconds + 0.001,
+    )
+
+    assert (again.epochs, again.ended_by) == (1, "time limit")
+
+
+@pytest.mark.parametrize(
+    ("decay", "limit", "highest"),
+    [(False, None, 0.01), (True, None, 0.01), (False, 1e6, 0.07), (True, 1e6, 0.07)],
+)
+def test_the_learning_rate_stays_or_rises_and_falls(
+    tmp_path, monkeypatch, decay, limit, highest
+):
+    monkeypatch.setattr(schedule, "WARM_UP", 2)
+    rates = []
+
+    class Noting(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    monkeypatch.setattr(keras.callbacks, "TensorBoard", lambda *a, **k: Noting())
+
+    train(
+        settings(epochs=5, learning_rate=0.01, decay=decay, time_limit_boost=7.0),
+        examples(4),
+        examples(2, 1),
+        tmp_path,
+        time_limit=limit,
+    )
+
+    # Ten steps: two to rise, where it rises, and after two in ten the share of the
+    # other eight. An ample time limit makes it higher by its boost, and ends nothing.
+    rising = [1 / 2, 1] if decay or limit else [1, 1]
+    after = [1, *(n / 8 for n in range(7, 0, -1))] if decay else [1] * 8
+    wanted = [highest * share for share in rising + after]
+    assert rates == pytest.approx(wanted, rel=1e-4)
+
+
+def test_no_images_are_refused_with_a_remedy(tmp_path):
+    with pytest.raises(ValueError, match="validation: expected at least one image"):
+        train(settings(), examples(2), examples(0), tmp_path)
