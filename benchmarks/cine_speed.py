@@ -59,7 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model)
     view = predictor.view
-    with tempfile.TemporaryDirectory() as name, Sandbox() as decoder:
+    with tempfile.TemporaryDirectory() as name, Sandbox() as sandbox:
         paths = fill(Path(name), arguments.source, arguments.files)
         images = [read_image(path) for path in paths]
         predictor.predict(images[0])
@@ -72,10 +72,10 @@ def main() -> None:
 
             memory = []
             started = time.perf_counter()
-            found = survey([Path(name)], decoder)
+            found = survey([Path(name)], sandbox)
             looked = time.perf_counter() - started
             planned = plan(found.cines, [view], view, "all")
-            steps = run(planned.jobs, {view: predictor}, decoder)
+            steps = run(planned.jobs, {view: predictor}, sandbox)
             for number, _ in enumerate(steps, 1):
                 if number % 100 == 0:
                     memory.append(resident())

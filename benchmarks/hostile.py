@@ -53,16 +53,16 @@ class Tester:
 
     Args:
         predictor: The model.
-        decoder: Reads the files.
+        sandbox: Reads the files.
         output: Folder for what is written of a file; it is removed for the next.
         formats: What is written.
     """
 
     def __init__(
-        self, predictor: Predictor, decoder: Sandbox, output: Path, formats: set[str]
+        self, predictor: Predictor, sandbox: Sandbox, output: Path, formats: set[str]
     ) -> None:
         """Nothing was tried yet."""
-        self.predictor, self.decoder, self.output = predictor, decoder, output
+        self.predictor, self.sandbox, self.output = predictor, sandbox, output
         self.formats = formats
         self.slowest = 0.0
         self.reasons: collections.Counter = collections.Counter()
@@ -75,15 +75,15 @@ class Tester:
         spacing = (1.0, 1.0)
         locators = {view: self.predictor}
         try:
-            found = survey([path], self.decoder)
+            found = survey([path], self.sandbox)
             planned = plan(found.cines, [view], view, "first")
             refused = [each.reason for each in [*found.skipped, *planned.skipped]]
             predictions, finished = [], []
             writer = outputs.Writer(
-                self.output, self.formats, self.decoder, spacing, locators
+                self.output, self.formats, self.sandbox, spacing, locators
             )
             unwritten = []
-            for _, done in run(planned.jobs, locators, self.decoder, spacing):
+            for _, done in run(planned.jobs, locators, self.sandbox, spacing):
                 if done:
                     finished.append(done)
                     predictions += done.predictions
@@ -117,10 +117,10 @@ class Watch(threading.Thread):
     Of the decoding processes, the killed ones count, too.
     """
 
-    def __init__(self, decoder: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         """Has seen nothing yet."""
         super().__init__(daemon=True)
-        self.decoder = decoder
+        self.sandbox = sandbox
         self.peak = self.together = 0.0
 
     def run(self) -> None:
@@ -128,7 +128,7 @@ class Watch(threading.Thread):
         while True:
             # A process that ends now has no file, or one without this line.
             with contextlib.suppress(OSError, KeyError):
-                decoding = _memory(self.decoder.process_id)
+                decoding = _memory(self.sandbox.process_id)
                 self.peak = max(self.peak, decoding["VmHWM"])
                 now = decoding["VmRSS"] + _memory("self")["VmRSS"]
                 self.together = max(self.together, now)
@@ -220,13 +220,13 @@ def main() -> None:
     parser.add_argument("--formats", nargs="*", default=outputs.FORMATS)
     arguments = parser.parse_args()
     started = time.monotonic()
-    with Sandbox() as decoder, tempfile.TemporaryDirectory() as temporary:
+    with Sandbox() as sandbox, tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        watch = Watch(decoder)
+        watch = Watch(sandbox)
         watch.start()
         tester = Tester(
             Predictor(arguments.model),
-            decoder,
+            sandbox,
             folder / "output",
             set(arguments.formats),
         )

@@ -2,7 +2,7 @@
 
     python benchmarks/serving_proof.py --models models --sa acdc_sa --4ch bivme_4ch
 
-Every way is compared with `inference.Predictor`, which is `phdnet-tf predict`: the C++
+Every way is compared with `Predictor`, which is `phdnet-tf predict`: the C++
 runtime that TF Serving loads models with, and `phdnet-tf serve` as a process of its
 own. The folders are searched for `*.dcm`. Prints tables of `docs/results/serving.md`.
 """

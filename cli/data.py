@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +92,11 @@ def open_source(data: Path | None, view: str) -> Source:
 def _phantom(view: str) -> Path:
     from phdnet_tf import __version__
     from phdnet_tf.cli.progress import counting
+    from phdnet_tf.files import cache_folder
     from phdnet_tf.phantom.folder import write_folder
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = f"{view}-{PHANTOM_SUBJECTS}-{PHANTOM_SEED}-{__version__}"
-    folder = cache / "phdnet_tf" / "phantom" / name
+    folder = cache_folder() / "phantom" / name
     if not folder.exists():
         click.echo(
             f"Drawing {PHANTOM_SUBJECTS} {view} phantoms, once, in {folder}",

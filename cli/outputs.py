@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from phdnet_tf.cli.table import (
     prediction_rows,
     track_rows,
 )
+from phdnet_tf.files import whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +105,7 @@ class Writer:
     Args:
         folder: Where everything goes; made when it is needed.
         formats: What to write.
-        decoder: Reads images again, to draw them.
+        sandbox: Reads images again, to draw them.
         predictors: For the candidate maps beside the pictures; None for none.
     """
 
@@ -113,12 +113,12 @@ class Writer:
         self,
         folder: Path,
         formats: set[str],
-        decoder: Sandbox,
+        sandbox: Sandbox,
         pixel_spacing: tuple[float, float] | None,
         predictors: dict[str, Locator] | None,
     ) -> None:
         """Makes the folder."""
-        self._folder, self._formats, self._decoder = folder, formats, decoder
+        self._folder, self._formats, self._sandbox = folder, formats, sandbox
         self._spacing, self._predictors = pixel_spacing, predictors
         self._stems: dict[tuple[Path, FileLocation | int], Path] = {}
         self._taken: set[Path] = set()
@@ -165,7 +165,7 @@ class Writer:
         for form, name, write in everything:
             if form in self._formats:
                 target = self._folder / name
-                with _noted(self._folder, target, lines), _whole(target) as path:
+                with _noted(self._folder, target, lines), whole_file(target) as path:
                     with path.open("w", newline="", encoding="utf-8") as stream:
                         write(stream)
         return lines
@@ -178,7 +178,7 @@ class Writer:
 
         pairs = zip(done.frames, done.predictions, strict=True)
         wanted = ((pair, pair[0].file.source, pair[0].number) for pair in pairs)
-        for pair, image in self._decoder.images(wanted, self._spacing):
+        for pair, image in self._sandbox.images(wanted, self._spacing):
             # It was read before, but may be gone by now, or the machine busier.
             if isinstance(image, DicomError):
                 lines.append(f"{pair[0]}: not drawn: {_reason(image, pair[0])}")
@@ -191,7 +191,7 @@ class Writer:
         for frame, prediction, image in self._images(done, lines):
             maps = self._maps(done.job.view, frame, image, lines)
             target = self._name(frame, ".png")
-            with _noted(frame, target, lines), _whole(target) as path:
+            with _noted(frame, target, lines), whole_file(target) as path:
                 save_overlay(path, image.pixels, prediction, maps)
 
     def _maps(
@@ -215,7 +215,7 @@ class Writer:
 
         title = f"{stem.name}   {done.predictions[0].model}"
         target = stem.with_name(f"{stem.name}-tracks.png")
-        with _noted(done.frames[0], target, lines), _whole(target) as path:
+        with _noted(done.frames[0], target, lines), whole_file(target) as path:
             save_tracks(path, done.tracks, done.predictions, title)
 
     def _animation(self, done: Done, stem: Path, lines: list[str]) -> None:
@@ -224,18 +224,18 @@ class Writer:
         target = stem.with_name(f"{stem.name}.gif")
         images = self._images(done, lines)
         pictures = ((image.pixels, found) for _, found, image in images)
-        with _noted(done.frames[0], target, lines), _whole(target) as path:
+        with _noted(done.frames[0], target, lines), whole_file(target) as path:
             save_animation(path, pictures, done.job.cine.heart_beat)
 
     def _report(self, done: Done, stem: Path, lines: list[str]) -> None:
         from phdnet_tf.outputs.structured_report import Reported, save_report
 
         target = stem.with_name(f"{stem.name}-sr.dcm")
-        with _noted(done.frames[0], target, lines), _whole(target) as path:
+        with _noted(done.frames[0], target, lines), whole_file(target) as path:
             reported = [
                 Reported(
                     prediction,
-                    self._decoder.identity(frame.file.source),
+                    self._sandbox.identity(frame.file.source),
                     frame.number if frame.of > 1 else None,
                 )
                 for frame, prediction in zip(done.frames, done.predictions, strict=True)
@@ -248,7 +248,7 @@ class Writer:
 
         for frame, prediction in zip(done.frames, done.predictions, strict=True):
             target = self._name(frame, ".mrk.json")
-            with _noted(frame, target, lines), _whole(target) as path:
+            with _noted(frame, target, lines), whole_file(target) as path:
                 with path.open("w") as stream:
                     write_markups(prediction, stream)
 
@@ -303,16 +303,3 @@ def _reason(error: Exception, source: Frame | Path) -> str:
     file = source if isinstance(source, Path) else source.file.source
     text = text.removeprefix(f"{file}: ").partition("\n")[0]
     return text or type(error).__name__
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A name to write to, which becomes the target when all of it is written."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".unfinished{target.suffix}")
-    try:
-        yield unfinished
-        if unfinished.exists():  # Of files that are gone meanwhile nothing is drawn.
-            os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -151,17 +151,17 @@ def predict(
     from phdnet_tf.dicom.sandbox import Sandbox
     from phdnet_tf.dicom.survey import survey
 
-    # The decoder is closed before the thread is waited for: Ctrl-C ends both at once.
+    # The sandbox is closed before the thread is waited for: Ctrl-C ends both at once.
     with (
         options.plain_errors(),
         _stopping(),
         ThreadPoolExecutor(1) as aside,
-        Sandbox() as decoder,
+        Sandbox() as sandbox,
     ):
         # The headers are read while TensorFlow is loaded, which takes seconds.
         read: list[None] = []
         looking = aside.submit(
-            survey, list(images), decoder, advance=lambda: read.append(None)
+            survey, list(images), sandbox, advance=lambda: read.append(None)
         )
         load_tensorflow()
         from phdnet_tf.cli.progress import counting, wait_for
@@ -186,7 +186,7 @@ def predict(
         writer = None
         if output:
             writer = outputs.Writer(
-                output, written, decoder, pixel_spacing, predictors if maps else None
+                output, written, sandbox, pixel_spacing, predictors if maps else None
             )
         done: list[Done] = []
         total = sum(len(job.frames) for job in planned.jobs)
@@ -194,11 +194,11 @@ def predict(
         try:
             with counting("images", total) as advance:
                 for _, finished in run(
-                    planned.jobs, predictors, decoder, pixel_spacing
+                    planned.jobs, predictors, sandbox, pixel_spacing
                 ):
                     if finished is not None:
                         if include_uids:
-                            finished = _with_uids(finished, decoder)
+                            finished = _with_uids(finished, sandbox)
                         done.append(finished)
                         results += finished.predictions
                         results += [
@@ -293,7 +293,7 @@ def _refuse_nothing(
     raise click.ClickException(f"{names}: found no image to predict.")
 
 
-def _with_uids(done: Done, decoder: Sandbox) -> Done:
+def _with_uids(done: Done, sandbox: Sandbox) -> Done:
     """The same, each prediction with the identifiers of its image.
 
     Where an image can no longer be read, an error says so, and there are none.
@@ -304,7 +304,7 @@ def _with_uids(done: Done, decoder: Sandbox) -> Done:
     errors = list(done.errors)
     for frame, prediction in zip(done.frames, done.predictions, strict=True):
         try:
-            identity = decoder.identity(frame.file.source)
+            identity = sandbox.identity(frame.file.source)
         except DicomError as error:
             line = f"{error} Its landmarks are written without UIDs."
             errors.append((frame, DicomError(line)))

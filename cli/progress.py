@@ -77,7 +77,7 @@ def training_display() -> Iterator[Callable[[progress.Progress], None]]:
     On a terminal the line moves; in a log file it is repeated now and then.
 
     Yields:
-        A function to give every `training.Progress` to.
+        A function to give every `progress.Progress` to.
     """
     console = Console(stderr=True, highlight=False)
     columns = (BarColumn(bar_width=20), TextColumn("{task.description}"))

@@ -23,7 +23,7 @@ def align(rows: list[list[str]], left: int = 1) -> str:
 
 
 def report_table(report: dict[str, Any]) -> str:
-    """What `evaluation.report` returned, for reading. Errors are in mm."""
+    """What `summary.report` returned, for reading. Errors are in mm."""
     rows = [
         "points n mean sd median p90 <=2mm <=4mm <=6mm <=10mm >20mm share".split(),
     ]
@@ -69,7 +69,7 @@ def radii_lines(report: dict[str, Any]) -> str:
 
 
 def confidence_table(report: dict[str, Any]) -> str:
-    """What `evaluation.confidence_report` returned, for reading. In mm."""
+    """What `summary.confidence_report` returned, for reading. In mm."""
     ranked = [["order of trust", "AURC", "AUROC >10mm", "mean of 56%"]]
     for name, values in report["rankings"].items():
         ranked.append(

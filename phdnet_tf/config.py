@@ -96,7 +96,7 @@ class ModelConfig:
             heatmap.
         heatmap_std: Standard deviation of the Gaussian around the landmark, in values
             of the heatmap: patches, for PHD-Net.
-        filters: Of PHD-Net; see `model.build_phdnet`.
+        filters: Of PHD-Net; see `phdnet.build_phdnet`.
         dilations: Likewise.
         strided: Likewise.
 

@@ -1,5 +1,11 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and where the cache is.
 
+What is written gets a hidden name of its own beside its target first, so that whoever
+looks meanwhile sees what was there before, two writers cannot mix, and a kill leaves
+the target as it was.
+"""
+
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -8,8 +14,32 @@ from pathlib import Path
 
 
 @contextmanager
-def unfinished(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, to be filled and then renamed to it.
+def whole_file(target: Path) -> Iterator[Path]:
+    """A name to write to, which becomes the target when the block ends well.
+
+    Args:
+        target: The file. Folders above it are made; what it was is replaced.
+
+    Yields:
+        The name, with the target's suffix. Where nothing is written to it, the target
+        stays as it is.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(target)
+    try:
+        yield partial
+        if partial.exists():
+            os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def unfinished_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside `target`, to be filled and then given to `os.replace`.
 
     Whatever ends the block, an error or Ctrl-C, nothing unfinished stays behind.
 
@@ -17,13 +47,28 @@ def unfinished(target: Path) -> Iterator[Path]:
         target: Where the folder shall appear. Folders above it are made.
 
     Yields:
-        The folder to fill. It is hidden; rename it to `target.resolve()`.
+        The folder to fill; rename it to `target.resolve()`.
+
+    Raises:
+        OSError: If it cannot be made.
     """
     # A sibling, because only within one file system is a rename a single step.
-    target = target.resolve()
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    partial = _beside(target.resolve())
     partial.mkdir(parents=True)
     try:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".unfinished-{uuid.uuid4().hex}{target.suffix}")
+
+
+def cache_folder() -> Path:
+    """The user's folder for what can be made again: `~/.cache/phdnet_tf`, or XDG's."""
+    # XDG's rule: an empty or relative value counts as none.
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not home.is_absolute():
+        home = Path.home() / ".cache"
+    return home / "phdnet_tf"

@@ -27,12 +27,12 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def decoder():
+def sandbox():
     """A process that reads files, ended after the module's tests."""
     from phdnet_tf.dicom.sandbox import Sandbox
 
-    with Sandbox() as decoder:
-        yield decoder
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ from phdnet_tf.datasets.acdc.landmarks import (
 )
 from phdnet_tf.datasets.acdc.nifti import RAS_TO_LPS, nifti_file, read_stack, size_text
 from phdnet_tf.dicom.write import write_image
-from phdnet_tf.files import unfinished
+from phdnet_tf.files import unfinished_folder
 from phdnet_tf.presets import VIEWS
 
 PARTS = (".", "training", "testing", "database/training", "database/testing")
@@ -156,7 +156,7 @@ def import_folder(
     rows: list[list[str]] = []
     skipped: list[str] = []
     refused: list[str] = []
-    with unfinished(destination) as partial:
+    with unfinished_folder(destination) as partial:
         for path in subjects:
             try:
                 group, slices, reasons = read_subject(path)

@@ -89,7 +89,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         Data whose source is gone are taken as they are. The arguments are TFDS's.
 
         Raises:
-            ValueError: If the source folder has errors; see `aspire_folder.check`.
+            ValueError: If the source folder has errors; see `folder.check`.
         """
         download_config = download_config or tfds.download.DownloadConfig()
         if super().is_prepared() and self._is_stale(download_dir, download_config):

@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 
 from phdnet_tf.datasets.aspire_cmr.aspire_cmr_dataset_builder import Builder
 from phdnet_tf.datasets.folder import fingerprint
+from phdnet_tf.files import cache_folder
 from phdnet_tf.presets import VIEWS
 
 # Data of an earlier state of the source may still be read by a training that runs.
@@ -71,12 +72,8 @@ def prepare(
 
 
 def _default_cache(folder: Path) -> Path:
-    # XDG's rule: an empty or relative value counts as none.
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not home.is_absolute():
-        home = Path.home() / ".cache"
     source = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
-    return home / "phdnet_tf" / "aspire_cmr" / source[:16]
+    return cache_folder() / "aspire_cmr" / source[:16]
 
 
 def _builder(view: str, root: Path) -> Builder:

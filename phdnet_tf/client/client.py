@@ -63,7 +63,7 @@ def connect(
 
 
 class Client:
-    """A model on a server, used as `inference.Predictor` is one on disk.
+    """A model on a server, used as `Predictor` is one on disk.
 
     The newest version is looked up once, so that all answers are of one model; if the
     server has replaced it, the client goes on with the one that took its place. A label
@@ -130,11 +130,11 @@ class Client:
         """Locates the landmarks of one image.
 
         Args:
-            image: The image, as `dicom.read_image` returns it.
+            image: The image, as `read_image` returns it.
             name: What the prediction calls the image; it is not sent.
 
         Returns:
-            The prediction, as `inference.Predictor` would give it.
+            The prediction, as `Predictor` would give it.
 
         Raises:
             RefusedImageError: If the model refuses the image.
@@ -183,10 +183,10 @@ class Client:
         """The smoothed candidate map of each landmark (equation 3).
 
         Args:
-            image: The image, as `dicom.read_image` returns it.
+            image: The image, as `read_image` returns it.
 
         Returns:
-            As `inference.Predictor.candidate_maps`.
+            As `Predictor.candidate_maps`.
 
         Raises:
             RefusedImageError: If the model refuses the image.

@@ -20,7 +20,7 @@ AVAILABLE = get_model_status_pb2.ModelVersionStatus.AVAILABLE
 
 
 class GrpcTransport:
-    """gRPC, in the clear or over TLS; see `client_transport.Transport`.
+    """gRPC, in the clear or over TLS; see `transport.Transport`.
 
     Args:
         address: HOST:PORT, or HOST for port 8500.

@@ -43,7 +43,7 @@ BOOLEANS = ("high_confidence", "recognised")
 
 
 class RestTransport:
-    """REST, over http or https; see `client_transport.Transport`.
+    """REST, over http or https; see `transport.Transport`.
 
     Args:
         address: HOST:PORT, or HOST for the scheme's own port.

@@ -6,7 +6,6 @@ makes the paper's tables and figure of what was kept.
 
 import csv
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from phdnet_tf.evaluation.predictions import Signature, predict_examples
 from phdnet_tf.export.description import load_description
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version, versions
+from phdnet_tf.files import whole_file
 from phdnet_tf.presets import PRESETS, make_config
 from phdnet_tf.training.data import AnnotatedImages, describe_data
 from phdnet_tf.training.loop import train
@@ -162,10 +162,8 @@ def _keep(name: str, fold: int, tested: list[tuple], folder: Path) -> None:
                     ]
                     for j, landmark in enumerate(part)
                 ]
-    unfinished = folder / f"{PREDICTIONS}.unfinished"
-    with unfinished.open("w", newline="") as file:
+    with whole_file(folder / PREDICTIONS) as path, path.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-    os.replace(unfinished, folder / PREDICTIONS)
 
     trainings = [load_description(version)["training"] for version, *_ in tested]
     members = [member for training in trainings for member in training["members"]]
@@ -186,6 +184,5 @@ def _keep(name: str, fold: int, tested: list[tuple], folder: Path) -> None:
         ),
         "latency_ms": round(1000 * sum(latency for *_, latency in tested), 1),
     }
-    unfinished = folder / f"{RESULT}.unfinished"
-    unfinished.write_text(json.dumps(result, indent=2) + "\n")
-    os.replace(unfinished, folder / RESULT)
+    with whole_file(folder / RESULT) as path:
+        path.write_text(json.dumps(result, indent=2) + "\n")

@@ -10,9 +10,9 @@ def markdown(report: dict[str, Any]) -> str:
     """The report of a benchmark, for reading.
 
     Args:
-        report: What `compare` returns, with "costs", the results of `benchmark.run`,
-            "protocol", sentences that say how it was measured, "command" and
-            "versions".
+        report: What `compare` returns, with "costs", the results of
+            `cross_validation.run`, "protocol", sentences that say how it was measured,
+            "command" and "versions".
     """
     share = report["high_confidence_share"]
     subset = "high confidence" if share is None else f"high confidence ({share:.0%})"

@@ -20,7 +20,7 @@ class Reading(NamedTuple):
             spreads around it, and for PHD-Net of the hottest patch's heat (times -1)
             and of the distance to that patch's own point; of several networks, also of
             the distance between their points. Test-time augmentation has its own; see
-            `augmentation.look_again`.
+            `test_time_augmentation.look_again`.
         by_strategy: float32[B, L, 2] for every way to read one look, and "augmented"
             where that is the strategy; of several networks also "mean", the mean of
             their own points (E-CPV: Schobs et al., IEEE TMI 2023), at the first look.

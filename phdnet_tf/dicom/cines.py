@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phdnet_tf.dicom.find import Found
+from phdnet_tf.dicom.frame_order import place_in_time
 from phdnet_tf.dicom.frames import FrameHeader
 from phdnet_tf.dicom.read import FileHeader
 
@@ -89,13 +90,10 @@ def _place(frame: FrameHeader, found: Found, header: FileHeader) -> object:
 
 
 def _cine(entries: list[tuple[Frame, FileHeader]]) -> Cine:
-    def in_time(entry: tuple[Frame, FileHeader]) -> tuple:
-        frame, header = entry
-        time, order = frame.header.time, frame.header.order
-        # What is not told sorts as 0 for all frames, and leaves it to what follows.
-        return (time or 0, order or 0, header.instance_number or 0, frame.number)
-
-    ordered = sorted(entries, key=in_time)
+    ordered = sorted(
+        entries,
+        key=lambda entry: place_in_time(entry[0].header, entry[1].instance_number),
+    )
     frames = tuple(
         Frame(frame.file, frame.number, frame.of, frame.header, phase)
         for phase, (frame, _) in enumerate(ordered, 1)

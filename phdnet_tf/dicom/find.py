@@ -50,13 +50,13 @@ class Skipped:
 
 
 def find_files(
-    paths: list[Path], decoder: Sandbox, skipped: list[Skipped]
+    paths: list[Path], sandbox: Sandbox, skipped: list[Skipped]
 ) -> Iterator[Found]:
     """The files that may be images: those named, and what lies in folders and archives.
 
     Args:
         paths: Files, folders, zip archives and DICOMDIRs.
-        decoder: Reads the lists in archives and DICOMDIRs.
+        sandbox: Reads the lists in archives and DICOMDIRs.
         skipped: Takes what is left out.
 
     Yields:
@@ -67,7 +67,7 @@ def find_files(
             folder = Path(path.resolve().name)
             for file in _files(path, skipped):
                 name = folder / file.relative_to(path)
-                yield from _in_folder(file, name, decoder, skipped)
+                yield from _in_folder(file, name, sandbox, skipped)
         elif not path.is_file():
             # To open a pipe would be to wait for somebody to write into it.
             source = FileLocation(path)
@@ -76,9 +76,9 @@ def find_files(
             )
             skipped.append(Skipped(source, line, failed=True))
         elif path.name.upper() == "DICOMDIR":
-            yield from _in_file_set(path, decoder, skipped)
+            yield from _in_file_set(path, sandbox, skipped)
         elif (_start(path) or b"").startswith(ZIP):
-            yield from _in_archive(path, Path(path.name), decoder, skipped)
+            yield from _in_archive(path, Path(path.name), sandbox, skipped)
         else:
             yield Found(FileLocation(path), Path(path.name), named=True)
 
@@ -104,7 +104,7 @@ def _files(folder: Path, skipped: list[Skipped]) -> list[Path]:
 
 
 def _in_folder(
-    file: Path, name: Path, decoder: Sandbox, skipped: list[Skipped]
+    file: Path, name: Path, sandbox: Sandbox, skipped: list[Skipped]
 ) -> Iterator[Found]:
     start = _start(file)
     if file.name.upper() == "DICOMDIR":
@@ -114,16 +114,16 @@ def _in_folder(
         # What cannot be opened may be an image; that it cannot is told by its header.
         yield Found(FileLocation(file), name, named=False)
     elif start.startswith(ZIP) and file.suffix.lower() == ".zip":
-        yield from _in_archive(file, name, decoder, skipped)
+        yield from _in_archive(file, name, sandbox, skipped)
     else:
         skipped.append(Skipped(FileLocation(file), "not DICOM", failed=False))
 
 
 def _in_archive(
-    path: Path, name: Path, decoder: Sandbox, skipped: list[Skipped]
+    path: Path, name: Path, sandbox: Sandbox, skipped: list[Skipped]
 ) -> Iterator[Found]:
     try:
-        members = decoder.members(path)
+        members = sandbox.members(path)
     except DicomError as error:
         skipped.append(Skipped(FileLocation(path), str(error), failed=True))
         return
@@ -142,10 +142,10 @@ def _in_archive(
 
 
 def _in_file_set(
-    path: Path, decoder: Sandbox, skipped: list[Skipped]
+    path: Path, sandbox: Sandbox, skipped: list[Skipped]
 ) -> Iterator[Found]:
     try:
-        listed = decoder.file_set(path)
+        listed = sandbox.file_set(path)
     except DicomError as error:
         skipped.append(Skipped(FileLocation(path), str(error), failed=True))
         return

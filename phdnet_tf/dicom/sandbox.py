@@ -158,7 +158,7 @@ class Sandbox:
         frame: int | None = None,
         pixel_spacing: tuple[float, float] | None = None,
     ) -> MRImage:
-        """A frame; see `dicom.read_image`.
+        """A frame; see `read_image`.
 
         Raises:
             DicomError: If it cannot be read, or takes too much memory or time.
@@ -256,7 +256,7 @@ class Sandbox:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise RuntimeError("this decoder is closed")
+            raise RuntimeError("this sandbox is closed")
 
     def _receive(self, seconds: float) -> bytes:
         if not self._pipe.poll(seconds):

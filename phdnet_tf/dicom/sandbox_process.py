@@ -1,7 +1,7 @@
 """The process that decodes files which nobody vouches for.
 
 A damaged or malicious file can make a decoder crash, hang or fill the memory. So files
-are opened in a process of their own, with limits; `decoder.Decoder` starts it, asks it,
+are opened in a process of their own, with limits; `sandbox.Sandbox` starts it, asks it,
 and starts another when it is gone. The two speak over a pipe: JSON, and pixels as bare
 bytes, so that nothing that comes back can run code in the process that asks.
 
@@ -199,7 +199,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     descriptor, memory, folder = sys.argv[1:]
     connection = Connection(int(descriptor))
-    worker = SandboxProcess(Path(folder))
+    process = SandboxProcess(Path(folder))
     # Decoders print to standard output and error what nobody asked for.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -208,8 +208,8 @@ def main() -> None:
     _limit_memory(int(memory))
     try:
         connection.send_bytes(b"ready")
-        while not worker.spent:
-            values, pixels = worker.answer(json.loads(connection.recv_bytes()))
+        while not process.spent:
+            values, pixels = process.answer(json.loads(connection.recv_bytes()))
             connection.send_bytes(json.dumps(values).encode())
             if pixels is not None:
                 connection.send_bytes(pixels.tobytes())

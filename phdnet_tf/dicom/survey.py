@@ -30,14 +30,14 @@ class Survey:
 
 def survey(
     paths: list[Path],
-    decoder: Sandbox,
+    sandbox: Sandbox,
     advance: Callable[[], None] = lambda: None,
 ) -> Survey:
     """Looks through files, folders, zip archives and DICOMDIRs for images.
 
     Args:
         paths: What the user named.
-        decoder: Reads the headers.
+        sandbox: Reads the headers.
         advance: Called after each file.
 
     Returns:
@@ -46,9 +46,9 @@ def survey(
     result = Survey()
     headers: list[tuple[Found, FileHeader]] = []
     seen: set[tuple] = set()
-    for found in find_files(paths, decoder, result.skipped):
+    for found in find_files(paths, sandbox, result.skipped):
         try:
-            header = decoder.header(found.source)
+            header = sandbox.header(found.source)
         except DicomError as error:
             result.skipped.append(Skipped(found.source, str(error), failed=True))
         else:

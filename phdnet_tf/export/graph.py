@@ -70,7 +70,7 @@ class ServedGraph(tf.Module):
             return look_again(canvas, first, look) if augmented else first
 
         def answer(points: tf.Tensor, reading: Reading) -> dict[str, tf.Tensor]:
-            # The geometric mean, as `confidence.image_confidence` has it.
+            # The geometric mean, as `recognition.image_confidence` has it.
             image_confidence = tf.exp(
                 tf.reduce_mean(tf.math.log(tf.nn.relu(reading.confidence)), axis=1)
             )
@@ -200,14 +200,14 @@ def _canvas_of_png(
 
 
 def error_radii(evidence: tf.Tensor, radii: Radii | None) -> tf.Tensor:
-    """The formula of `confidence.Radii`, at most the canvas's diagonal.
+    """The formula of `radii.Radii`, at most the canvas's diagonal.
 
     Args:
         evidence: float32[B, L, K], as `reading.Reading` has it.
         radii: What was learnt; nothing makes every radius the canvas's diagonal.
 
     Returns:
-        float32[B, L, 3], mm, for each of `confidence.LEVELS`.
+        float32[B, L, 3], mm, for each of `radii.LEVELS`.
     """
     if radii is None:
         shape = tf.concat([tf.shape(evidence)[:2], [len(LEVELS)]], axis=0)

@@ -1,9 +1,6 @@
 """SavedModels: written as the next version, and loaded."""
 
 import json
-import os
-import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +9,9 @@ import tensorflow as tf
 from phdnet_tf.export.checksums import CHECKSUMS, checksums
 from phdnet_tf.export.description import DESCRIPTION, describe_signature
 from phdnet_tf.export.graph import ServedGraph
-from phdnet_tf.export.versions import versions
+from phdnet_tf.export.versions import publish_version
 from phdnet_tf.export.warm_up import WARM_UP, write_warm_up
+from phdnet_tf.files import unfinished_folder
 
 
 def export(
@@ -32,14 +30,10 @@ def export(
     Raises:
         OSError: If it cannot be written; then no version appears.
     """
-    model_folder.mkdir(parents=True, exist_ok=True)
-    # A server that polls the folder takes names that are numbers for versions, and may
-    # look at any moment: the version gets its number when it is complete.
-    unfinished = model_folder / f".unfinished-{uuid.uuid4().hex}"
-    try:
+    with unfinished_folder(model_folder / "version") as partial:
         tf.saved_model.save(
             served,
-            str(unfinished),
+            str(partial),
             signatures={
                 "serving_default": served.locate,
                 "png": served.locate_png,
@@ -47,14 +41,10 @@ def export(
                 "describe": describe_signature(description),
             },
         )
-        (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-        write_warm_up(unfinished / WARM_UP)
-        (unfinished / CHECKSUMS).write_text(checksums(unfinished))
-        version = max(versions(model_folder), default=0) + 1
-        os.rename(unfinished, model_folder / str(version))
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return model_folder / str(version)
+        (partial / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+        write_warm_up(partial / WARM_UP)
+        (partial / CHECKSUMS).write_text(checksums(partial))
+        return publish_version(partial, model_folder)
 
 
 def load_signatures(

@@ -1,5 +1,6 @@
 """The folder of a model's versions."""
 
+import os
 from pathlib import Path
 
 
@@ -11,6 +12,34 @@ def versions(model_folder: Path) -> list[int]:
         # TF Serving ignores greater numbers, too, which its messages cannot hold.
         if entry.name.isdecimal() and int(entry.name) < 2**63 and entry.is_dir()
     )
+
+
+def publish_version(complete: Path, model_folder: Path) -> Path:
+    """Renames a complete version to the next number, in one step.
+
+    A server that polls the folder takes names that are numbers for versions, and may
+    look at any moment: so a version gets its number when it is complete.
+
+    Args:
+        complete: Folder of the version, within the model folder.
+        model_folder: For example `models/phdnet_sa`.
+
+    Returns:
+        The folder of the new version, for example `models/phdnet_sa/1`.
+
+    Raises:
+        OSError: If it cannot be renamed.
+    """
+    while True:
+        version = model_folder / str(max(versions(model_folder), default=0) + 1)
+        try:
+            os.rename(complete, version)
+        except OSError:
+            # Another process has just published one of the same number.
+            if not version.exists():
+                raise
+        else:
+            return version
 
 
 def resolve_version(path: Path) -> Path:

@@ -84,11 +84,11 @@ def plan(
     """Finds the model for each cine.
 
     Args:
-        cines: What `series.survey` found.
+        cines: What `survey.survey` found.
         views: Those that there is a model of.
         chosen: The view that the user says they all have, or None to propose one for
             each.
-        which: See `series.choose`.
+        which: See `cines.choose`.
 
     Returns:
         The plan. With one model, it takes the cines of which nothing tells the view,
@@ -142,7 +142,7 @@ def _decide(
 def run(
     jobs: Sequence[Job],
     locators: Mapping[str, Locator],
-    decoder: Sandbox,
+    sandbox: Sandbox,
     pixel_spacing: tuple[float, float] | None = None,
 ) -> Iterator[tuple[Frame, Done | None]]:
     """Predicts the frames of all jobs.
@@ -150,7 +150,7 @@ def run(
     Args:
         jobs: What to predict.
         locators: The model of each view.
-        decoder: Reads the frames.
+        sandbox: Reads the frames.
         pixel_spacing: (y, x), mm, for files that have none.
 
     Yields:
@@ -166,7 +166,7 @@ def run(
     frames: list[Frame] = []
     errors: list[tuple[Frame, ValueError]] = []
     asking = {view: _asking(locator) for view, locator in locators.items()}
-    stream = decoder.images(wanted, pixel_spacing)
+    stream = sandbox.images(wanted, pixel_spacing)
     try:
         for view, group in groupby(stream, key=lambda each: each[0][0].view):
             ask = asking[view]

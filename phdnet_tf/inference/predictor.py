@@ -50,7 +50,7 @@ class Predictor:
         """Locates the landmarks of one image.
 
         Args:
-            image: The image, as `dicom.read_image` returns it.
+            image: The image, as `read_image` returns it.
             name: What the prediction calls the image.
 
         Returns:
@@ -85,7 +85,7 @@ class Predictor:
         """Where the network sees each landmark.
 
         Args:
-            image: The image, as `dicom.read_image` returns it.
+            image: The image, as `read_image` returns it.
 
         Returns:
             float32[L, h, w], the smoothed candidate maps (equation 3), 128 x 128, or

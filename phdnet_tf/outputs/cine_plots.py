@@ -71,7 +71,7 @@ def save_tracks(
         f"{title}   filled: high confidence, ring: low", fontsize=9, parse_math=False
     )
     figure.savefig(path, dpi=110)
-    # As in `plots.save_overlay`, lest hundreds pile up.
+    # As in `overlay.save_overlay`, lest hundreds pile up.
     del figure, panels, column, axis
     gc.collect(1)
 

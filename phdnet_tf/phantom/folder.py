@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from phdnet_tf.dicom.write import write_image
-from phdnet_tf.files import unfinished
+from phdnet_tf.files import unfinished_folder
 from phdnet_tf.phantom.draw import draw
 from phdnet_tf.presets import VIEWS
 
@@ -51,7 +51,7 @@ def write_folder(
             f"{directory}: expected a new or an empty folder, but there is something "
             "there. Choose another folder, or remove this one first."
         )
-    with unfinished(directory) as partial:
+    with unfinished_folder(directory) as partial:
         _write_subjects(partial, view, subjects, seed, on_subject)
         os.replace(partial, directory.resolve())
 

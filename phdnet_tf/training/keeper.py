@@ -1,7 +1,6 @@
 """The best model and the state of a run, kept so that a killed run goes on."""
 
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf.config import Config
+from phdnet_tf.files import whole_file
 from phdnet_tf.training.progress import Progress
 from phdnet_tf.training.schedule import learning_rate
 
@@ -138,9 +138,8 @@ class Keeper(keras.callbacks.Callback):
         if losses["val_loss"] < self.best_loss:
             self._progress["best_loss"].assign(losses["val_loss"])
             self._progress["best_epoch"].assign(epoch + 1)
-            unfinished = self.best_path.with_name("best.unfinished.keras")
-            self.model.save(unfinished)
-            os.replace(unfinished, self.best_path)
+            with whole_file(self.best_path) as path:
+                self.model.save(path)
         self._checkpoints.save()
         self._step = 0
         self._report(losses)

@@ -50,7 +50,7 @@ def train(
 
     Args:
         config: Settings.
-        training: Examples to train on, as `pipeline.normalised` takes them.
+        training: Examples to train on, as `input_pipeline.normalised` takes them.
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The

@@ -26,13 +26,13 @@ def train_members(
 
     Args:
         config: Settings; the first network has its seed, the next the one after it.
-        training: As for `training.train`.
-        validation: As for `training.train`.
+        training: As for `loop.train`.
+        validation: As for `loop.train`.
         run: Folder of the run; it must exist. Several networks have a folder each in
             it, `member_1` and so on.
         members: Number of networks.
         time_limit: Most seconds to train, of all of them together.
-        on_progress: As for `training.train`.
+        on_progress: As for `loop.train`.
         on_member: Called with the number, from 1, of a network before its training.
 
     Returns:
@@ -40,7 +40,7 @@ def train_members(
 
     Raises:
         KeyboardInterrupt: If it comes before there is a model to keep.
-        ValueError: As for `training.train`.
+        ValueError: As for `loop.train`.
     """
     outcomes: list[Outcome] = []
     for number in range(1, members + 1):

@@ -29,7 +29,7 @@ class Published:
     Attributes:
         version: Folder of the exported model.
         outcomes: How the training of each network went.
-        validation: `evaluation.report` on the validation fold. It flatters: the weights
+        validation: `summary.report` on the validation fold. It flatters: the weights
             and the thresholds were chosen on these images.
     """
 

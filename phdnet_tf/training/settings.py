@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from phdnet_tf.config import Config
+from phdnet_tf.files import whole_file
 
 SETTINGS = "run.json"
 
@@ -25,7 +25,7 @@ class RunSettings:
         members: Networks to train.
         time_limit: Of all of them together, in minutes.
         published: The version that was published, when it was.
-        ended_by: By member, what ended the training; see `training.Outcome`.
+        ended_by: By member, what ended the training; see `progress.Outcome`.
     """
 
     config: Config
@@ -46,9 +46,8 @@ def save_settings(run: Path, settings: RunSettings) -> None:
         OSError: If it cannot be written.
     """
     # A run that is killed here keeps the old settings, and can be resumed.
-    unfinished = run / f"{SETTINGS}.unfinished"
-    unfinished.write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
-    os.replace(unfinished, run / SETTINGS)
+    with whole_file(run / SETTINGS) as path:
+        path.write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
 
 
 def load_settings(run: Path) -> RunSettings:

@@ -40,22 +40,22 @@ class Locator:
         return np.ones((1, 8, 8), "f4"), np.array([[[0, 0], [63, 63]]], "f4")
 
 
-def predicted(path, decoder):
-    jobs = plan(survey([path], decoder).cines, ["4ch"], "4ch", "all").jobs
-    found = run(jobs, {"4ch": Locator()}, decoder)
+def predicted(path, sandbox):
+    jobs = plan(survey([path], sandbox).cines, ["4ch"], "4ch", "all").jobs
+    found = run(jobs, {"4ch": Locator()}, sandbox)
     return [done for _, done in found if done is not None]
 
 
-def writer(folder, decoder, *formats, locator=None):
+def writer(folder, sandbox, *formats, locator=None):
     predictors = None if locator is None else {"4ch": locator}
-    return Writer(folder, set(formats), decoder, None, predictors)
+    return Writer(folder, set(formats), sandbox, None, predictors)
 
 
 def files(folder):
     return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
 
 
-def test_names_that_cannot_be_written_cost_no_other_file(decoder, tmp_path):
+def test_names_that_cannot_be_written_cost_no_other_file(sandbox, tmp_path):
     phases = write_cine(tmp_path / "cine", phases=5)
     # With ".png" too long, a formula, a folder like the picture before it, and others.
     names = ["$^$.dcm", "x" * 255, "y.dcm", "y.png/z.dcm", "z.dcm"]
@@ -64,8 +64,8 @@ def test_names_that_cannot_be_written_cost_no_other_file(decoder, tmp_path):
             archive.write(path, name)
     output = tmp_path / "out"
 
-    (done,) = predicted(tmp_path / "study.zip", decoder)
-    lines = writer(output, decoder, *FORMATS).write(done)
+    (done,) = predicted(tmp_path / "study.zip", sandbox)
+    lines = writer(output, sandbox, *FORMATS).write(done)
 
     long = [line for line in lines if "File name too long" in line]
     below = [line for line in lines if "study.zip/y.png/z.dcm: " in line]
@@ -79,12 +79,12 @@ def test_names_that_cannot_be_written_cost_no_other_file(decoder, tmp_path):
     }
 
 
-def test_an_image_that_is_gone_meanwhile_is_told_of_once(decoder, tmp_path):
+def test_an_image_that_is_gone_meanwhile_is_told_of_once(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine")
-    (done,) = predicted(tmp_path / "cine", decoder)
+    (done,) = predicted(tmp_path / "cine", sandbox)
     paths[2].unlink()
 
-    lines = writer(tmp_path / "out", decoder, "png", "gif").write(done)
+    lines = writer(tmp_path / "out", sandbox, "png", "gif").write(done)
 
     (line,) = lines
     assert line.startswith(f"{paths[2]}: not drawn: ") and len(line.split(": ")) > 2
@@ -94,11 +94,11 @@ def test_an_image_that_is_gone_meanwhile_is_told_of_once(decoder, tmp_path):
         assert movie.n_frames == 5
 
 
-def test_a_server_that_is_gone_costs_only_the_votes(decoder, tmp_path):
+def test_a_server_that_is_gone_costs_only_the_votes(sandbox, tmp_path):
     write_cine(tmp_path / "cine")
-    (done,) = predicted(tmp_path / "cine", decoder)
+    (done,) = predicted(tmp_path / "cine", sandbox)
     locator = Locator(maps=2)
-    out = writer(tmp_path / "out", decoder, "png", locator=locator)
+    out = writer(tmp_path / "out", sandbox, "png", locator=locator)
 
     (line,) = out.write(done)
 
@@ -114,9 +114,9 @@ def test_a_server_that_is_gone_costs_only_the_votes(decoder, tmp_path):
     assert out.write(done) == [] and locator.asked == 3
 
 
-def test_no_memory_for_a_picture_is_a_line(decoder, tmp_path, monkeypatch):
+def test_no_memory_for_a_picture_is_a_line(sandbox, tmp_path, monkeypatch):
     paths = write_cine(tmp_path / "cine", phases=2)
-    (done,) = predicted(tmp_path / "cine", decoder)
+    (done,) = predicted(tmp_path / "cine", sandbox)
 
     def save(path, pixels, prediction, maps):
         if prediction.image == str(paths[0]):
@@ -125,17 +125,17 @@ def test_no_memory_for_a_picture_is_a_line(decoder, tmp_path, monkeypatch):
 
     monkeypatch.setattr("phdnet_tf.outputs.overlay.save_overlay", save)
 
-    lines = writer(tmp_path / "out", decoder, "png").write(done)
+    lines = writer(tmp_path / "out", sandbox, "png").write(done)
 
     target = tmp_path / "out" / "cine" / "phase_01.png"
     assert lines == [f"{paths[0]}: {str(target)!r} not written: MemoryError"]
     assert files(tmp_path / "out") == {"cine/phase_02.png"}
 
 
-def test_a_table_that_cannot_be_written_costs_no_other(decoder, tmp_path):
+def test_a_table_that_cannot_be_written_costs_no_other(sandbox, tmp_path):
     write_cine(tmp_path / "cine", phases=1)
-    (done,) = predicted(tmp_path / "cine", decoder)
-    out = writer(tmp_path / "out", decoder, "json", "csv")
+    (done,) = predicted(tmp_path / "cine", sandbox)
+    out = writer(tmp_path / "out", sandbox, "json", "csv")
     (tmp_path / "out" / "predictions.json").mkdir()
 
     (line,) = out.finish(done.predictions, [done])
@@ -144,7 +144,7 @@ def test_a_table_that_cannot_be_written_costs_no_other(decoder, tmp_path):
     assert files(tmp_path / "out") == {"predictions.csv"}
 
 
-def test_files_whose_names_differ_little_have_outputs_of_their_own(decoder, tmp_path):
+def test_files_whose_names_differ_little_have_outputs_of_their_own(sandbox, tmp_path):
     study = tmp_path / "study"
     names = ["IM.dcm", "IM", "IM-2.dcm", "IM-2", "cine-1.dcm", "other.dcm"]
     for path, name in zip(write_cine(study), names, strict=True):
@@ -153,10 +153,10 @@ def test_files_whose_names_differ_little_have_outputs_of_their_own(decoder, tmp_
     for number, name in enumerate(names):
         edit(study / name, SeriesInstanceUID=f"1.2.{number}")
     write_cine(study, position=(9, 9, 9), SeriesInstanceUID="1.3")
-    out = writer(tmp_path / "out", decoder, "slicer", "sr")
+    out = writer(tmp_path / "out", sandbox, "slicer", "sr")
 
     for _ in range(2):  # The names stay the same.
-        for done in predicted(study, decoder):
+        for done in predicted(study, sandbox):
             assert out.write(done) == []
 
     written = files(tmp_path / "out")
@@ -165,38 +165,38 @@ def test_files_whose_names_differ_little_have_outputs_of_their_own(decoder, tmp_
     assert sum(name.endswith(".mrk.json") for name in written) == 12
 
 
-def test_a_report_on_a_part_of_a_cine_is_partial(decoder, tmp_path):
+def test_a_report_on_a_part_of_a_cine_is_partial(sandbox, tmp_path):
     write_cine(tmp_path / "cine")
-    (done,) = predicted(tmp_path / "cine", decoder)
+    (done,) = predicted(tmp_path / "cine", sandbox)
     # What there is when Ctrl-C comes in the fourth phase.
     part = replace(done, frames=done.frames[:3], predictions=done.predictions[:3])
     flags = []
     for each in (done, part):
-        assert writer(tmp_path / "out", decoder, "sr").write(each) == []
+        assert writer(tmp_path / "out", sandbox, "sr").write(each) == []
         report = pydicom.dcmread(tmp_path / "out" / "cine" / "cine-1-sr.dcm")
         flags.append(report.CompletionFlag)
 
     assert flags == ["COMPLETE", "PARTIAL"]
 
 
-def test_a_line_names_a_frame_and_its_file_once(decoder, tmp_path):
+def test_a_line_names_a_frame_and_its_file_once(sandbox, tmp_path):
     enhanced = tmp_path / "enhanced.dcm"
     write_enhanced(enhanced, write_cine(tmp_path / "cine", phases=2))
     edit(enhanced, SOPInstanceUID="1.2.x")
-    (done,) = predicted(enhanced, decoder)
+    (done,) = predicted(enhanced, sandbox)
 
-    (line,) = writer(tmp_path / "out", decoder, "sr").write(done)
+    (line,) = writer(tmp_path / "out", sandbox, "sr").write(done)
 
     target = tmp_path / "out" / "cine-1-sr.dcm"
     start = f"{enhanced} frame 1: {str(target)!r} not written: "
     assert line.startswith(start + "has no valid SOPInstanceUID")
 
 
-def test_markups_tell_their_phase(decoder, tmp_path):
+def test_markups_tell_their_phase(sandbox, tmp_path):
     write_cine(tmp_path / "cine", phases=3)
-    (done,) = predicted(tmp_path / "cine", decoder)
+    (done,) = predicted(tmp_path / "cine", sandbox)
 
-    assert writer(tmp_path / "out", decoder, "slicer").write(done) == []
+    assert writer(tmp_path / "out", sandbox, "slicer").write(done) == []
 
     names = {
         json.loads(path.read_text())["markups"][0]["name"]

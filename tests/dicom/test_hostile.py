@@ -26,15 +26,15 @@ SOURCES = (
 CORPUS = Path(__file__).parent / "corpus"
 
 
-def outcome(path, decoder):
+def outcome(path, sandbox):
     """The images of a file, and the lines that refuse it."""
-    found = survey([path], decoder)
+    found = survey([path], sandbox)
     lines = [each.reason for each in found.skipped]
     images = []
     for cine in found.cines:
         frame = cine.frames[0]
         try:
-            images.append(decoder.image(frame.file.source, frame.number))
+            images.append(sandbox.image(frame.file.source, frame.number))
         except DicomError as error:
             lines.append(str(error))
     assert images or lines
@@ -43,7 +43,7 @@ def outcome(path, decoder):
     return images, lines
 
 
-def test_mutants_give_an_image_or_one_line(decoder, tmp_path):
+def test_mutants_give_an_image_or_one_line(sandbox, tmp_path):
     contents = [
         Path(get_testdata_file(name, download=False)).read_bytes() for name in SOURCES
     ]
@@ -56,7 +56,7 @@ def test_mutants_give_an_image_or_one_line(decoder, tmp_path):
     for number in range(160):
         _, content = mutate(contents[number % len(contents)], rng)
         path.write_bytes(content)
-        images, lines = outcome(path, decoder)
+        images, lines = outcome(path, sandbox)
         read += bool(images)
         refused += bool(lines)
 
@@ -64,18 +64,18 @@ def test_mutants_give_an_image_or_one_line(decoder, tmp_path):
     assert read > 20 and refused > 40
 
 
-def meet(path, decoder):
+def meet(path, sandbox):
     """Nothing but images, or lines that refuse them, comes of a list of files.
 
     Returns whether the list can be read.
     """
-    ask = decoder.file_set if path.name == "DICOMDIR" else decoder.members
+    ask = sandbox.file_set if path.name == "DICOMDIR" else sandbox.members
     try:
         listed = bool(ask(path))
     except DicomError as error:
         assert str(error).startswith(f"{path}: ") and str(error).isprintable()
         listed = False
-    found = survey([path], decoder)
+    found = survey([path], sandbox)
     assert all(each.reason.isprintable() for each in found.skipped)
     for cine in found.cines:
         for frame in cine.frames:
@@ -84,7 +84,7 @@ def meet(path, decoder):
     return listed
 
 
-def meet_mutants(path, count, seed, decoder):
+def meet_mutants(path, count, seed, sandbox):
     """Meets damaged copies of a file in its place, and returns how many can be read.
 
     One that gives anything else stays in `CORPUS`, where it is met from then on.
@@ -96,7 +96,7 @@ def meet_mutants(path, count, seed, decoder):
         _, damaged = mutate(content, rng)
         path.write_bytes(damaged)
         try:
-            read += meet(path, decoder)
+            read += meet(path, sandbox)
         except Exception:
             name = f"{zlib.crc32(damaged):08x}"
             (CORPUS / f"{name}_{path.name}").write_bytes(damaged)
@@ -106,24 +106,24 @@ def meet_mutants(path, count, seed, decoder):
 
 @pytest.mark.parametrize("make", [archive, dicomdir])
 def test_mutants_of_lists_of_files_are_read_or_refused_in_a_line(
-    decoder, tmp_path, make
+    sandbox, tmp_path, make
 ):
-    read = meet_mutants(make(tmp_path), 120, 2, decoder)
+    read = meet_mutants(make(tmp_path), 120, 2, sandbox)
 
     # Were it none or all, the mutants would not be looked at, or not be damaged.
     assert 20 < read < 100
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
-def test_what_was_found_once_is_read_or_refused_in_a_line(decoder, tmp_path, path):
+def test_what_was_found_once_is_read_or_refused_in_a_line(sandbox, tmp_path, path):
     """Files of the corpus are drawn, and damaged by hand or by `meet_mutants`."""
     *_, name = path.name.split("_")
     (tmp_path / name).write_bytes(path.read_bytes())
 
     if name.endswith(".dcm"):
-        outcome(tmp_path / name, decoder)
+        outcome(tmp_path / name, sandbox)
     else:
-        meet(tmp_path / name, decoder)
+        meet(tmp_path / name, sandbox)
 
 
 # The others take seconds each; `benchmarks/hostile.py` meets all of them.
@@ -131,12 +131,12 @@ FAST = sorted(set(BOMBS) - {"items.dcm", "elements.dcm", "deflated.dcm", "lying.
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_a_bomb_does_not_go_off(decoder, tmp_path, name):
+def test_a_bomb_does_not_go_off(sandbox, tmp_path, name):
     path = tmp_path / name
     BOMBS[name](path)
     started = time.monotonic()
 
-    images, lines = outcome(path, decoder)
+    images, lines = outcome(path, sandbox)
 
     # Only these are what they say that they are, and within the limits.
     honest = {"jpeg_2000_honest.dcm", "frames_tiny.dcm"}
@@ -144,7 +144,7 @@ def test_a_bomb_does_not_go_off(decoder, tmp_path, name):
     assert len(lines) == (name not in honest)
     assert time.monotonic() - started < SECONDS + 5
     good = drawn(tmp_path, "good.dcm")
-    assert decoder.image(FileLocation(good)).pixels.shape == (64, 64)
+    assert sandbox.image(FileLocation(good)).pixels.shape == (64, 64)
 
 
 def test_sizes_are_looked_at_before_anything_is_decoded(tmp_path):

@@ -25,71 +25,71 @@ def cine(tmp_path):
     return write_cine(tmp_path / "cine")
 
 
-def test_another_process_reads_the_same(decoder, cine):
-    image, here = decoder.image(FileLocation(cine[2])), read_image(cine[2])
+def test_another_process_reads_the_same(sandbox, cine):
+    image, here = sandbox.image(FileLocation(cine[2])), read_image(cine[2])
 
     np.testing.assert_array_equal(image.pixels, here.pixels)
     assert image.pixels.dtype == np.float32 and image.pixels.flags.writeable
     assert image.pixel_spacing == here.pixel_spacing
     assert image.position == here.position
     assert image.orientation == here.orientation
-    assert decoder.header(FileLocation(cine[2])) == DicomFile(cine[2]).header()
-    assert decoder.identity(FileLocation(cine[2])) == DicomFile(cine[2]).identity()
-    assert decoder.process_id != os.getpid()
+    assert sandbox.header(FileLocation(cine[2])) == DicomFile(cine[2]).header()
+    assert sandbox.identity(FileLocation(cine[2])) == DicomFile(cine[2]).identity()
+    assert sandbox.process_id != os.getpid()
 
 
-def test_an_error_is_the_same_line_as_here(decoder, tmp_path):
+def test_an_error_is_the_same_line_as_here(sandbox, tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("hello")
 
     with pytest.raises(DicomError) as there:
-        decoder.image(FileLocation(path))
+        sandbox.image(FileLocation(path))
     with pytest.raises(DicomError) as here:
         read_image(path)
 
     assert str(there.value) == str(here.value)
 
 
-def test_a_file_that_changes_is_read_again(decoder, cine):
-    before = decoder.image(FileLocation(cine[0]))
+def test_a_file_that_changes_is_read_again(sandbox, cine):
+    before = sandbox.image(FileLocation(cine[0]))
     cine[0].write_bytes(cine[1].read_bytes())
 
-    assert (decoder.image(FileLocation(cine[0])).pixels != before.pixels).any()
+    assert (sandbox.image(FileLocation(cine[0])).pixels != before.pixels).any()
 
 
 @pytest.mark.parametrize("met", [0, 1, 3])
 def test_a_file_is_not_blamed_for_what_ended_the_process_before(cine, met):
-    with Sandbox() as decoder:
+    with Sandbox() as sandbox:
         for path in cine[:met]:
-            decoder.header(FileLocation(path))
-        first = decoder.process_id
+            sandbox.header(FileLocation(path))
+        first = sandbox.process_id
         os.kill(first, signal.SIGKILL)
 
         for path in cine:
-            assert decoder.image(FileLocation(path)).pixels.shape == (80, 100)
-        assert decoder.process_id != first
+            assert sandbox.image(FileLocation(path)).pixels.shape == (80, 100)
+        assert sandbox.process_id != first
 
 
 def test_a_file_that_ends_the_process_is_blamed_and_the_next_is_read(tmp_path, cine):
     archive = tmp_path / "evil.zip"
     BOMBS["dictionary.zip"](archive)
-    with Sandbox() as decoder:
-        decoder.header(FileLocation(cine[0]))
+    with Sandbox() as sandbox:
+        sandbox.header(FileLocation(cine[0]))
         with pytest.raises(DicomError, match=r"zip/a\.dcm: decoding it crashes"):
-            decoder.header(FileLocation(archive, "a.dcm"))
+            sandbox.header(FileLocation(archive, "a.dcm"))
 
-        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
+        assert sandbox.image(FileLocation(cine[1])).pixels.shape == (80, 100)
 
 
 def test_a_file_that_takes_too_long_is_left(tmp_path, cine):
     slow = tmp_path / "slow.dcm"
     BOMBS["items.dcm"](slow)
-    with Sandbox(seconds=2) as decoder:
-        decoder.header(FileLocation(cine[0]))  # It is up.
+    with Sandbox(seconds=2) as sandbox:
+        sandbox.header(FileLocation(cine[0]))  # It is up.
         with pytest.raises(DicomError, match="slow.dcm: takes longer than 2 seconds"):
-            decoder.header(FileLocation(slow))
+            sandbox.header(FileLocation(slow))
 
-        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
+        assert sandbox.image(FileLocation(cine[1])).pixels.shape == (80, 100)
 
 
 def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
@@ -102,31 +102,31 @@ def test_a_file_that_takes_too_much_memory_is_left(tmp_path, cine):
         series_description="l",
         patient_id="l",
     )
-    with Sandbox(memory=12 << 20) as decoder:
-        first = decoder.process_id
+    with Sandbox(memory=12 << 20) as sandbox:
+        first = sandbox.process_id
         with pytest.raises(DicomError, match=r"large\.dcm: .*memory"):
-            decoder.image(FileLocation(large))
+            sandbox.image(FileLocation(large))
 
-        assert decoder.image(FileLocation(cine[1])).pixels.shape == (80, 100)
+        assert sandbox.image(FileLocation(cine[1])).pixels.shape == (80, 100)
         # What such a file left of the memory is not for others.
-        assert decoder.process_id != first
+        assert sandbox.process_id != first
 
 
-def test_what_is_no_dicom_does_not_seem_to_take_too_much_memory(decoder):
+def test_what_is_no_dicom_does_not_seem_to_take_too_much_memory(sandbox):
     """Read as DICOM, this begins with an element of gigabytes."""
     path = Path(get_testdata_file("crayons.icc", download=False))
 
     with pytest.raises(DicomError, match=r"crayons\.icc: not a DICOM file"):
-        decoder.header(FileLocation(path))
+        sandbox.header(FileLocation(path))
 
 
-def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path):
+def test_images_come_in_order_with_errors_in_their_place(sandbox, cine, tmp_path):
     bad = tmp_path / "bad.dcm"
     bad.write_bytes(b"bad")
     files = [*cine, bad, *reversed(cine)]
 
     found = list(
-        decoder.images((n, FileLocation(path), 1) for n, path in enumerate(files))
+        sandbox.images((n, FileLocation(path), 1) for n, path in enumerate(files))
     )
 
     assert [n for n, _ in found] == list(range(13))
@@ -137,7 +137,7 @@ def test_images_come_in_order_with_errors_in_their_place(decoder, cine, tmp_path
             np.testing.assert_array_equal(image.pixels, read_image(path).pixels)
 
 
-def test_only_a_few_images_are_decoded_ahead(decoder, cine):
+def test_only_a_few_images_are_decoded_ahead(sandbox, cine):
     asked = []
 
     def wanted():
@@ -145,26 +145,26 @@ def test_only_a_few_images_are_decoded_ahead(decoder, cine):
             asked.append(number)
             yield number, FileLocation(cine[number % 6]), 1
 
-    images = decoder.images(wanted())
+    images = sandbox.images(wanted())
     next(images)
     assert len(asked) < 10
     images.close()
 
 
-def test_a_file_of_an_archive_is_read_as_if_it_were_there(decoder, cine, tmp_path):
+def test_a_file_of_an_archive_is_read_as_if_it_were_there(sandbox, cine, tmp_path):
     archive = tmp_path / "study.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.write(cine[0], "a/one.dcm")
         file.writestr("bad.dcm", b"\x08\0bad")
 
-    assert [name for name, _ in decoder.members(archive)] == ["a/one.dcm", "bad.dcm"]
-    image = decoder.image(FileLocation(archive, "a/one.dcm"))
+    assert [name for name, _ in sandbox.members(archive)] == ["a/one.dcm", "bad.dcm"]
+    image = sandbox.image(FileLocation(archive, "a/one.dcm"))
     np.testing.assert_array_equal(image.pixels, read_image(cine[0]).pixels)
     with pytest.raises(DicomError, match=r"study\.zip/bad\.dcm: not a DICOM file"):
-        decoder.image(FileLocation(archive, "bad.dcm"))
+        sandbox.image(FileLocation(archive, "bad.dcm"))
 
 
-def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path):
+def test_a_damaged_file_in_an_archive_spares_the_others(sandbox, cine, tmp_path):
     archive = tmp_path / "study.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for number, path in enumerate(cine):
@@ -181,7 +181,7 @@ def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path)
     content[entries[3] + 10] = 9  # Deflate64, as Windows packs large files
     archive.write_bytes(content)
 
-    starts = dict(decoder.members(archive))
+    starts = dict(sandbox.members(archive))
 
     assert [name for name in starts if starts[name] is None] == [
         "1.dcm",
@@ -189,12 +189,12 @@ def test_a_damaged_file_in_an_archive_spares_the_others(decoder, cine, tmp_path)
         "3.dcm",
     ]
     for number in (0, 4, 5):
-        image = decoder.image(FileLocation(archive, f"{number}.dcm"))
+        image = sandbox.image(FileLocation(archive, f"{number}.dcm"))
         np.testing.assert_array_equal(image.pixels, read_image(cine[number]).pixels)
     for name, reason in (("1", "magic"), ("2", "encrypted"), ("3", "compression")):
         line = rf"study\.zip/{name}\.dcm: cannot be taken out of .*{reason}"
         with pytest.raises(DicomError, match=line):
-            decoder.header(FileLocation(archive, f"{name}.dcm"))
+            sandbox.header(FileLocation(archive, f"{name}.dcm"))
 
 
 def test_the_directory_of_an_archive_is_read_once(cine, tmp_path, monkeypatch):
@@ -234,24 +234,24 @@ def test_the_directory_of_an_archive_is_read_once(cine, tmp_path, monkeypatch):
     assert line.startswith(f"{archive}/0.dcm: not readable as a zip archive: ")
 
 
-def test_a_damaged_archive_is_one_line(decoder, tmp_path):
+def test_a_damaged_archive_is_one_line(sandbox, tmp_path):
     archive = tmp_path / "study.zip"
     archive.write_bytes(b"PK\x03\x04 and nothing else")
 
     with pytest.raises(DicomError, match=r"study\.zip: not readable as a zip archive"):
-        decoder.members(archive)
+        sandbox.members(archive)
 
 
 def test_nothing_is_left_behind(cine, tmp_path):
     archive = tmp_path / "study.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.write(cine[0], "one.dcm")
-    decoder = Sandbox()
-    decoder.image(FileLocation(archive, "one.dcm"))
-    folder, process = decoder._folder.name, decoder.process_id
+    sandbox = Sandbox()
+    sandbox.image(FileLocation(archive, "one.dcm"))
+    folder, process = sandbox._folder.name, sandbox.process_id
     assert os.listdir(folder)
 
-    decoder.close()
+    sandbox.close()
 
     assert not os.path.exists(folder)
     with pytest.raises(ProcessLookupError):
@@ -261,11 +261,11 @@ def test_nothing_is_left_behind(cine, tmp_path):
 # A file of a patient is copied out of its archive.
 PATIENT = """
 import pathlib, sys, time
-from phdnet_tf.decoder import Decoder, Source
+from phdnet_tf.sandbox import Decoder, Source
 
-decoder = Decoder()
-decoder.image(Source(pathlib.Path(sys.argv[1]), "one.dcm"))
-print(decoder._folder.name, decoder.process_id, flush=True)
+sandbox = Decoder()
+sandbox.image(Source(pathlib.Path(sys.argv[1]), "one.dcm"))
+print(sandbox._folder.name, sandbox.process_id, flush=True)
 time.sleep(100)
 """
 
@@ -298,39 +298,39 @@ def test_nothing_is_left_behind_by_a_process_that_is_killed(
 
 def test_to_close_it_waits_for_no_answer(tmp_path):
     os.mkfifo(tmp_path / "endless")  # Nobody writes into it.
-    decoder = Sandbox(seconds=100)
+    sandbox = Sandbox(seconds=100)
     with ThreadPoolExecutor(1) as thread:
-        asked = thread.submit(decoder.header, FileLocation(tmp_path / "endless"))
+        asked = thread.submit(sandbox.header, FileLocation(tmp_path / "endless"))
         with pytest.raises(TimeoutError):
             asked.result(3)
         started = time.monotonic()
 
-        decoder.close()
+        sandbox.close()
 
         assert time.monotonic() - started < 10
         with pytest.raises(RuntimeError, match="closed"):
             asked.result()
-    assert decoder.process_id is None
+    assert sandbox.process_id is None
 
 
 def test_a_closed_decoder_starts_nothing(cine):
-    decoder = Sandbox()
-    decoder.close()
+    sandbox = Sandbox()
+    sandbox.close()
 
     with pytest.raises(RuntimeError, match="closed"):
-        decoder.header(FileLocation(cine[0]))
-    assert decoder.process_id is None
+        sandbox.header(FileLocation(cine[0]))
+    assert sandbox.process_id is None
 
 
 def test_a_module_of_the_users_folder_is_not_run(cine, tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
 
-    with Sandbox() as decoder:
-        assert decoder.image(FileLocation(cine[0])).pixels.shape == (80, 100)
+    with Sandbox() as sandbox:
+        assert sandbox.image(FileLocation(cine[0])).pixels.shape == (80, 100)
 
 
-def test_identity_has_no_control_codes(decoder, cine):
+def test_identity_has_no_control_codes(sandbox, cine):
     edit(cine[0], PatientName="Marked\x1b[31m^Name")
 
-    assert decoder.identity(FileLocation(cine[0]))["PatientName"] == "Marked[31m^Name"
+    assert sandbox.identity(FileLocation(cine[0]))["PatientName"] == "Marked[31m^Name"

@@ -20,10 +20,10 @@ def reasons(found):
     return sorted(each.reason for each in found.skipped)
 
 
-def test_the_phases_of_a_slice_are_a_cine_in_the_order_of_time(decoder, tmp_path):
+def test_the_phases_of_a_slice_are_a_cine_in_the_order_of_time(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine", reverse_names=True)
 
-    found = survey([tmp_path / "cine"], decoder)
+    found = survey([tmp_path / "cine"], sandbox)
 
     (cine,) = found.cines
     assert names(cine) == [path.name for path in paths]
@@ -32,12 +32,12 @@ def test_the_phases_of_a_slice_are_a_cine_in_the_order_of_time(decoder, tmp_path
     assert not found.skipped
 
 
-def test_slices_and_series_are_told_apart(decoder, tmp_path):
+def test_slices_and_series_are_told_apart(sandbox, tmp_path):
     write_cine(tmp_path / "a", position=(0, 0, 0))
     write_cine(tmp_path / "b", position=(0, 0, 8))
     write_cine(tmp_path / "c", description="another")
 
-    found = survey([tmp_path], decoder)
+    found = survey([tmp_path], sandbox)
 
     assert [len(cine.frames) for cine in found.cines] == [6, 6, 6]
 
@@ -46,14 +46,14 @@ MAGNITUDE = ["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"]
 PHASE = ["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "PCA"]
 
 
-def test_magnitude_and_phase_of_one_slice_are_two_cines(decoder, tmp_path):
+def test_magnitude_and_phase_of_one_slice_are_two_cines(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine", phases=8)
     for number, path in enumerate(paths):
         # Both at the same four times, as Philips stores a velocity measurement.
         time = str(number // 2 * 200)
         edit(path, TriggerTime=time, ImageType=(MAGNITUDE, PHASE)[number % 2])
 
-    found = survey([tmp_path / "cine"], decoder)
+    found = survey([tmp_path / "cine"], sandbox)
 
     assert [names(cine) for cine in found.cines] == [
         [path.name for path in paths[::2]],
@@ -61,7 +61,7 @@ def test_magnitude_and_phase_of_one_slice_are_two_cines(decoder, tmp_path):
     ]
 
 
-def test_magnitude_and_phase_of_one_file_are_two_cines(decoder, tmp_path):
+def test_magnitude_and_phase_of_one_file_are_two_cines(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine", phases=8)
     enhanced = tmp_path / "enhanced.dcm"
     ds = write_enhanced(enhanced, paths)
@@ -72,7 +72,7 @@ def test_magnitude_and_phase_of_one_file_are_two_cines(decoder, tmp_path):
         frame.MRImageFrameTypeSequence = [kind]
     ds.save_as(enhanced)
 
-    found = survey([enhanced], decoder)
+    found = survey([enhanced], sandbox)
 
     assert [[frame.number for frame in cine.frames] for cine in found.cines] == [
         [1, 3, 5, 7],
@@ -80,59 +80,59 @@ def test_magnitude_and_phase_of_one_file_are_two_cines(decoder, tmp_path):
     ]
 
 
-def test_phases_that_were_given_the_same_uid_are_not_copies(decoder, tmp_path):
+def test_phases_that_were_given_the_same_uid_are_not_copies(sandbox, tmp_path):
     for path in write_cine(tmp_path / "cine"):
         edit(path, SOPInstanceUID="1.2.3")
 
-    (cine,) = survey([tmp_path / "cine"], decoder).cines
+    (cine,) = survey([tmp_path / "cine"], sandbox).cines
 
     assert len(cine.frames) == 6
 
 
-def test_without_times_the_instance_numbers_tell_the_order(decoder, tmp_path):
+def test_without_times_the_instance_numbers_tell_the_order(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine", reverse_names=True, TriggerTime="")
 
-    (cine,) = survey([tmp_path / "cine"], decoder).cines
+    (cine,) = survey([tmp_path / "cine"], sandbox).cines
 
     assert names(cine) == [path.name for path in paths]
     assert cine.heart_beat is None
 
 
-def test_phases_that_end_before_the_beat_does_do_not_come_round(decoder, tmp_path):
+def test_phases_that_end_before_the_beat_does_do_not_come_round(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine", phases=10)
     for path in paths[5:]:
         path.unlink()
 
-    (cine,) = survey([tmp_path / "cine"], decoder).cines
+    (cine,) = survey([tmp_path / "cine"], sandbox).cines
 
     assert len(cine.frames) == 5 and cine.heart_beat is None
 
 
-def test_the_frames_of_an_enhanced_file_are_a_cine(decoder, tmp_path):
+def test_the_frames_of_an_enhanced_file_are_a_cine(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine")
     enhanced = tmp_path / "enhanced.dcm"
     write_enhanced(enhanced, paths)
 
-    (cine,) = survey([enhanced], decoder).cines
+    (cine,) = survey([enhanced], sandbox).cines
 
     assert [frame.number for frame in cine.frames] == [1, 2, 3, 4, 5, 6]
     assert str(cine.frames[2]) == f"{enhanced} frame 3"
     assert cine.heart_beat == 900
 
 
-def test_files_without_series_or_place_stand_for_themselves(decoder, tmp_path):
+def test_files_without_series_or_place_stand_for_themselves(sandbox, tmp_path):
     for number, path in enumerate(write_cine(tmp_path / "cine", phases=4)):
         if number < 2:
             edit(path, SeriesInstanceUID="")
         else:
             edit(path, ImagePositionPatient=None)
 
-    found = survey([tmp_path / "cine"], decoder)
+    found = survey([tmp_path / "cine"], sandbox)
 
     assert [len(cine.frames) for cine in found.cines] == [1, 1, 1, 1]
 
 
-def test_what_is_no_image_is_skipped_with_its_reason(decoder, tmp_path):
+def test_what_is_no_image_is_skipped_with_its_reason(sandbox, tmp_path):
     folder = tmp_path / "study"
     a, b, c, *_ = write_cine(folder)
     edit(a, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
@@ -144,7 +144,7 @@ def test_what_is_no_image_is_skipped_with_its_reason(decoder, tmp_path):
     plan = Path(get_testdata_file("rtplan.dcm", download=False))
     (folder / "plan").write_bytes(plan.read_bytes())
 
-    found = survey([folder], decoder)
+    found = survey([folder], sandbox)
 
     assert len(found.cines) == 1 and len(found.cines[0].frames) == 3
     assert reasons(found) == [
@@ -159,32 +159,32 @@ def test_what_is_no_image_is_skipped_with_its_reason(decoder, tmp_path):
     assert not any(each.failed for each in found.skipped)
 
 
-def test_what_the_user_named_has_failed_if_it_is_no_image(decoder, tmp_path):
+def test_what_the_user_named_has_failed_if_it_is_no_image(sandbox, tmp_path):
     path = drawn(tmp_path)
     edit(path, Modality="CT")
 
-    (skipped,) = survey([path], decoder).skipped
+    (skipped,) = survey([path], sandbox).skipped
 
     assert skipped.failed
     assert skipped.reason == f"{path}: not MR, but CT. Expected an MR image."
 
 
-def test_a_damaged_file_in_a_folder_has_failed(decoder, tmp_path):
+def test_a_damaged_file_in_a_folder_has_failed(sandbox, tmp_path):
     path = drawn(tmp_path)
     path.write_bytes(path.read_bytes()[:200])
 
-    (skipped,) = survey([tmp_path], decoder).skipped
+    (skipped,) = survey([tmp_path], sandbox).skipped
 
     assert skipped.failed and skipped.reason.startswith(f"{path}: ")
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc/self/mem")
-def test_a_file_that_cannot_be_opened_has_failed(decoder, tmp_path):
+def test_a_file_that_cannot_be_opened_has_failed(sandbox, tmp_path):
     """As one whose permissions forbid it, which the superuser has none of."""
     drawn(tmp_path)
     (tmp_path / "secret.dcm").symlink_to("/proc/self/mem")  # Its start is unreadable.
 
-    found = survey([tmp_path], decoder)
+    found = survey([tmp_path], sandbox)
 
     assert len(found.cines) == 1
     (skipped,) = found.skipped
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_opened_has_failed(decoder, tmp_path):
 
 
 @pytest.mark.parametrize(("mode", "name"), [(0, "secret"), (0o400, "secret/b.dcm")])
-def test_a_folder_that_cannot_be_opened_has_failed(decoder, tmp_path, mode, name):
+def test_a_folder_that_cannot_be_opened_has_failed(sandbox, tmp_path, mode, name):
     drawn(tmp_path)
     (tmp_path / "secret").mkdir()
     drawn(tmp_path / "secret", "b.dcm")
@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_opened_has_failed(decoder, tmp_path, mode, name
     if os.access(tmp_path / "secret", os.X_OK):
         pytest.skip("the superuser may open any folder")
 
-    found = survey([tmp_path], decoder)
+    found = survey([tmp_path], sandbox)
 
     (tmp_path / "secret").chmod(0o700)  # To be removed.
     assert len(found.cines) == 1
@@ -210,30 +210,30 @@ def test_a_folder_that_cannot_be_opened_has_failed(decoder, tmp_path, mode, name
     assert skipped.reason == f"{tmp_path}/{name}: cannot be opened: Permission denied."
 
 
-def test_a_file_without_preamble_is_found_in_a_folder(decoder, tmp_path):
+def test_a_file_without_preamble_is_found_in_a_folder(sandbox, tmp_path):
     path = drawn(tmp_path)
     content = path.read_bytes()
     length = int.from_bytes(content[140:144], "little")
     (tmp_path / "no_preamble").write_bytes(content[132:])
     path.write_bytes(content[144 + length :])
 
-    found = survey([tmp_path], decoder)
+    found = survey([tmp_path], sandbox)
 
     # One is found; the other is the same image.
     assert len(found.cines) == 1
     assert reasons(found) == ["copy of another file"]
 
 
-def test_big_endian_without_preamble_is_found(decoder, tmp_path):
+def test_big_endian_without_preamble_is_found(sandbox, tmp_path):
     shipped = Path(get_testdata_file("MR_small_bigendian.dcm", download=False))
     content = shipped.read_bytes()
     length = int.from_bytes(content[140:144], "little")
     (tmp_path / "image").write_bytes(content[144 + length :])
 
-    assert len(survey([tmp_path], decoder).cines) == 1
+    assert len(survey([tmp_path], sandbox).cines) == 1
 
 
-def test_archives_are_looked_through(decoder, tmp_path):
+def test_archives_are_looked_through(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine")
     archive = tmp_path / "study.zip"
     with zipfile.ZipFile(archive, "w") as file:
@@ -241,7 +241,7 @@ def test_archives_are_looked_through(decoder, tmp_path):
             file.write(path, f"a/{path.name}")
         file.writestr("readme.txt", "hello")
 
-    found = survey([archive], decoder)
+    found = survey([archive], sandbox)
 
     (cine,) = found.cines
     assert len(cine.frames) == 6
@@ -250,7 +250,7 @@ def test_archives_are_looked_through(decoder, tmp_path):
     assert reasons(found) == ["not DICOM"]
 
 
-def test_names_are_shown_whole_and_do_nothing_to_a_terminal(decoder, tmp_path):
+def test_names_are_shown_whole_and_do_nothing_to_a_terminal(sandbox, tmp_path):
     """Lines of their own, colours and bytes that are no UTF-8, as old shares have."""
     folder = tmp_path / os.fsdecode(b"M\xfcller")
     folder.mkdir()
@@ -262,7 +262,7 @@ def test_names_are_shown_whole_and_do_nothing_to_a_terminal(decoder, tmp_path):
         file.write(good, member + ".dcm")
         file.write(bad, member + "ad.dcm")
 
-    loose, packed = survey([folder], decoder), survey([archive], decoder)
+    loose, packed = survey([folder], sandbox), survey([archive], sandbox)
 
     (cine,), (one,) = loose.cines, loose.skipped
     (inside,), (other,) = packed.cines, packed.skipped
@@ -271,21 +271,21 @@ def test_names_are_shown_whole_and_do_nothing_to_a_terminal(decoder, tmp_path):
     shown = f"{archive}/a?{'long/' * 60}b"
     assert str(inside.frames[0]) == f"{shown}.dcm"
     assert other.reason.startswith(f"{shown}ad.dcm: ")
-    assert decoder.image(cine.frames[0].file.source).pixels.shape == (64, 64)
+    assert sandbox.image(cine.frames[0].file.source).pixels.shape == (64, 64)
 
 
-def test_files_that_look_alike_are_told_apart(decoder, tmp_path):
+def test_files_that_look_alike_are_told_apart(sandbox, tmp_path):
     for name in (b"\xfc.dcm", b"\xf6.dcm"):
         path = drawn(tmp_path, os.fsdecode(name))
         edit(path, SeriesInstanceUID="", SOPInstanceUID=f"1.2.{name[0]}")
 
-    found = survey([tmp_path], decoder)
+    found = survey([tmp_path], sandbox)
 
     assert [len(cine.frames) for cine in found.cines] == [1, 1]
 
 
 def test_a_damaged_file_in_an_archive_has_failed_and_the_rest_is_found(
-    decoder, tmp_path
+    sandbox, tmp_path
 ):
     paths = write_cine(tmp_path / "cine")
     archive = tmp_path / "study.zip"
@@ -297,7 +297,7 @@ def test_a_damaged_file_in_an_archive_has_failed_and_the_rest_is_found(
     content[at] = 0
     archive.write_bytes(content)
 
-    found = survey([archive], decoder)
+    found = survey([archive], sandbox)
 
     assert [len(cine.frames) for cine in found.cines] == [5]
     (skipped,) = found.skipped
@@ -322,18 +322,18 @@ def test_a_damaged_file_in_an_archive_has_failed_and_the_rest_is_found(
     ],
 )
 def test_names_in_archives_do_not_lead_out_of_the_output_folder(
-    decoder, tmp_path, archive, member, name
+    sandbox, tmp_path, archive, member, name
 ):
     path = drawn(tmp_path)
     with zipfile.ZipFile(tmp_path / archive, "w") as file:
         file.writestr(member, path.read_bytes())
 
-    (cine,) = survey([tmp_path / archive], decoder).cines
+    (cine,) = survey([tmp_path / archive], sandbox).cines
 
     assert cine.frames[0].file.name == Path(name)
 
 
-def test_a_dicomdir_is_read_for_its_files(decoder, tmp_path):
+def test_a_dicomdir_is_read_for_its_files(sandbox, tmp_path):
     pydicom_fileset = pytest.importorskip("pydicom.fileset")
     paths = write_cine(tmp_path / "cine", phases=3)
     files = pydicom_fileset.FileSet()
@@ -344,37 +344,37 @@ def test_a_dicomdir_is_read_for_its_files(decoder, tmp_path):
     files.write(tmp_path / "cd")
     files._stage["t"].cleanup()  # It would warn that nobody else did.
 
-    found = survey([tmp_path / "cd" / "DICOMDIR"], decoder)
+    found = survey([tmp_path / "cd" / "DICOMDIR"], sandbox)
 
     (cine,) = found.cines
     assert len(cine.frames) == 3 and not found.skipped
     os.remove(cine.frames[0].file.source.path)
-    found = survey([tmp_path / "cd" / "DICOMDIR"], decoder)
+    found = survey([tmp_path / "cd" / "DICOMDIR"], sandbox)
     assert len(found.cines[0].frames) == 2
     assert "no such file, though" in found.skipped[0].reason
 
 
-def test_a_file_called_dicomdir_that_is_none_is_refused(decoder, tmp_path):
+def test_a_file_called_dicomdir_that_is_none_is_refused(sandbox, tmp_path):
     path = drawn(tmp_path, "DICOMDIR")
 
-    (skipped,) = survey([path], decoder).skipped
+    (skipped,) = survey([path], sandbox).skipped
 
     assert skipped.failed and "expected a DICOMDIR" in skipped.reason
 
 
-def test_a_pipe_is_not_waited_for(decoder, tmp_path):
+def test_a_pipe_is_not_waited_for(sandbox, tmp_path):
     os.mkfifo(tmp_path / "pipe")
 
-    (skipped,) = survey([tmp_path / "pipe"], decoder).skipped
+    (skipped,) = survey([tmp_path / "pipe"], sandbox).skipped
 
     assert skipped.failed and "is no file" in skipped.reason
-    assert not survey([tmp_path], decoder).cines
+    assert not survey([tmp_path], sandbox).cines
 
 
-def test_frames_are_chosen(decoder, tmp_path):
+def test_frames_are_chosen(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine")
-    (cine,) = survey([tmp_path / "cine"], decoder).cines
-    (named,) = survey([paths[1], paths[3]], decoder).cines
+    (cine,) = survey([tmp_path / "cine"], sandbox).cines
+    (named,) = survey([paths[1], paths[3]], sandbox).cines
 
     def phases(cine, which):
         return [frame.phase for frame in choose(cine, which)]

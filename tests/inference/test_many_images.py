@@ -30,17 +30,17 @@ class Locator:
         return Prediction(name, "4ch", "m/1", image.pixel_spacing, True, (landmark,))
 
 
-def done(jobs, locator, decoder, **keywords):
-    found = run(jobs, {"4ch": locator}, decoder, **keywords)
+def done(jobs, locator, sandbox, **keywords):
+    found = run(jobs, {"4ch": locator}, sandbox, **keywords)
     return [each for _, each in found if each is not None]
 
 
-def test_a_jump_lowers_the_confidence_of_its_phase(decoder, tmp_path):
+def test_a_jump_lowers_the_confidence_of_its_phase(sandbox, tmp_path):
     write_cine(tmp_path / "cine", phases=18)
-    cines = survey([tmp_path / "cine"], decoder).cines
+    cines = survey([tmp_path / "cine"], sandbox).cines
     planned = plan(cines, ["4ch"], "4ch", "all")
 
-    (cine,) = done(planned.jobs, Locator(), decoder)
+    (cine,) = done(planned.jobs, Locator(), sandbox)
 
     assert [each.origin["phase"] for each in cine.predictions] == list(range(1, 19))
     for prediction in cine.predictions:
@@ -52,13 +52,13 @@ def test_a_jump_lowers_the_confidence_of_its_phase(decoder, tmp_path):
         assert landmark.frame_confidence == 2.0
 
 
-def test_a_phase_that_cannot_be_read_does_not_end_the_others(decoder, tmp_path):
+def test_a_phase_that_cannot_be_read_does_not_end_the_others(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine", phases=6)
-    cines = survey([tmp_path / "cine"], decoder).cines
+    cines = survey([tmp_path / "cine"], sandbox).cines
     paths[2].write_bytes(b"gone bad meanwhile")
     planned = plan(cines, ["4ch"], "4ch", "all")
 
-    (cine,) = done(planned.jobs, Locator("none"), decoder)
+    (cine,) = done(planned.jobs, Locator("none"), sandbox)
 
     assert [frame.phase for frame in cine.frames] == [1, 2, 4, 5, 6]
     ((frame, error),) = cine.errors
@@ -66,7 +66,7 @@ def test_a_phase_that_cannot_be_read_does_not_end_the_others(decoder, tmp_path):
     assert len(cine.tracks[0].phases) == 5
 
 
-def test_what_was_predicted_before_ctrl_c_is_not_lost(decoder, tmp_path):
+def test_what_was_predicted_before_ctrl_c_is_not_lost(sandbox, tmp_path):
     class Interrupted(Locator):
         at_once = 1
 
@@ -76,10 +76,10 @@ def test_what_was_predicted_before_ctrl_c_is_not_lost(decoder, tmp_path):
             return super().predict_many(images, names)
 
     write_cine(tmp_path / "cine", phases=6)
-    planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")
+    planned = plan(survey([tmp_path / "cine"], sandbox).cines, ["4ch"], "4ch", "all")
     jobs = []
     with pytest.raises(KeyboardInterrupt):
-        for _, job in run(planned.jobs, {"4ch": Interrupted()}, decoder):
+        for _, job in run(planned.jobs, {"4ch": Interrupted()}, sandbox):
             jobs.append(job)
 
     assert jobs[:3] == [None] * 3
@@ -87,28 +87,28 @@ def test_what_was_predicted_before_ctrl_c_is_not_lost(decoder, tmp_path):
     assert len(jobs[3].predictions) == 3
 
 
-def test_a_spacing_is_given_to_files_that_have_none(decoder, tmp_path):
+def test_a_spacing_is_given_to_files_that_have_none(sandbox, tmp_path):
     path = write_cine(tmp_path / "cine", phases=1)[0]
     edit(path, PixelSpacing=None)
-    planned = plan(survey([path], decoder).cines, ["4ch"], "4ch", None)
+    planned = plan(survey([path], sandbox).cines, ["4ch"], "4ch", None)
 
-    (without,) = done(planned.jobs, Locator(), decoder)
-    (given,) = done(planned.jobs, Locator(), decoder, pixel_spacing=(1.5, 2))
+    (without,) = done(planned.jobs, Locator(), sandbox)
+    (given,) = done(planned.jobs, Locator(), sandbox, pixel_spacing=(1.5, 2))
 
     assert not without.predictions and "no PixelSpacing" in str(without.errors[0][1])
     assert given.predictions[0].pixel_spacing == (1.5, 2)
 
 
-def decided(decoder, folder, views, chosen=None, **keywords):
+def decided(sandbox, folder, views, chosen=None, **keywords):
     write_cine(folder, phases=1, **keywords)
-    return plan(survey([folder], decoder).cines, views, chosen, "first")
+    return plan(survey([folder], sandbox).cines, views, chosen, "first")
 
 
-def test_the_view_is_said_or_proposed_or_the_only_one(decoder, tmp_path):
+def test_the_view_is_said_or_proposed_or_the_only_one(sandbox, tmp_path):
     both = ["sa", "4ch"]
-    oblique = decided(decoder, tmp_path / "a", both, description="cine")
-    named = decided(decoder, tmp_path / "b", both, description="SAX")
-    said = decided(decoder, tmp_path / "c", ["4ch"], "4ch", description="SAX")
+    oblique = decided(sandbox, tmp_path / "a", both, description="cine")
+    named = decided(sandbox, tmp_path / "b", both, description="SAX")
+    said = decided(sandbox, tmp_path / "c", ["4ch"], "4ch", description="SAX")
 
     assert oblique.jobs[0].view == "4ch"
     assert "orientation" in next(iter(oblique.reasons))
@@ -117,10 +117,10 @@ def test_the_view_is_said_or_proposed_or_the_only_one(decoder, tmp_path):
     assert "tells of sa" in next(iter(said.reasons))
 
 
-def test_with_one_model_a_series_that_tells_nothing_is_its(decoder, tmp_path):
+def test_with_one_model_a_series_that_tells_nothing_is_its(sandbox, tmp_path):
     (path,) = write_cine(tmp_path / "a", phases=1, description="cine")
     edit(path, ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
-    cines = survey([path], decoder).cines
+    cines = survey([path], sandbox).cines
 
     one = plan(cines, ["sa"], None, None)
     two = plan(cines, ["sa", "4ch"], None, None)
@@ -130,8 +130,8 @@ def test_with_one_model_a_series_that_tells_nothing_is_its(decoder, tmp_path):
     assert not two.jobs and "Say --view sa or --view 4ch" in two.skipped[0].reason
 
 
-def test_a_series_of_a_view_without_model_is_left_out(decoder, tmp_path):
-    planned = decided(decoder, tmp_path / "a", ["4ch"], description="2CH")
+def test_a_series_of_a_view_without_model_is_left_out(sandbox, tmp_path):
+    planned = decided(sandbox, tmp_path / "a", ["4ch"], description="2CH")
 
     assert not planned.jobs
     assert "looks like 2ch" in planned.skipped[0].reason
@@ -139,17 +139,17 @@ def test_a_series_of_a_view_without_model_is_left_out(decoder, tmp_path):
 
 
 @pytest.mark.parametrize("error", [ServerDownError, NotServedError])
-def test_a_server_that_is_down_is_asked_once(decoder, tmp_path, error):
+def test_a_server_that_is_down_is_asked_once(sandbox, tmp_path, error):
     class Down(Locator):
         def predict_many(self, images, names):
             self.seen += names
             raise error("http://host: no answer.")
 
     write_cine(tmp_path / "cine", phases=9)
-    planned = plan(survey([tmp_path / "cine"], decoder).cines, ["4ch"], "4ch", "all")
+    planned = plan(survey([tmp_path / "cine"], sandbox).cines, ["4ch"], "4ch", "all")
     locator = Down()
 
-    [job] = done(planned.jobs, locator, decoder)
+    [job] = done(planned.jobs, locator, sandbox)
 
     assert len(locator.seen) == locator.at_once and not job.predictions
     assert len(job.errors) == 9
