@@ -8,7 +8,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from phdnet_tf.evaluation.metrics import cumulative_errors, risk_coverage
-from phdnet_tf.outputs.overlay import _words
 
 
 def save_error_curves(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> None:
@@ -69,7 +68,7 @@ def save_confidence(
     known = np.isfinite(errors)
     for name, values in rankings.items():
         coverage, risk = risk_coverage(errors[known], values[known])
-        left.plot(coverage * 100, risk, label=f"by {_words(name)}")
+        left.plot(coverage * 100, risk, label=f"by {name.replace('_', ' ')}")
     _, ideal = risk_coverage(errors[known], -errors[known])
     left.plot(coverage * 100, ideal, "k:", label="by the error itself")
     left.set(
@@ -85,7 +84,9 @@ def save_confidence(
         held = np.array([each["coverage"] * 100 for each in levels])
         intervals = [each["interval"] or (each["coverage"],) * 2 for each in levels]
         reach = np.abs(np.array(intervals).T * 100 - held)
-        right.errorbar(promised, held, reach, marker="o", capsize=3, label=_words(name))
+        right.errorbar(
+            promised, held, reach, marker="o", capsize=3, label=name.replace("_", " ")
+        )
     right.set(
         xlim=(40, 100),
         ylim=(0, 102),
