@@ -31,7 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from support.hostile import bombs, drawn, mutate
 
-from phdnet_tf.cli import outputs
+from phdnet_tf.cli.outputs import show
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.many_images import (
@@ -39,6 +39,8 @@ from phdnet_tf.inference.many_images import (
     run,
 )
 from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.outputs.formats import FORMATS, PRINTED
+from phdnet_tf.outputs.writer import PredictionWriter
 
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
@@ -79,7 +81,7 @@ class Tester:
             planned = plan(found.cines, [view], view, "first")
             refused = [each.reason for each in [*found.skipped, *planned.skipped]]
             predictions, finished = [], []
-            writer = outputs.Writer(
+            writer = PredictionWriter(
                 self.output, self.formats, self.sandbox, spacing, locators
             )
             unwritten = []
@@ -91,8 +93,8 @@ class Tester:
                     unwritten += writer.write(done)
             unwritten += writer.finish(predictions, finished)
             with contextlib.redirect_stdout(io.StringIO()):
-                for form in outputs.PRINTED:
-                    outputs.show(predictions, finished, form)
+                for form in PRINTED:
+                    show(predictions, finished, form)
             for line in [*refused, *unwritten]:
                 if not line.isprintable():
                     raise ValueError(f"more than a line: {line!r}")
@@ -217,7 +219,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, nargs="*", default=[])
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--fuzz", type=int, default=0)
-    parser.add_argument("--formats", nargs="*", default=outputs.FORMATS)
+    parser.add_argument("--formats", nargs="*", default=FORMATS)
     arguments = parser.parse_args()
     started = time.monotonic()
     with Sandbox() as sandbox, tempfile.TemporaryDirectory() as temporary:

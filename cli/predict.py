@@ -14,7 +14,7 @@ import click
 
 from phdnet_tf.cli import options, outputs
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.presets import VIEWS
+from phdnet_tf.outputs.formats import DEFAULTS, FORMATS
 
 if TYPE_CHECKING:
     from phdnet_tf.dicom.find import Skipped
@@ -90,7 +90,7 @@ def _which(
 @click.option(
     "--format",
     "formats",
-    type=click.Choice(outputs.FORMATS),
+    type=click.Choice(FORMATS),
     multiple=True,
     help="What to print; with --output, what to write, by default all but sr and "
     "slicer.",
@@ -140,7 +140,7 @@ def predict(
     description or orientation tells which model takes it, and both are shown.
     """
     printed = outputs.printed_format(formats, output)
-    written = (set(formats) or outputs.DEFAULTS) if output else set()
+    written = (set(formats) or DEFAULTS) if output else set()
     if server and model:
         raise click.UsageError(
             "--model is a folder here. Name the server's model behind its address: "
@@ -185,7 +185,10 @@ def predict(
         _refuse_nothing(images, planned, skipped)
         writer = None
         if output:
-            writer = outputs.Writer(
+            # Which imports matplotlib.
+            from phdnet_tf.outputs.writer import PredictionWriter
+
+            writer = PredictionWriter(
                 output, written, sandbox, pixel_spacing, predictors if maps else None
             )
         done: list[Done] = []
@@ -242,12 +245,7 @@ def _stopping() -> Iterator[None]:
 
 def _model_paths(model: Path | None, models: Path, view: str | None) -> list[Path]:
     """The model that was chosen, or else those of all views."""
-    if model or view:
-        return [options.find_model(model, models, view)]
-    all_ = [models / f"phdnet_{view}" for view in VIEWS]
-    found = [path for path in all_ if path.is_dir()]
-    # With none, this says what to do.
-    return found or [options.find_model(None, models, None)]
+    return [model] if model else [*options.find_models(models, view).values()]
 
 
 def _load(paths: list[Path], view: str | None) -> dict[str, Locator]:

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from phdnet_tf.inference.results import Prediction
 
 
+PRINTED = ("table", "json", "csv")
+"""Formats that go to standard output; the others are files."""
+
+FORMATS = (*PRINTED, "png", "gif", "tracks", "sr", "slicer")
+DEFAULTS = {"json", "csv", "png", "gif", "tracks"}
+"""What is written if nothing else is asked for."""
+
 SLICER_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"

@@ -16,9 +16,9 @@ from support.cines import edit, write_cine, write_enhanced
 from support.drawn import exported
 
 from phdnet_tf.cli import main
-from phdnet_tf.cli.outputs import FORMATS
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.outputs.formats import FORMATS
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_whatever_ends_a_batch_the_results_are_there(models, tmp_path, monkeypat
             raise TypeError("a bug")
         return []
 
-    monkeypatch.setattr("phdnet_tf.cli.outputs.Writer.write", write)
+    monkeypatch.setattr("phdnet_tf.outputs.writer.PredictionWriter.write", write)
 
     with pytest.raises(TypeError, match="a bug"):
         predict(tmp_path / "study", "--output", output, models=models)

@@ -9,11 +9,12 @@ import pydicom
 from PIL import Image
 from support.cines import RADII, edit, write_cine, write_enhanced
 
-from phdnet_tf.cli.outputs import FORMATS, Writer
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.errors import ServerDownError
 from phdnet_tf.inference.many_images import plan, run
 from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.outputs.formats import FORMATS
+from phdnet_tf.outputs.writer import PredictionWriter
 
 
 class Locator:
@@ -48,7 +49,7 @@ def predicted(path, sandbox):
 
 def writer(folder, sandbox, *formats, locator=None):
     predictors = None if locator is None else {"4ch": locator}
-    return Writer(folder, set(formats), sandbox, None, predictors)
+    return PredictionWriter(folder, set(formats), sandbox, None, predictors)
 
 
 def files(folder):
@@ -123,7 +124,7 @@ def test_no_memory_for_a_picture_is_a_line(sandbox, tmp_path, monkeypatch):
             raise MemoryError
         path.write_bytes(b"drawn")
 
-    monkeypatch.setattr("phdnet_tf.outputs.overlay.save_overlay", save)
+    monkeypatch.setattr("phdnet_tf.outputs.writer.save_overlay", save)
 
     lines = writer(tmp_path / "out", sandbox, "png").write(done)
 
