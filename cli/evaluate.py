@@ -31,6 +31,7 @@ from phdnet_tf.config import FOLDS
     help="Folder for evaluation.json, predictions.csv, error_curve.png and "
     "confidence.png.",
 )
+@options.overwrite
 def evaluate(
     view: str | None,
     data: Path | None,
@@ -38,6 +39,7 @@ def evaluate(
     models: Path,
     folds: tuple[int, ...],
     output: Path | None,
+    overwrite: bool,
 ) -> None:
     """Compare a model's predictions to annotated landmarks, in mm.
 
@@ -59,7 +61,7 @@ def evaluate(
     from phdnet_tf.export.versions import resolve_version
     from phdnet_tf.trust.bins import Bins
 
-    with options.plain_errors():
+    with options.plain_errors(), options.claimed(output, overwrite) as folder:
         version = resolve_version(path)
         description = load_description(version)
         if view not in (None, description["view"]):
@@ -84,8 +86,8 @@ def evaluate(
         click.echo(f"{version} on {source.name}, folds {', '.join(map(str, chosen))}:")
         click.echo(report_table(result))
         click.echo(f"\n{confidence_table(result['confidence'])}")
-        if output:
-            save_evaluation(output, result, predictions, landmarks)
+        if folder:
+            save_evaluation(folder, result, predictions, landmarks)
             click.echo(f"\nWritten to {output}")
 
 

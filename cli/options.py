@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from phdnet_tf.config import FOLDS, require_view
+from phdnet_tf.files import OutputFolder
 from phdnet_tf.presets import VIEWS
 
 
@@ -52,8 +53,32 @@ model = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A model folder or one of its versions. Default: the newest of the view.",
 )
+overwrite = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace what phdnet-tf wrote to the --output folder before.",
+)
 seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 FOLD = click.IntRange(0, FOLDS - 1)
+
+
+@contextmanager
+def claimed(output: Path | None, overwrite: bool) -> Iterator[OutputFolder | None]:
+    """The output folder, for this process alone; None where there is none.
+
+    Yields:
+        The folder.
+
+    Raises:
+        ValueError: If it may not be written to; see `OutputFolder`.
+    """
+    if output is None:
+        yield None
+        return
+    with OutputFolder(
+        output, overwrite, lambda line: click.echo(line, err=True)
+    ) as own:
+        yield own
 
 
 @contextmanager

@@ -28,14 +28,22 @@ def _spacing(
 ) -> tuple[float, float] | None:
     if value is None:
         return None
+    meant = "x" in value
     try:
-        row, column = (float(part) for part in value.split(","))
+        row, column = (float(part) for part in value.split("x" if meant else ","))
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is not ROW,COLUMN in mm, such as 1.5,1.5."
         ) from None
     if not (0 < row < 100 and 0 < column < 100):
         raise click.BadParameter(f"{value!r} is not between 0 and 100 mm.")
+    # 1,4 may well be a decimal comma.
+    if not meant and max(row, column) > 2 * min(row, column):
+        raise click.BadParameter(
+            f"{value!r} would be {row:g} mm between rows and {column:g} mm between "
+            f"columns. If that is so, write {row:g}x{column:g}. A decimal has a point, "
+            "and there are two numbers, such as 1.4,1.4."
+        )
     return row, column
 
 
@@ -116,6 +124,13 @@ def _which(
     is_flag=True,
     help="Write study, series and image UIDs into JSON and CSV.",
 )
+@click.option(
+    "--include-unrecognised",
+    is_flag=True,
+    help="Write reports and markups of frames, too, that do not look like the model's "
+    "view. They say so.",
+)
+@options.overwrite
 def predict(
     images: tuple[Path, ...],
     view: str | None,
@@ -130,6 +145,8 @@ def predict(
     maps: bool,
     pixel_spacing: tuple[float, float] | None,
     include_uids: bool,
+    include_unrecognised: bool,
+    overwrite: bool,
 ) -> None:
     """Locate the landmarks of IMAGE: DICOM files, folders, zip archives, DICOMDIRs.
 
@@ -155,6 +172,7 @@ def predict(
     with (
         options.plain_errors(),
         _stopping(),
+        options.claimed(output, overwrite) as folder,
         ThreadPoolExecutor(1) as aside,
         Sandbox() as sandbox,
     ):
@@ -184,12 +202,17 @@ def predict(
         ]
         _refuse_nothing(images, planned, skipped)
         writer = None
-        if output:
+        if folder:
             # Which imports matplotlib.
             from phdnet_tf.outputs.writer import PredictionWriter
 
             writer = PredictionWriter(
-                output, written, sandbox, pixel_spacing, predictors if maps else None
+                folder,
+                written,
+                sandbox,
+                pixel_spacing,
+                predictors if maps else None,
+                include_unrecognised,
             )
         done: list[Done] = []
         total = sum(len(job.frames) for job in planned.jobs)

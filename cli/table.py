@@ -149,7 +149,8 @@ def _verdict(high_confidence: bool, prediction: Prediction) -> str:
 
 
 TRACK_HEADER = (
-    "cine landmark phases excursion rms_jump largest_jump jump_phases low_confidence"
+    "cine landmark phases excursion rms_jump largest_jump jump_phases low_confidence "
+    "not_recognised"
 ).split()
 
 
@@ -159,6 +160,7 @@ def track_rows(done: Done) -> list[list[str]]:
 
     rows = []
     name = printable(str(done.job.frames[0].file.name))
+    strange = sum(not prediction.recognised for prediction in done.predictions)
     for number, track in enumerate(done.tracks):
         summary = track.summary()
         low = [not each.landmarks[number].high_confidence for each in done.predictions]
@@ -172,6 +174,7 @@ def track_rows(done: Done) -> list[list[str]]:
                 f"{summary['largest_jump_mm']:.1f}",
                 ",".join(map(str, summary["jump_phases"])) or "-",
                 f"{sum(low)} of {len(low)}",
+                f"{strange} of {len(low)} as {done.job.view}" if strange else "-",
             ]
         )
     return rows

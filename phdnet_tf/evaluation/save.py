@@ -8,14 +8,14 @@ from typing import Any
 from phdnet_tf.evaluation.plots import save_confidence, save_error_curves
 from phdnet_tf.evaluation.predictions import Predictions
 from phdnet_tf.evaluation.summary import rankings
-from phdnet_tf.files import whole_file
+from phdnet_tf.files import OutputFolder
 from phdnet_tf.trust.radii import RADIUS_NAMES
 
 COLUMNS = "subject image landmark x y true_x true_y error_mm confidence".split()
 
 
 def save_evaluation(
-    output: Path,
+    output: OutputFolder,
     result: dict[str, Any],
     predictions: Predictions,
     landmarks: tuple[str, ...],
@@ -23,7 +23,7 @@ def save_evaluation(
     """Writes evaluation.json, error_curve.png, confidence.png and predictions.csv.
 
     Args:
-        output: Folder; made where it does not exist.
+        output: Folder, claimed.
         result: What `summary.report` returns, with "model" and "data", their names.
         predictions: Of N images with L landmarks.
         landmarks: Names of the L landmarks.
@@ -31,7 +31,8 @@ def save_evaluation(
     Raises:
         OSError: If a file cannot be written.
     """
-    with whole_file(output / "evaluation.json") as path:
+    folder = output.folder
+    with output.whole_file(folder / "evaluation.json") as path:
         path.write_text(json.dumps(result, indent=2) + "\n")
     high = predictions.high_confidence
     groups = {
@@ -39,16 +40,16 @@ def save_evaluation(
         "high confidence": predictions.errors[high],
         "low confidence": predictions.errors[~high],
     }
-    with whole_file(output / "error_curve.png") as path:
+    with output.whole_file(folder / "error_curve.png") as path:
         save_error_curves(path, {f"{result['model']} on {result['data']}": groups})
-    with whole_file(output / "confidence.png") as path:
+    with output.whole_file(folder / "confidence.png") as path:
         save_confidence(
             path,
             predictions.errors,
             rankings(predictions),
             result["confidence"]["radii"],
         )
-    with whole_file(output / "predictions.csv") as path:
+    with output.whole_file(folder / "predictions.csv") as path:
         _write_predictions(path, predictions, landmarks)
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from phdnet_tf.config import NETWORKS, VIEW_NAME
+from phdnet_tf.presets import VIEWS
 
 
 def model_names(view: str) -> list[str]:
@@ -18,7 +19,7 @@ def model_folders(models: Path) -> dict[str, list[Path]]:
         models: Folder of all models; it may be missing.
 
     Returns:
-        For each view, in alphabetical order, the folders of its models that have a
+        For each view, the built-in ones first, the folders of its models that have a
         version, PHD-Net's first.
     """
     found: dict[str, list[Path]] = {}
@@ -27,7 +28,9 @@ def model_folders(models: Path) -> dict[str, list[Path]]:
             view = folder.name.removeprefix(f"{network}_")
             if VIEW_NAME.fullmatch(view) and versions(folder):
                 found.setdefault(view, []).append(folder)
-    return dict(sorted(found.items()))
+    built_in = [view for view in VIEWS if view in found]
+    others = sorted(found.keys() - VIEWS.keys())
+    return {view: found[view] for view in (*built_in, *others)}
 
 
 def versions(model_folder: Path) -> list[int]:

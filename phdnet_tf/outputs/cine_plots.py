@@ -67,8 +67,17 @@ def save_tracks(
         column[1].set_xlabel("phase")
         # A row's picture grows downward, and so does its y.
         column[1].invert_yaxis()
+    strange = sum(not prediction.recognised for prediction in predictions)
+    caution = (
+        f"\nNOT RECOGNISED as {predictions[0].view}: {strange} of {len(predictions)} "
+        "phases"
+        if strange
+        else ""
+    )
     figure.suptitle(
-        f"{title}   filled: high confidence, ring: low", fontsize=9, parse_math=False
+        f"{title}   filled: high confidence, ring: low{caution}",
+        fontsize=9,
+        parse_math=False,
     )
     figure.savefig(path, dpi=110)
     # As in `overlay.save_overlay`, lest hundreds pile up.
@@ -138,4 +147,7 @@ def _picture(
     phase = prediction.origin.get("phase")
     if phase is not None:
         draw.text((6, 5), f"phase {phase}   rings: low confidence", "white", font)
+    if not prediction.recognised:
+        text = f"NOT RECOGNISED as {prediction.view}"
+        draw.text((6, 19), text, DOUBTED, ImageFont.load_default(13))
     return picture.convert("P", palette=Image.Palette.ADAPTIVE)

@@ -17,7 +17,7 @@ from phdnet_tf.dicom.cines import Frame
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
-from phdnet_tf.files import whole_file
+from phdnet_tf.files import OutputFolder
 from phdnet_tf.inference.many_images import Done
 from phdnet_tf.inference.results import Locator, Prediction
 from phdnet_tf.outputs.cine_plots import save_animation, save_tracks
@@ -31,26 +31,30 @@ class PredictionWriter:
     """The output folder.
 
     Args:
-        folder: Where everything goes; made when it is needed.
+        output: Where everything goes, claimed.
         formats: What to write.
         sandbox: Reads images again, to draw them.
+        pixel_spacing: (y, x), mm, for files that have none.
         predictors: For the candidate maps beside the pictures; None for none.
+        include_unrecognised: Whether reports and markups are written of frames that
+            do not look like the model's view, too. They say so.
     """
 
     def __init__(
         self,
-        folder: Path,
+        output: OutputFolder,
         formats: set[str],
         sandbox: Sandbox,
         pixel_spacing: tuple[float, float] | None,
         predictors: dict[str, Locator] | None,
+        include_unrecognised: bool = False,
     ) -> None:
-        """Makes the folder."""
-        self._folder, self._formats, self._sandbox = folder, formats, sandbox
+        """Writes nothing yet."""
+        self._output, self._formats, self._sandbox = output, formats, sandbox
         self._spacing, self._predictors = pixel_spacing, predictors
+        self._include_unrecognised = include_unrecognised
         self._stems: dict[tuple[Path, FileLocation | int], Path] = {}
         self._taken: set[Path] = set()
-        folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, done: Done) -> list[str]:
         """Writes the files of one cine or still, as many as can be written.
@@ -90,8 +94,11 @@ class PredictionWriter:
             )
         for form, name, write in everything:
             if form in self._formats:
-                target = self._folder / name
-                with _noted(self._folder, target, lines), whole_file(target) as path:
+                target = self._output.folder / name
+                with (
+                    _noted(self._output.folder, target, lines),
+                    self._output.whole_file(target) as path,
+                ):
                     with path.open("w", newline="", encoding="utf-8") as stream:
                         write(stream)
         return lines
@@ -113,7 +120,7 @@ class PredictionWriter:
         for frame, prediction, image in self._images(done, lines):
             maps = self._maps(done.job.view, frame, image, lines)
             target = self._name(frame, ".png")
-            with _noted(frame, target, lines), whole_file(target) as path:
+            with _noted(frame, target, lines), self._output.whole_file(target) as path:
                 save_overlay(path, image.pixels, prediction, maps)
 
     def _maps(
@@ -135,37 +142,68 @@ class PredictionWriter:
     def _tracks(self, done: Done, stem: Path, lines: list[str]) -> None:
         title = f"{stem.name}   {done.predictions[0].model}"
         target = stem.with_name(f"{stem.name}-tracks.png")
-        with _noted(done.frames[0], target, lines), whole_file(target) as path:
+        with (
+            _noted(done.frames[0], target, lines),
+            self._output.whole_file(target) as path,
+        ):
             save_tracks(path, done.tracks, done.predictions, title)
 
     def _animation(self, done: Done, stem: Path, lines: list[str]) -> None:
         target = stem.with_name(f"{stem.name}.gif")
         images = self._images(done, lines)
         pictures = ((image.pixels, found) for _, found, image in images)
-        with _noted(done.frames[0], target, lines), whole_file(target) as path:
+        with (
+            _noted(done.frames[0], target, lines),
+            self._output.whole_file(target) as path,
+        ):
             save_animation(path, pictures, done.job.cine.heart_beat)
+
+    def _to_report(
+        self, done: Done, what: str, lines: list[str]
+    ) -> list[tuple[Frame, Prediction]]:
+        """The frames that may be reported, and a line on those that may not."""
+        pairs = list(zip(done.frames, done.predictions, strict=True))
+        if self._include_unrecognised:
+            return pairs
+        kept = [pair for pair in pairs if pair[1].recognised]
+        if left := len(pairs) - len(kept):
+            lines.append(
+                f"{done.frames[0]}: {left} of {len(pairs)} frames are NOT RECOGNISED "
+                f"as {done.job.view}, and {what} without them. Check the view, or add "
+                "--include-unrecognised."
+            )
+        return kept
 
     def _report(self, done: Done, stem: Path, lines: list[str]) -> None:
         # highdicom takes a second to import.
         from phdnet_tf.outputs.structured_report import Reported, save_report
 
+        pairs = self._to_report(done, "the report is", lines)
+        if not pairs:
+            return
         target = stem.with_name(f"{stem.name}-sr.dcm")
-        with _noted(done.frames[0], target, lines), whole_file(target) as path:
+        with (
+            _noted(done.frames[0], target, lines),
+            self._output.whole_file(target) as path,
+        ):
             reported = [
                 Reported(
                     prediction,
                     self._sandbox.identity(frame.file.source),
                     frame.number if frame.of > 1 else None,
                 )
-                for frame, prediction in zip(done.frames, done.predictions, strict=True)
+                for frame, prediction in pairs
             ]
-            # A frame is missing where it could not be read, or Ctrl-C came before it.
-            save_report(path, reported, len(done.frames) == len(done.job.frames))
+            # A frame is missing where it could not be read or is not recognised, or
+            # where Ctrl-C came before it.
+            save_report(path, reported, len(pairs) == len(done.job.frames))
 
     def _markups(self, done: Done, lines: list[str]) -> None:
-        for frame, prediction in zip(done.frames, done.predictions, strict=True):
+        for frame, prediction in self._to_report(
+            done, "3D Slicer's markups are", lines
+        ):
             target = self._name(frame, ".mrk.json")
-            with _noted(frame, target, lines), whole_file(target) as path:
+            with _noted(frame, target, lines), self._output.whole_file(target) as path:
                 with path.open("w") as stream:
                     write_markups(prediction, stream)
 
@@ -175,7 +213,7 @@ class PredictionWriter:
         if len(done.job.frames) == 1:
             return self._name(first, "")
         stem = first.file.name.with_name(f"cine-{done.job.number}")
-        return self._folder / self._free(stem, done.job.number)
+        return self._output.folder / self._free(stem, done.job.number)
 
     def _name(self, frame: Frame, ending: str) -> Path:
         """The file for a frame."""
@@ -185,7 +223,7 @@ class PredictionWriter:
         if frame.of > 1:
             stem = stem.with_name(f"{stem.name}-frame{frame.number:03d}")
         stem = self._free(stem, frame.file.source)
-        return self._folder / stem.with_name(stem.name + ending)
+        return self._output.folder / stem.with_name(stem.name + ending)
 
     def _free(self, stem: Path, owner: FileLocation | int) -> Path:
         """The stem, with a number if another file or cine has it already."""

@@ -121,6 +121,7 @@ def test_all_phases_give_tracks_an_animation_a_report_and_markups(models, tmp_pa
     phases = [f"cine/phase_0{n}" for n in range(1, 7)]
     written = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
     assert written == {
+        *("manifest.txt", ".phdnet-tf.lock"),
         *("predictions.json", "predictions.csv", "cines.json"),
         *("cine/cine-1-tracks.png", "cine/cine-1.gif", "cine/cine-1-sr.dcm"),
         *(f"{phase}.png" for phase in phases),
