@@ -1,6 +1,6 @@
 """Which images a model recognises: right ones, other views, no hearts at all.
 
-    python benchmarks/recognition.py --model models/phdnet_sa --right acdc_sa
+    python benchmarks/studies/recognition.py --model models/phdnet_sa --right acdc_sa
         --wrong bivme_4ch
 
 Of the right folder, whose columns name the model's landmarks, the model's test fold is
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pydicom.data
+from results import print_header
 from scipy import ndimage
 
 from phdnet_tf.cli.startup import load_tensorflow
@@ -113,8 +114,7 @@ def main() -> None:
         ("noise", noise()),
         ("nothing, water", bottles()),
     ]
-    print("| images | number | recognised | image confidence, median |")
-    print("| --- | --- | --- | --- |")
+    print_header("images", "number", "recognised", "image confidence, median")
     for kind, images in kinds:
         recognised, confidence = [], []
         for pixels, spacing in images:

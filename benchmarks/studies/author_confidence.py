@@ -3,20 +3,20 @@
 Reads the predictions that the author published (pykale/data, PHD-Net on 303 ASPIRE
 short-axis subjects in eight folds), and says of them what `phdnet-tf evaluate` says of
 a model: risk and coverage, and how often radii learnt on a fold's validation
-predictions hold on its test predictions. Run it as
+predictions hold on its test predictions.
 
-    python benchmarks/author_confidence.py FOLDER
+    python benchmarks/studies/author_confidence.py phdnet_uncertainty/SA
 """
 
+import argparse
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from results import interval, print_header
 
 from phdnet_tf.config import FOLDS
-from phdnet_tf.evaluation.metrics import mean_interval
 from phdnet_tf.evaluation.summary import ranked
 from phdnet_tf.export.graph import error_radii
 from phdnet_tf.trust.radii import LEVELS, learn_radii
@@ -50,12 +50,13 @@ def evidence(confidence: np.ndarray) -> np.ndarray:
     return -np.log(confidence)[:, None, None]
 
 
-def main(folder: Path) -> None:
+def main() -> None:
     """Prints the tables as Markdown."""
-    print("| method | points | mean | AURC | AUROC > 10 mm | mean of 56 % |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    covered = ["| method | should hold | holds (95 % interval) | median |"]
-    covered.append("| --- | --- | --- | --- |")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="with uncertainty_pairs_*.csv")
+    folder = parser.parse_args().folder
+    print_header("method", "points", "mean", "AURC", "AUROC > 10 mm", "mean of 56 %")
+    covered = []
     for method, meaning in METHODS.items():
         errors, confidence, radii, subjects = [], [], [], []
         for landmark in range(3):
@@ -84,14 +85,15 @@ def main(folder: Path) -> None:
         )
         for index, level in enumerate(LEVELS):
             within = (error <= radius[:, index]).astype(float)
-            low, high = mean_interval(within, np.array(subjects)) or (0.0, 1.0)
-            median = np.median(radius[:, index])
             covered.append(
                 f"| {method} | {level:.0%} | {within.mean():.1%} "
-                f"({low:.1%} to {high:.1%}) | {median:.1f} mm |"
+                f"{interval(within, np.array(subjects), '.1%')} | "
+                f"{np.median(radius[:, index]):.1f} mm |"
             )
-    print("\n" + "\n".join(covered))
+    print()
+    print_header("method", "should hold", "holds [95 %]", "median")
+    print("\n".join(covered))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
