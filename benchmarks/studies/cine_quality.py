@@ -10,6 +10,7 @@ both are predicted with `phdnet-tf predict`. Needs dciodvfy (Debian: dicom3tools
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,8 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--enhanced", type=Path, help="Keep the Enhanced file here.")
     arguments = parser.parse_args()
+    if not shutil.which("dciodvfy"):
+        parser.error("expected the program dciodvfy. Install Debian's dicom3tools.")
     drawn_jumps()
     images = sorted((arguments.source / "DICOM").iterdir())
     spacing = pydicom.dcmread(images[0], stop_before_pixels=True).PixelSpacing

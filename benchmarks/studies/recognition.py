@@ -9,6 +9,8 @@ test files, of drawn noise, emptiness and water.
 """
 
 import argparse
+import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,9 @@ Image = tuple[np.ndarray, tuple[float, float]]
 
 def pydicom_files() -> Iterator[Image]:
     """The first frame of every different image among pydicom's test files."""
+    # Of what is broken on purpose pydicom says much, with tracebacks.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="pydicom")
     seen = set()
     for file in sorted(pydicom.data.get_testdata_files()):
         try:
