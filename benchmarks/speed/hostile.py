@@ -4,7 +4,7 @@ Each is looked at, predicted and written in every format as `phdnet-tf predict F
 --output DIR --maps` does it, in one process after the other, and has to give landmarks
 or one line that says why not. So has each file that is written of it.
 
-    python benchmarks/hostile.py --model models/phdnet_sa [--mutants 2000]
+    python benchmarks/speed/hostile.py --model models/phdnet_sa [--mutants 2000]
         [--real FILE ...] [--corpus docs/results/dicom_corpus.md] [--fuzz 20000]
         [--formats png sr ...]
 """
@@ -13,7 +13,6 @@ import argparse
 import collections
 import contextlib
 import io
-import os
 import resource
 import shutil
 import sys
@@ -22,22 +21,25 @@ import threading
 import time
 from pathlib import Path
 
+from phdnet_tf.cli.startup import load_tensorflow
+
+load_tensorflow()
+
 import numpy as np
 import pydicom.data
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+TESTS = Path(__file__).parents[2] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "dicom")]
 
 from support.hostile import bombs, drawn, mutate
+from test_hostile import elements, read_or_refuse
 
 from phdnet_tf.cli.outputs import show
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.dicom.survey import survey
-from phdnet_tf.inference.many_images import (
-    plan,
-    run,
-)
+from phdnet_tf.inference.many_images import plan, run
 from phdnet_tf.inference.predictor import Predictor
 from phdnet_tf.outputs.formats import FORMATS, PRINTED
 from phdnet_tf.outputs.writer import PredictionWriter
@@ -165,7 +167,7 @@ def corpus(tester: Tester) -> str:
             "are written in all formats, reports and markups included. Made by",
             "",
             "```sh",
-            "python benchmarks/hostile.py --model models/phdnet_sa "
+            "python benchmarks/speed/hostile.py --model models/phdnet_sa "
             "--corpus docs/results/dicom_corpus.md",
             "```",
             "",
@@ -195,10 +197,6 @@ def mutants(tester: Tester, sources: list[Path], count: int, folder: Path) -> No
 
 def fuzz(count: int, path: Path) -> None:
     """Reads data sets of elements that hypothesis thinks up, the same every time."""
-    from hypothesis import given, seed, settings
-    from hypothesis import strategies as st
-    from test_hostile import elements, read_or_refuse
-
     contents = st.lists(elements(), max_size=14).map(b"".join)
 
     @seed(0)
