@@ -73,9 +73,7 @@ def confidence_table(report: dict[str, Any]) -> str:
     ranked = [["order of trust", "AURC", "AUROC >10mm", ">10mm", "mean of 56%"]]
     for name, groups in report["rankings"].items():
         for group, values in groups.items():
-            of = {"macro": "mean of landmarks", "pooled": "all points"}.get(
-                group, group
-            )
+            of = ALL_LANDMARKS.get(group, group)
             ranked.append(
                 [
                     f"{name.replace('_', ' ')}, {of}",

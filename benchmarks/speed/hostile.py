@@ -39,6 +39,7 @@ from test_hostile import elements, read_or_refuse
 from phdnet_tf.cli.outputs import show
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.dicom.survey import survey
+from phdnet_tf.files import OutputFolder
 from phdnet_tf.inference.many_images import plan, run
 from phdnet_tf.inference.predictor import Predictor
 from phdnet_tf.outputs.formats import FORMATS, PRINTED
@@ -83,17 +84,20 @@ class Tester:
             planned = plan(found.cines, [view], view, "first")
             refused = [each.reason for each in [*found.skipped, *planned.skipped]]
             predictions, finished = [], []
-            writer = PredictionWriter(
-                self.output, self.formats, self.sandbox, spacing, locators
-            )
             unwritten = []
-            for _, done in run(planned.jobs, locators, self.sandbox, spacing):
-                if done:
-                    finished.append(done)
-                    predictions += done.predictions
-                    refused += [str(error) for _, error in done.errors]
-                    unwritten += writer.write(done)
-            unwritten += writer.finish(predictions, finished)
+            with OutputFolder(self.output, False, print) as output:
+                # Hardly one of the files shows a heart, and all has to be written.
+                writer = PredictionWriter(
+                    *(output, self.formats, self.sandbox, spacing, locators),
+                    include_unrecognised=True,
+                )
+                for _, done in run(planned.jobs, locators, self.sandbox, spacing):
+                    if done:
+                        finished.append(done)
+                        predictions += done.predictions
+                        refused += [str(error) for _, error in done.errors]
+                        unwritten += writer.write(done)
+                unwritten += writer.finish(predictions, finished)
             with contextlib.redirect_stdout(io.StringIO()):
                 for form in PRINTED:
                     show(predictions, finished, form)
