@@ -121,7 +121,7 @@ class PredictionWriter:
             maps = self._maps(done.job.view, frame, image, lines)
             target = self._name(frame, ".png")
             with _noted(frame, target, lines), self._output.whole_file(target) as path:
-                save_overlay(path, image.pixels, prediction, maps)
+                save_overlay(path, image, prediction, maps)
 
     def _maps(
         self, view: str, frame: Frame, image: MRImage, lines: list[str]
@@ -156,7 +156,7 @@ class PredictionWriter:
             _noted(done.frames[0], target, lines),
             self._output.whole_file(target) as path,
         ):
-            save_animation(path, pictures, done.job.cine.heart_beat)
+            save_animation(path, pictures, done.predictions, done.job.cine.heart_beat)
 
     def _to_report(
         self, done: Done, what: str, lines: list[str]
