@@ -183,12 +183,13 @@ ENDS = {
     "patience": "the validation loss no longer fell",
     "time limit": "the time limit was reached",
     "interrupt": "you stopped it",
+    "diverged": "the loss was no longer a number, which --resume tries again",
 }
 
 
 def _refuse_ended(run: Path, settings: RunSettings, time_limit: float | None) -> None:
     ended = settings.ended_by
-    if not ended or "interrupt" in ended:
+    if not ended or {"interrupt", "diverged"} & set(ended):
         return
     message = f"{run} has ended and its model is {settings.published}. "
     if "time limit" not in ended:

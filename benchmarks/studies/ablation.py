@@ -72,6 +72,7 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.export.graph import ServedGraph
+    from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.loop import train
 
     source = open_source(data, "sa")
@@ -89,7 +90,7 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
                 f"{trained}: expected a finished variant. Received none: run it first, "
                 f"with --variant {REFERENCE}."
             )
-        model = keras.models.load_model(trained / "best.keras", compile=False)
+        model = keras.models.load_model(best_model(trained), compile=False)
         seconds = float(np.load(trained / "errors.npz")["seconds"])
     else:
         outcome = train(

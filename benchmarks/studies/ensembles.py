@@ -49,6 +49,7 @@ def main() -> None:
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.versions import resolve_version
     from phdnet_tf.training.data import describe_data
+    from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.progress import Outcome
     from phdnet_tf.training.publish import publish
 
@@ -65,7 +66,7 @@ def main() -> None:
             )
         (facts,) = description["training"]["members"]
         network = keras.models.load_model(
-            folder / "all" / "run" / "best.keras", compile=False
+            best_model(folder / "all" / "run"), compile=False
         )
         return Outcome(model=network, **facts), Config.from_dict(description["config"])
 

@@ -10,8 +10,27 @@ import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.files import whole_file
+from phdnet_tf.training.interrupts import uninterrupted
 from phdnet_tf.training.progress import Progress
 from phdnet_tf.training.schedule import learning_rate
+
+BEST = "best-{}.keras"
+"""File of the best model, with its epoch, counted from 1."""
+
+
+def best_model(run: Path) -> Path:
+    """File of the best model of a run that has ended.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    [*found] = run.glob(BEST.format("*"))
+    if len(found) != 1:
+        raise ValueError(
+            f"{run}: expected a run that has ended, with one {BEST.format('N')}. "
+            f"Received {len(found)}: train it to its end."
+        )
+    return found[0]
 
 
 class Keeper(keras.callbacks.Callback):
@@ -30,7 +49,7 @@ class Keeper(keras.callbacks.Callback):
         on_progress: Called after every step and every epoch.
 
     Attributes:
-        best_path: File of the best model.
+        diverged: Whether the loss is no longer a number. Nothing is kept of that epoch.
     """
 
     def __init__(
@@ -44,7 +63,8 @@ class Keeper(keras.callbacks.Callback):
     ) -> None:
         """Restores the state of the run, if there is one."""
         super().__init__()
-        self.best_path = run / "best.keras"
+        self._run = run
+        self.diverged = False
         self._settings = config.training
         self._steps = steps
         self._time_limit = time_limit
@@ -66,6 +86,7 @@ class Keeper(keras.callbacks.Callback):
             max_to_keep=1,
         )
         self._checkpoints.restore_or_initialize()
+        self._remove_others()
         self._earlier = self.seconds
         self._first_epoch = self.epoch
         self._started = time.monotonic()
@@ -77,6 +98,11 @@ class Keeper(keras.callbacks.Callback):
     validation_seconds = property(
         lambda self: float(self._progress["validation_seconds"])
     )
+
+    @property
+    def best_path(self) -> Path:
+        """File of the best model, if there is one: the state says which it is."""
+        return self._run / BEST.format(self.best_epoch)
 
     @property
     def ended_by(self) -> str:
@@ -118,7 +144,9 @@ class Keeper(keras.callbacks.Callback):
         """Ends the epoch where its validation would otherwise come too late."""
         self._step += 1
         self._report(None)
-        if self._out_of_time(self._now()):
+        # The mean of the epoch so far, which no later step makes a number again.
+        self.diverged = not math.isfinite((logs or {}).get("loss", 0.0))
+        if self.diverged or self._out_of_time(self._now()):
             self.model.stop_training = True
 
     def on_test_begin(self, logs: dict | None = None) -> None:
@@ -133,18 +161,39 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keeps the model, if it is the best yet, and the state of the run."""
         losses = {name: float(value) for name, value in (logs or {}).items()}
-        self._progress["epoch"].assign(epoch + 1)
-        self._progress["seconds"].assign(self._now())
-        if losses["val_loss"] < self.best_loss:
-            self._progress["best_loss"].assign(losses["val_loss"])
-            self._progress["best_epoch"].assign(epoch + 1)
-            with whole_file(self.best_path) as path:
-                self.model.save(path)
-        self._checkpoints.save()
         self._step = 0
-        self._report(losses)
-        if self.ended_by or not math.isfinite(losses["loss"]):
+        self.diverged |= not all(map(math.isfinite, losses.values()))
+        if self.diverged:
+            # The weights are lost. The state of the epoch before is on the disk.
             self.model.stop_training = True
+            return
+        with uninterrupted():
+            self._keep(epoch + 1, losses["val_loss"])
+        self._report(losses)
+        if self.ended_by:
+            self.model.stop_training = True
+
+    def _keep(self, epoch: int, loss: float) -> None:
+        """Writes the model, if it is the best, and the state, which names it.
+
+        The model comes first, under a name of its own: whenever a kill comes, the state
+        names a model that is there.
+        """
+        if loss < self.best_loss:
+            with whole_file(self._run / BEST.format(epoch)) as path:
+                self.model.save(path)
+            self._progress["best_loss"].assign(loss)
+            self._progress["best_epoch"].assign(epoch)
+        self._progress["epoch"].assign(epoch)
+        self._progress["seconds"].assign(self._now())
+        self._checkpoints.save()
+        self._remove_others()
+
+    def _remove_others(self) -> None:
+        """Removes models that the state does not name."""
+        for other in self._run.glob(BEST.format("*")):
+            if other != self.best_path:
+                other.unlink()
 
     def _report(self, losses: dict[str, float] | None) -> None:
         seconds = self._now()

@@ -11,6 +11,7 @@ import tensorflow as tf
 from phdnet_tf.config import Config
 from phdnet_tf.models.build import build_network
 from phdnet_tf.training import input_pipeline
+from phdnet_tf.training.checks import require_annotated
 from phdnet_tf.training.keeper import Keeper
 from phdnet_tf.training.losses import DisplacementLoss, HeatmapLoss
 from phdnet_tf.training.progress import Outcome, Progress
@@ -43,10 +44,11 @@ def train(
 ) -> Outcome:
     """Trains until the epochs, the patience or the time are used up, or Ctrl-C.
 
-    The folder `run` holds what was learnt: `best.keras`, the model with the lowest
-    validation loss; `log.csv` and `tensorboard/`, the learning curves; `state/`, with
-    which a run that was killed goes on from its last complete epoch, to the same result
-    as if it had not been. A new run is made where there is no such state.
+    The folder `run` holds what was learnt: `best-N.keras`, the model with the lowest
+    validation loss, that of epoch N; `log.csv` and `tensorboard/`, the learning curves;
+    `state/`, with which a run that was killed goes on from its last complete epoch, to
+    the same result as if it had not been. A new run is made where there is no such
+    state.
 
     Args:
         config: Settings.
@@ -63,14 +65,17 @@ def train(
 
     Raises:
         KeyboardInterrupt: If it comes before there is a model to keep.
-        ValueError: If there are no examples to train or validate on, or the loss is no
-            longer a number.
+        ValueError: If there are no examples to train or validate on, a landmark is
+            annotated in none of them, or the loss is no longer a number before there is
+            a model to keep.
     """
     # The order of floating-point sums must not depend on which thread comes first.
     tf.config.experimental.enable_op_determinism()
     model = compile_model(config)
     count = _count(training, "training")
     validation_count = _count(validation, "validation")
+    require_annotated(training, config.model.landmarks, "training")
+    require_annotated(validation, config.model.landmarks, "validation")
     crops = max(count, config.training.epoch_size)
     steps = math.ceil(crops / config.training.batch_size)
     keeper = Keeper(config, run, model, steps, time_limit, on_progress)
@@ -112,11 +117,17 @@ def train(
             interrupted = True
         finally:
             log.csv_file.close()
-    if not math.isfinite(keeper.best_loss):
+    if keeper.diverged and not keeper.best_epoch:
         raise ValueError(
-            f"{run}: the validation loss is not a number after {keeper.epoch} epochs. "
-            "Check the data with 'phdnet-tf dataset check'."
+            f"{run}: the loss was no longer a number in epoch {keeper.epoch + 1}, "
+            "before there was a model to keep. Check the data with 'phdnet-tf dataset "
+            "check', or try another --seed."
         )
+    ended_by = keeper.ended_by or "epochs"
+    if keeper.diverged:
+        ended_by = "diverged"
+    elif interrupted:
+        ended_by = "interrupt"
     return Outcome(
         model=keras.models.load_model(keeper.best_path, compile=False),
         epochs=keeper.epoch,
@@ -124,7 +135,7 @@ def train(
         best_epoch=keeper.best_epoch,
         validation_loss=keeper.best_loss,
         seconds=keeper.seconds,
-        ended_by="interrupt" if interrupted else keeper.ended_by or "epochs",
+        ended_by=ended_by,
     )
 
 

@@ -41,7 +41,8 @@ class Outcome:
         best_epoch: The epoch of the model, counted from 1.
         validation_loss: Its validation loss.
         seconds: Time spent on training.
-        ended_by: "epochs", "patience", "time limit" or "interrupt".
+        ended_by: "epochs", "patience", "time limit", "interrupt", or "diverged", when
+            the loss is no longer a number.
     """
 
     model: keras.Model

@@ -16,6 +16,7 @@ from support.training import settings
 from phdnet_tf.config import TrainingConfig
 from phdnet_tf.presets import make_config
 from phdnet_tf.training import schedule
+from phdnet_tf.training.keeper import best_model
 from phdnet_tf.training.loop import train
 
 
@@ -53,7 +54,7 @@ def test_a_run_leaves_the_best_model_and_both_learning_curves(finished):
     assert outcome.best_epoch == int(best["epoch"]) + 1
     assert outcome.validation_loss == pytest.approx(float(best["val_loss"]))
     assert outcome.ended_by == "epochs"
-    kept = keras.models.load_model(run / "best.keras", compile=False)
+    kept = keras.models.load_model(best_model(run), compile=False)
     for one, two in zip(weights(kept), weights(outcome.model), strict=True):
         np.testing.assert_array_equal(one, two)
     assert list((run / "tensorboard").rglob("events.*"))
@@ -98,6 +99,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from support.training import settings
 from support.drawn import examples
+from phdnet_tf.training.keeper import best_model
 from phdnet_tf.training.loop import train
 
 def die(progress):

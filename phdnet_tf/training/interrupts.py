@@ -1,0 +1,32 @@
+"""Ctrl-C, held back while something must not be left half done."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds back Ctrl-C until the block has ended.
+
+    Only the main thread is interrupted by it, so nothing changes in others.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        KeyboardInterrupt: After the block, if Ctrl-C came in it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[FrameType | None] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came and callable(before):
+        before(signal.SIGINT, came[0])

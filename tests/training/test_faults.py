@@ -1,0 +1,193 @@
+"""A training that goes wrong: found early, named for what it is, nothing lost."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.drawn import LANDMARKS, examples
+from support.training import settings
+
+from phdnet_tf.training import keeper
+from phdnet_tf.training.checks import require_images
+from phdnet_tf.training.interrupts import uninterrupted
+from phdnet_tf.training.loop import train
+
+
+def weights(model):
+    return [np.asarray(variable) for variable in model.variables]
+
+
+def epochs(run):
+    with (run / "log.csv").open(newline="") as file:
+        return [int(row["epoch"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    run = tmp_path_factory.mktemp("undisturbed")
+    return train(settings(), examples(4), examples(2, 1), run)
+
+
+def blow_up(monkeypatch, first_bad_step):
+    """From a step on, a learning rate with which every weight becomes no number."""
+    usual = keeper.learning_rate
+
+    def rate(configured, step, steps, spent):
+        good = step < first_bad_step
+        return usual(configured, step, steps, spent) if good else float("nan")
+
+    monkeypatch.setattr(keeper, "learning_rate", rate)
+
+
+def test_a_loss_that_is_no_number_ends_as_diverged_and_spoils_nothing(
+    tmp_path, monkeypatch, undisturbed
+):
+    # Two steps an epoch: the third epoch is the first that goes wrong.
+    with monkeypatch.context() as patch:
+        blow_up(patch, 4)
+        outcome = train(settings(), examples(4), examples(2, 1), tmp_path)
+
+    assert outcome.ended_by == "diverged" and outcome.epochs == 2
+    assert outcome.best_epoch in (1, 2) and np.isfinite(outcome.validation_loss)
+    assert all(np.isfinite(weight).all() for weight in weights(outcome.model))
+
+    # Nothing of the lost epoch was kept, so that the run can be taken up before it.
+    resumed = train(settings(), examples(4), examples(2, 1), tmp_path)
+
+    assert resumed.ended_by == "epochs" and epochs(tmp_path) == [0, 1, 2]
+    for one, two in zip(
+        weights(resumed.model), weights(undisturbed.model), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_loss_that_never_was_a_number_is_said_to_be_none(tmp_path, monkeypatch):
+    blow_up(monkeypatch, 0)
+
+    with pytest.raises(ValueError, match="no longer a number in epoch 1, before"):
+        train(settings(), examples(4), examples(2, 1), tmp_path)
+
+    assert not list(tmp_path.glob("best-*"))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_ctrl_c_while_the_best_model_is_written_keeps_it_whole(
+    tmp_path, monkeypatch, when
+):
+    save = keras.Model.save
+    saved = []
+
+    def interrupted(model, path):
+        saved.append(path)
+        if when == "before" and len(saved) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        save(model, path)
+        if when == "after" and len(saved) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(keras.Model, "save", interrupted)
+
+    outcome = train(settings(), examples(4), examples(2, 1), tmp_path)
+
+    assert outcome.ended_by == "interrupt"
+    assert (outcome.epochs, outcome.best_epoch) == (1, 1)
+    assert keeper.best_model(tmp_path).name == "best-1.keras"
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import tensorflow as tf
+from support.drawn import examples
+from support.training import settings
+from phdnet_tf.training.loop import train
+
+save, saved = tf.train.CheckpointManager.save, []
+
+def killed(self, *arguments):
+    saved.append(1)
+    if len(saved) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return save(self, *arguments)
+
+tf.train.CheckpointManager.save = killed
+train(settings(), examples(4), examples(2, 1), Path({run!r}))
+"""
+
+
+def test_a_kill_between_model_and_state_leaves_the_model_that_the_state_names(
+    tmp_path, undisturbed
+):
+    code = KILLED.format(tests=str(Path(__file__).parents[1]), run=str(tmp_path))
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert (tmp_path / "best-1.keras").exists()
+
+    resumed = train(settings(), examples(4), examples(2, 1), tmp_path)
+
+    assert resumed.best_epoch == undisturbed.best_epoch
+    for one, two in zip(
+        weights(resumed.model), weights(undisturbed.model), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_ctrl_c_waits_for_the_end_of_what_must_not_be_interrupted():
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("went on")
+        steps.append("never")
+
+    assert steps == ["went on"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    thread = threading.Thread(target=lambda: uninterrupted().__enter__())
+    thread.start()
+    thread.join()
+
+
+def without(data, name):
+    index = LANDMARKS.index(name)
+
+    def drop(example):
+        points = example["landmarks"]
+        known = tf.range(len(LANDMARKS))[:, None] != index
+        return {**example, "landmarks": tf.where(known, points, np.nan)}
+
+    return data.map(drop)
+
+
+@pytest.mark.parametrize("purpose", ["training", "validation"])
+def test_a_landmark_that_is_nowhere_annotated_is_found_before_training(
+    tmp_path, purpose
+):
+    data = {"training": examples(4), "validation": examples(2, 1)}
+    data[purpose] = without(data[purpose], LANDMARKS[1])
+
+    with pytest.raises(ValueError, match=f"^{purpose}: .* annotated: {LANDMARKS[1]}"):
+        train(settings(), *data.values(), tmp_path)
+
+    assert not list(tmp_path.iterdir())
+
+
+class Source:
+    name = "drawn"
+
+    def count(self, folds):
+        return 3 * (0 in folds)
+
+
+def test_a_fold_without_images_is_found_before_training():
+    require_images(Source(), [0, 1], "training")
+    with pytest.raises(ValueError, match="drawn: .* in the test fold 1. Received none"):
+        require_images(Source(), [1], "test")
