@@ -118,12 +118,12 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     import keras
     import numpy as np
 
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.export.graph import ServedGraph
     from phdnet_tf.training.loop import train
 
-    source = open_source(data, "sa")
+    source = open_dataset(data, "sa")
     landmarks = source.landmarks
     config = settings(landmarks, epochs, VARIANTS[name])
     folder = folder_of(output, name)

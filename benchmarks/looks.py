@@ -23,7 +23,7 @@ import tensorflow as tf
 from ablation import TEST, radii
 
 from phdnet_tf import geometry
-from phdnet_tf.cli.data import open_source
+from phdnet_tf.datasets.annotated import open_dataset
 from phdnet_tf.decoding.reading import (
     Reading,
     read,
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("networks", type=Path, nargs="+")
     options = parser.parse_args()
-    source = open_source(options.data, "sa")
+    source = open_dataset(options.data, "sa")
     config = make_config("default", "sa", source.landmarks, strategy="weighted")
     examples = list(source.examples(TEST, source.landmarks))
     subjects = [example["subject"].numpy().decode() for example in examples]

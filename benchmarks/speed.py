@@ -22,11 +22,11 @@ load_tensorflow()
 
 import tensorflow as tf
 
-from phdnet_tf.cli.data import open_source
 from phdnet_tf.config import (
     Config,
     ModelConfig,
 )
+from phdnet_tf.datasets.annotated import open_dataset
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import (
     export,
@@ -59,7 +59,7 @@ def in_turns(
 
 def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
     """Training steps on the real pipeline and on one cached batch."""
-    source = open_source(data, VIEW)
+    source = open_dataset(data, VIEW)
     folds = list(range(2, 8))
     batches = input_pipeline.training_batches(
         input_pipeline.normalised(source.examples(folds, CONFIG.model.landmarks)),

@@ -17,7 +17,7 @@ from phdnet_tf.config import FOLDS
 from phdnet_tf.presets import VIEWS, make_config
 
 if TYPE_CHECKING:
-    from phdnet_tf.cli.data import Source
+    from phdnet_tf.datasets.annotated import AnnotatedDataset
 
 SETTINGS = "benchmark.json"
 
@@ -71,12 +71,12 @@ def benchmark(
     are kept.
     """
     load_tensorflow()
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.cli.data import open_dataset
     from phdnet_tf.cli.progress import training_display
     from phdnet_tf.comparison.cross_validation import is_finished, run
 
     with options.plain_errors():
-        source = open_source(data, view)
+        source = open_dataset(data, view)
         settings = {
             "view": view,
             "data": source.name,
@@ -141,7 +141,7 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def _report(output: Path, settings: dict[str, Any], source: Source) -> str:
+def _report(output: Path, settings: dict[str, Any], source: AnnotatedDataset) -> str:
     """Writes the report of the folds that all systems have finished, and returns it."""
     import platform
     from importlib.metadata import version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -58,12 +58,19 @@ def check(folder: Path, view: str | None = None) -> list[Problem]:
     return inspect(folder, view).problems
 
 
-def inspect(folder: Path, view: str | None = None) -> Inspection:
-    """Reads the table and every image it names, and lists every problem.
+def inspect(
+    folder: Path,
+    view: str | None = None,
+    *,
+    on_image: Callable[[Row, MRImage], None] = lambda row, image: None,
+) -> Inspection:
+    """Reads the table and every image it names, once, and lists every problem.
 
     Args:
         folder: An ASPIRE-style folder.
         view: "sa" or "4ch", to also compare the landmarks with those of the view.
+        on_image: Called with each image that can be read and its row, for who needs the
+            pixels: no image is kept.
     """
     table, problems = parse_table(folder)
     images: dict[str, ImageFacts] = {}
@@ -86,6 +93,7 @@ def inspect(folder: Path, view: str | None = None) -> Inspection:
             message = str(error).removeprefix(f"{folder / row.image}: ")
             problems.append(error_at(row.image, row.line, message))
             continue
+        on_image(row, image)
         height, width = image.pixels.shape
         images[row.image] = ImageFacts(
             height, width, image.pixel_spacing, _content_hash(image)
