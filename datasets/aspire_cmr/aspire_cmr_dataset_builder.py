@@ -15,7 +15,6 @@ from etils import epath
 from phdnet_tf.config import FOLDS
 from phdnet_tf.datasets.folder.check import Inspection, inspect
 from phdnet_tf.datasets.folder.fingerprint import content, fingerprint
-from phdnet_tf.datasets.folder.folds import assign_folds
 from phdnet_tf.datasets.folder.table import Row, points_in_pixels
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.presets import VIEWS
@@ -30,8 +29,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     than eight subjects fill fewer folds; an empty one is no split.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {
+        "1.2.0": "Content hashes, frames, and folds that hold when subjects are added.",
         "1.1.0": "The metadata tell the content of the source.",
         "1.0.0": "First release.",
     }
@@ -65,7 +65,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                         shape=(None, 2), dtype=np.float32
                     ),
                     "subject": tfds.features.Text(),
+                    # The path in the table; of one frame of a file, path#frame.
                     "image_id": tfds.features.Text(),
+                    # The same for images that show the same; `MRImage.content_hash`.
+                    "content_hash": tfds.features.Text(),
                 }
             ),
             metadata=tfds.core.MetadataDict(),
@@ -140,12 +143,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         table = inspection.table
         self.info.metadata["landmarks"] = list(table.landmarks)
         self.info.metadata["fingerprint"] = state
-        self.info.metadata["content"] = content(folder, inspection)
-        hashes = {name: facts.content_hash for name, facts in inspection.images.items()}
-        folds = assign_folds(table, hashes)
+        self.info.metadata["content"] = content(inspection)
         rows: dict[int, list[Row]] = {fold: [] for fold in range(FOLDS)}
         for row in table.rows:
-            rows[folds[row.subject]].append(row)
+            rows[inspection.folds[row.subject]].append(row)
         return {
             f"fold_{fold}": self._generate_examples(inspection, rows[fold], pixels)
             for fold in range(FOLDS)
@@ -156,16 +157,17 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self, inspection: Inspection, rows: list[Row], pixels: Path
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for row in rows:
-            facts = inspection.images[row.image]
+            facts = inspection.images[row.id]
             image = np.frombuffer((pixels / str(row.line)).read_bytes(), np.float32)
             points = points_in_pixels(inspection.table, row, facts.height, facts.width)
             yield (
-                row.image,
+                row.id,
                 {
                     "image": image.reshape(facts.height, facts.width),
                     "pixel_spacing": np.array(facts.pixel_spacing, np.float32),
                     "landmarks": points.astype(np.float32),
                     "subject": row.subject,
-                    "image_id": row.image,
+                    "image_id": row.id,
+                    "content_hash": facts.content_hash,
                 },
             )
