@@ -47,21 +47,22 @@ def arrangement_problems(
         table: The table.
         images: By the id of their row; rows without are left out.
     """
-    rows, found = [], []
+    rows, pixels, spacings = [], [], []
     for row in table.rows:
         if row.id in images and len(table.landmarks) > 1:
             facts = images[row.id]
             points = points_in_pixels(table, row, facts.height, facts.width)
             if np.isfinite(points).all():
                 rows.append(row)
+                pixels.append(points)
                 # The spacing is (y, x), the points are (x, y).
-                found.append(points * facts.pixel_spacing[::-1])
+                spacings.append(facts.pixel_spacing[::-1])
     # Of each row, the number of its subject.
     names, subjects = np.unique([row.subject for row in rows], return_inverse=True)
     if len(names) < FEWEST_SUBJECTS:
         return
-    points = np.stack(found)
-    own = _arrangement(points)
+    points, spacing = np.stack(pixels), np.array(spacings)[:, None]
+    own = _arrangement(points * spacing)
     middle = np.stack(
         [np.median(own[subjects == k], axis=0) for k in range(len(names))]
     )
@@ -73,7 +74,7 @@ def arrangement_problems(
     factor = (middle @ precision @ centre / lengths)[subjects]
     scaled = (factor > LEAST_FACTOR) | ((0 < factor) & (factor < 1 / LEAST_FACTOR))
     after = {
-        meaning: _squared(_arrangement(other), centre, precision)
+        meaning: _squared(_arrangement(other * spacing), centre, precision)
         for meaning, other in _exchanges(table.landmarks, points)
     }
     after[_OUT_OF_SCALE] = np.where(
@@ -108,7 +109,10 @@ def _problem(table: Table, row: Row, meaning: str, count: int) -> Problem:
 def _exchanges(
     landmarks: tuple[str, ...], points: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """What may have been exchanged, and the points, float64[N, L, 2], put right."""
+    """What may have been exchanged, and the points put right.
+
+    The points are float64[N, L, 2], in pixels: who exchanges x and y knows no mm.
+    """
     for i, j in combinations(range(len(landmarks)), 2):
         order = list(range(len(landmarks)))
         order[i], order[j] = j, i

@@ -6,12 +6,14 @@ import textwrap
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from support.cines import write_cine, write_enhanced
 from support.noise import DUMMY_DATA, examples, make_source, move_landmark
 from tensorflow_datasets import testing
 
 from phdnet_tf.config import FOLDS
 from phdnet_tf.datasets.aspire_cmr import Builder, prepare
 from phdnet_tf.datasets.folder import check
+from phdnet_tf.dicom.read import read_image
 from phdnet_tf.presets import VIEWS
 
 
@@ -186,3 +188,35 @@ def test_every_image_is_decoded_once_and_none_is_left_behind(
 
     assert sorted(decoded) == sorted(found) and len(found) == FOLDS
     assert not list(tmp_path.rglob("decoded-*"))
+
+
+def test_an_example_tells_the_hash_of_its_image_and_the_number_of_its_frame(
+    source, tmp_path
+):
+    write_enhanced(source / "cine.dcm", write_cine(tmp_path / "classic"))
+    table = (source / "landmarks.csv").read_text().splitlines()
+    lines = [f"{table[0]},frame", *(f"{line}," for line in table[1:])]
+    lines += [f"subject_1,cine.dcm,1,2,3,4,5,6,{frame}" for frame in (2, 5)]
+    (source / "landmarks.csv").write_text("\n".join(lines))
+
+    found = examples(prepare(source, "sa", tmp_path / "cache"))
+
+    assert len(found) == FOLDS + 2
+    for frame in (2, 5):
+        image = read_image(source / "cine.dcm", frame=frame)
+        example = found[f"cine.dcm#{frame}"]
+        np.testing.assert_array_equal(example["image"], image.pixels)
+        assert example["content_hash"].decode() == image.content_hash()
+
+
+def test_the_column_fold_decides_the_split(source, tmp_path):
+    table = (source / "landmarks.csv").read_text().splitlines()
+    lines = [f"{table[0]},fold", *(f"{line},6" for line in table[1:5]), *table[5:]]
+    lines[5:] = [f"{line}," for line in lines[5:]]
+    (source / "landmarks.csv").write_text("\n".join(lines))
+
+    builder = prepare(source, "sa", tmp_path / "cache")
+
+    assert {n: s.num_examples for n, s in builder.info.splits.items()} == {
+        "fold_0": 1, "fold_1": 1, "fold_2": 1, "fold_3": 1, "fold_6": 4,
+    }  # fmt: skip

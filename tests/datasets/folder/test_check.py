@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from support.cines import write_cine, write_enhanced
 from support.folders import (
     DATA,
     HEADER,
@@ -201,3 +202,61 @@ def test_a_folder_of_one_subject_is_read():
     (problem,) = inspection.problems
     assert "expected at least 8 subjects" in problem.message
     assert len(inspection.images) == 25
+
+
+# Frames
+
+
+@pytest.fixture
+def cine(folder):
+    """The folder with an Enhanced file of six frames, and a row for the second."""
+    write_enhanced(folder / "cine.dcm", write_cine(folder.parent / "classic"))
+    table = (folder / "landmarks.csv").read_text().splitlines()
+    write_table(folder, table[0] + ",frame", *(f"{line}," for line in table[1:]))
+    append(folder, "s1,cine.dcm,1,2,2")
+    return folder
+
+
+def test_frames_of_a_file_are_images_of_their_own(cine):
+    append(cine, "s1,cine.dcm,3,4,5")
+
+    found = inspect(cine)
+
+    assert found.problems == []
+    second, fifth = (found.images[f"cine.dcm#{frame}"] for frame in (2, 5))
+    assert (second.height, second.width) == (80, 100)
+    assert second.content_hash != fifth.content_hash
+
+
+def test_a_frame_twice_is_named_by_file_and_frame(cine):
+    append(cine, "s1,cine.dcm,3,4,2")
+
+    line = the_problem(cine)
+
+    assert "(row 11): expected each image once. cine.dcm#2 is already in row 10" in line
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("cine.dcm,1,2,", "The column frame names the frame, from 1"),
+        ("cine.dcm,1,2,7", "expected a frame between 1 and 6. Received: 7"),
+        ("DICOM/s1/b.dcm,1,2,2", "expected a frame between 1 and 1. Received: 2"),
+    ],
+)
+def test_a_frame_that_is_missing_or_not_there_is_an_error(cine, row, expected):
+    write(cine / "DICOM/s1/b.dcm", seed=77)
+    append(cine, f"s2,{row}")
+
+    line = the_problem(cine)
+
+    assert line.startswith("error: ") and "(row 11)" in line and expected in line
+
+
+def test_a_frame_and_its_classic_file_are_twins(cine):
+    classic = write_cine(cine / "classic")
+    append(cine, f"s2,classic/{classic[1].name},1,2,")
+
+    (line, *_) = lines(cine)
+
+    assert "is pixel for pixel" in line and "subjects s1 and s2 share a scan" in line

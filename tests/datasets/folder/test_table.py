@@ -154,3 +154,41 @@ def test_shefpah_points_are_scaled_about_pixel_edges(shefpah):
     lateral = table.landmarks.index("inferior_rv_lateral_reflection")
     # Pixel 41 of 64 covers pixels 82 and 83 of 128, so its centre is at 82.5.
     np.testing.assert_array_equal(points[lateral], [19, 82.5])
+
+
+# Frames and folds
+
+
+def test_a_frame_and_a_fold_are_whole_numbers_or_empty(tmp_path):
+    write_table(tmp_path, HEADER + ",frame,fold", "s1,a.dcm,1,2,3,7", "s1,a.dcm,1,2,,")
+
+    third, only = read_table(tmp_path).rows
+
+    assert (third.id, third.frame, third.fold) == ("a.dcm#3", 3, 7)
+    assert (only.id, only.frame, only.fold) == ("a.dcm", None, None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ("0,", r"a whole number of 1 to 10000 in frame. Received: '0'"),
+        ("1.5,", r"a whole number of 1 to 10000 in frame. Received: '1.5'"),
+        ("first,", r"a whole number of 1 to 10000 in frame. Received: 'first'"),
+        (",8", r"a whole number of 0 to 7 in fold. Received: '8'"),
+        (",-1", r"a whole number of 0 to 7 in fold. Received: '-1'"),
+        (",nan", r"a whole number of 0 to 7 in fold. Received: 'nan'"),
+    ],
+)
+def test_another_frame_or_fold_is_refused_with_the_remedy(tmp_path, cells, expected):
+    write_table(tmp_path, HEADER + ",frame,fold", f"s1,a.dcm,1,2,{cells}")
+
+    with pytest.raises(ValueError, match=rf"\(row 2\).*{expected}.*leave the cell em"):
+        read_table(tmp_path)
+
+
+def test_a_number_that_a_spreadsheet_wrote_with_a_decimal_is_whole(tmp_path):
+    write_table(tmp_path, HEADER + ",frame,fold", "s1,a.dcm,1,2,2.0,3.0")
+
+    (row,) = read_table(tmp_path).rows
+
+    assert (row.frame, row.fold) == (2, 3)
