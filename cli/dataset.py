@@ -41,19 +41,19 @@ def check(folder: Path, view: str | None, write_folds: bool) -> None:
     from phdnet_tf.datasets.folder import folds
     from phdnet_tf.datasets.folder.check import inspect
 
-    with options.plain_errors():
-        inspection = inspect(folder, view)
-        for problem in inspection.problems:
-            click.echo(f"{problem.severity}: {problem}")
-        click.echo(_summary(inspection))
-        table = folder / inspection.table.file
-        if any(problem.severity == "error" for problem in inspection.problems):
-            if write_folds:
-                click.echo(f"{table}: no folds written. Correct the errors first.")
-            raise click.exceptions.Exit(1)
+    inspection = inspect(folder, view)
+    for problem in inspection.problems:
+        click.echo(f"{problem.severity}: {problem}")
+    click.echo(_summary(inspection))
+    table = folder / inspection.table.file
+    if any(problem.severity == "error" for problem in inspection.problems):
         if write_folds:
+            click.echo(f"{table}: no folds written. Correct the errors first.")
+        raise click.exceptions.Exit(1)
+    if write_folds:
+        with options.plain_errors():
             folds.write_folds(folder, inspection.table, inspection.folds)
-            click.echo(f"{table}: the folds are in its column fold.")
+        click.echo(f"{table}: the folds are in its column fold.")
 
 
 @dataset.group("import")

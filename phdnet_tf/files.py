@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,14 +27,18 @@ def whole_file(target: Path) -> Iterator[Path]:
     Raises:
         OSError: If it cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(target)
     try:
-        yield partial
-        if partial.exists():
-            os.replace(partial, target)
+        with _telling(target, partial):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            if partial.exists():
+                os.replace(partial, target)
     finally:
-        partial.unlink(missing_ok=True)
+        # Where nothing can be written nothing can be removed, and the first error is
+        # what matters.
+        with suppress(OSError):
+            partial.unlink()
 
 
 @contextmanager
@@ -54,11 +58,27 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
     """
     # A sibling, because only within one file system is a rename a single step.
     partial = _beside(target.resolve())
-    partial.mkdir(parents=True)
     try:
-        yield partial
+        with _telling(target, partial):
+            partial.mkdir(parents=True)
+            yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _telling(target: Path, partial: Path) -> Iterator[None]:
+    """Lets errors tell the target: its hidden name says nothing to anybody.
+
+    Where the disk is full an error tells no file at all.
+    """
+    try:
+        yield
+    except OSError as error:
+        own = error.filename is None or str(partial) in str(error.filename)
+        if error.errno is None or not own:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def _beside(target: Path) -> Path:

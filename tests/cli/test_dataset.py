@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -116,3 +117,23 @@ def test_the_command_needs_no_tensorflow(folder):
     )
 
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_one_line(folder, unbuffered):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from phdnet_tf.cli import main; main()"]
+            + ["dataset", "check", str(folder)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: standard output cannot be written: No space left on device. Write it "
+        "elsewhere, or make room.\n"
+    )

@@ -1,8 +1,10 @@
 import csv
+import errno
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -22,7 +24,7 @@ from support.acdc import (
     write_subject,
 )
 
-from phdnet_tf.datasets.acdc.importer import find_subjects, import_folder
+from phdnet_tf.datasets.acdc.importer import find_subjects, import_folder, read_subject
 from phdnet_tf.datasets.folder.check import inspect
 from phdnet_tf.datasets.folder.folds import assign_folds
 from phdnet_tf.datasets.folder.table import read_table
@@ -192,7 +194,7 @@ def test_stopping_midway_leaves_nothing(tmp_path):
     def stop():
         # What is written so far is hidden, and does not look whole.
         (partial,) = (p for p in tmp_path.iterdir() if p.name != "acdc")
-        assert partial.name.startswith(".out.")
+        assert partial.name.startswith(".unfinished-")
         assert any(partial.rglob("*.dcm"))
         assert not (partial / "landmarks.csv").exists()
         raise KeyboardInterrupt
@@ -261,6 +263,7 @@ NAN = np.where(stack() == 3, np.nan, stack()).astype(np.float32)
         (info("ES: 12\nGroup: DCM"), "'ED: <number of a frame>'. Received: none"),
         (info("ED: 1"), "'ES: <number of a frame>'. Received: none"),
         (info("ED: one\nES: 12"), "'ED: <number of a frame>'. Received: one"),
+        (voxels("12_gt", (4 - masks()) % 4), "in another order, such as that of M&Ms"),
         (info("ED: 1\nES: 13"), "has no stack of images patient002_frame13.nii.gz"),
         (voxels("12", HALVES), "whole numbers from 0 to 65535"),
         (voxels("12", NAN), "whole numbers from 0 to 65535"),
@@ -293,6 +296,40 @@ def test_a_damaged_subject_is_named_and_the_others_are_imported(
     assert "12 images of 2 subjects; 0 slices left out; 1 subject skipped." in summary
     assert set(subjects) == {"patient001", "patient003"}
     assert not (tmp_path / "out/DICOM/patient002").exists()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_byte_order_mark_in_the_info_is_skipped(tmp_path, line_end):
+    folder = write_subject(tmp_path / "acdc")
+    text = line_end.join(["ED: 1", "ES: 12", "Group: DCM"])
+    (folder / "Info.cfg").write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+    group, slices, _ = read_subject(folder)
+
+    assert group == "DCM" and len(slices) == 6
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("name", ["write_bytes", "mkdir"])
+def test_a_disk_that_cannot_be_written_is_one_line_with_the_folder(
+    tmp_path, monkeypatch, number, name
+):
+    write_subject(tmp_path / "acdc")
+    out = tmp_path / "out"
+
+    def fail(path, *arguments, **keywords):
+        # A full disk names no file, a read-only one its hidden name.
+        named = [str(path)] if number == errno.EROFS else []
+        raise OSError(number, os.strerror(number), *named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, name, fail)
+        result = run(tmp_path / "acdc", out)
+
+    assert result.exit_code == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line == f"Error: {out}: {os.strerror(number)}."
+    assert os.listdir(tmp_path) == ["acdc"]
 
 
 def test_a_slice_without_landmarks_is_left_out_with_the_reason(tmp_path):

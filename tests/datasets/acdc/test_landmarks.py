@@ -122,3 +122,37 @@ def test_mid_ventricular_is_20_to_60_percent_of_the_lv_cavity(first, count, kept
     mask[1, 1, first : first + count] = 3
 
     assert mid_ventricular(mask) == kept
+
+
+def relabelled(*labels):
+    """The drawn mask with other labels for 1, 2 and 3."""
+    return np.array([0, *labels], np.uint8)[DRAWN]
+
+
+def with_a_gap(mask):
+    """A wall that is open to the right, as near the base."""
+    mask = mask.copy()
+    mask[10:14, 22:25][mask[10:14, 22:25] == 2] = 0
+    return mask
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        relabelled(3, 2, 1),  # M&Ms
+        with_a_gap(relabelled(3, 2, 1)),
+        relabelled(1, 3, 2),  # wall and cavity exchanged
+        relabelled(2, 1, 3),
+        relabelled(2, 3, 1),
+        relabelled(3, 1, 2),
+    ],
+)
+def test_labels_in_another_order_are_refused_with_the_remedy(mask):
+    with pytest.raises(ValueError, match="label 2.* does not surround .* renumber"):
+        derive_landmarks(mask, SPACING, TOP)
+
+
+def test_a_wall_with_a_gap_still_surrounds_the_cavity():
+    found = derive_landmarks(with_a_gap(DRAWN), SPACING, TOP)
+
+    np.testing.assert_allclose(found, POINTS)

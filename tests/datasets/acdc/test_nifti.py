@@ -102,3 +102,71 @@ def test_a_stack_without_true_geometry_is_refused(tmp_path, kwargs, reason):
 
     with pytest.raises(ValueError, match=rf"^patient001_frame01.nii.gz: .*{reason}"):
         read_subject(folder)
+
+
+def flip(axis):
+    """A mask stored backwards along an axis, and an affine that says so."""
+
+    def change(mask, affine):
+        turn = np.eye(4)
+        turn[axis, axis] = -1
+        turn[axis, 3] = mask.shape[axis] - 1
+        return np.flip(mask, axis), affine @ turn
+
+    return change
+
+
+def transpose(mask, affine):
+    return mask.transpose(1, 0, 2), affine[:, [1, 0, 2, 3]]
+
+
+def both(mask, affine):
+    return flip(2)(*transpose(mask, affine))
+
+
+def rounded(mask, affine):
+    return mask, affine + 1e-4
+
+
+@pytest.mark.parametrize("affine", [STRAIGHT, oblique()])
+@pytest.mark.parametrize(
+    "change", [flip(0), flip(1), flip(2), transpose, both, rounded]
+)
+def test_a_mask_stored_in_another_order_lies_on_its_images(tmp_path, change, affine):
+    plain = write_subject(tmp_path / "plain", affine=affine)
+    other = write_subject(tmp_path / "other", affine=affine)
+    mask = masks()
+    mask[:, 24, :3] = 0  # no slice is as it is upside down
+    for folder, (voxels, own) in (
+        (plain, (mask, affine)),
+        (other, change(mask, affine)),
+    ):
+        save(folder / "patient001_frame01_gt.nii.gz", voxels, affine=own)
+
+    _, expected, _ = read_subject(plain)
+    _, found, _ = read_subject(other)
+
+    assert len(found) == len(expected) == 6
+    for one, two in zip(found, expected, strict=True):
+        assert (one.phase, one.index) == (two.phase, two.index)
+        np.testing.assert_allclose(one.landmarks, two.landmarks)
+
+
+@pytest.mark.parametrize(
+    ("affine", "distance"),
+    [
+        (STRAIGHT @ np.diag([-1, 1, 1, 1]), "58.5"),  # 39 pixels of 1.5 mm
+        (np.diag([-1.5, -1.5, 8, 1]) + np.eye(4, k=3) * 12, "12"),
+        (np.diag([-1.4, -1.5, 8, 1]), "3.9"),  # 39 pixels of 0.1 mm less
+        (np.diag([-1.5, -1.5, 10, 1]), "10"),  # 5 slices of 2 mm more
+    ],
+)
+def test_a_mask_that_lies_elsewhere_is_refused_with_the_distance(
+    tmp_path, affine, distance
+):
+    folder = write_subject(tmp_path / "acdc")
+    save(folder / "patient001_frame12_gt.nii.gz", masks(), affine=affine)
+
+    told = rf"frame12_gt.nii.gz: .* corner is {distance} mm away.* Resample the mask"
+    with pytest.raises(ValueError, match=told):
+        read_subject(folder)

@@ -100,6 +100,26 @@ def test_a_cache_that_cannot_be_written_names_the_variable_to_set(source, tmp_pa
         prepare(source, "sa", tmp_path / "file" / "cache")
 
 
+def test_a_full_disk_is_one_line_whoever_writes(source, tmp_path, monkeypatch):
+    full = tf.errors.ResourceExhaustedError(None, None, "x.tfrecord; No space left")
+
+    def fail(self, **arguments):
+        raise RuntimeError("ResourceExhaustedError: Failed to finalize") from full
+
+    monkeypatch.setattr(Builder, "download_and_prepare", fail)
+    with pytest.raises(ValueError, match=r"cannot be written there: No space left\."):
+        prepare(source, "sa", tmp_path / "cache")
+
+
+def test_another_failure_of_tfds_stays_what_it_is(source, tmp_path, monkeypatch):
+    def fail(self, **arguments):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Builder, "download_and_prepare", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        prepare(source, "sa", tmp_path / "cache")
+
+
 def test_the_landmarks_of_the_other_view_are_refused(tmp_path):
     source = make_source(tmp_path / "source", VIEWS["4ch"])
 
