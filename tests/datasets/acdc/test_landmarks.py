@@ -136,10 +136,18 @@ def with_a_gap(mask):
     return mask
 
 
+def with_a_scar(mask):
+    """Label 3 as another challenge has it: a part of what the wall surrounds."""
+    mask = mask.copy()
+    mask[12:15, 17:19] = 3
+    return mask
+
+
 @pytest.mark.parametrize(
     "mask",
     [
         relabelled(3, 2, 1),  # M&Ms
+        with_a_scar(relabelled(0, 2, 1)),
         with_a_gap(relabelled(3, 2, 1)),
         relabelled(1, 3, 2),  # wall and cavity exchanged
         relabelled(2, 1, 3),

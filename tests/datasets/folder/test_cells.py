@@ -64,6 +64,16 @@ def test_a_comma_in_the_header_of_another_table_separates_nothing(tmp_path, head
     np.testing.assert_array_equal(read_table(tmp_path).rows[0].points, [[1.5, 2]])
 
 
+def test_commas_below_the_header_separate_nothing_whatever_ends_a_line(tmp_path):
+    lines = [
+        "subject;image;apex_x;apex_y;note",
+        "s1;a.dcm;1,5;2;a, b, c, d, e, f, g, h, i, j",
+    ]
+    (tmp_path / "landmarks.csv").write_bytes("\r".join(lines).encode())
+
+    np.testing.assert_array_equal(read_table(tmp_path).rows[0].points, [[1.5, 2]])
+
+
 def test_a_row_below_the_line_that_names_the_separator_keeps_its_number(tmp_path):
     write_table(tmp_path, "sep=,", HEADER, "s1,a.dcm,one,2")
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from support.folders import HEADER, write, write_table
 
-from phdnet_tf.datasets.folder.check import check
+from phdnet_tf.datasets.folder.check import check, inspect
+from phdnet_tf.datasets.folder.folds import write_folds
 from phdnet_tf.datasets.folder.table import points_in_pixels, read_table
 from phdnet_tf.presets import VIEWS
 
@@ -144,6 +145,18 @@ def test_the_shefpah_folder_is_read_as_it_is(shefpah):
     superior = table.landmarks.index("superior_rv_insertion")
     np.testing.assert_array_equal(table.rows[0].points[superior], [29.25, 23.75])
     assert [p.severity for p in check(shefpah, "sa")] == ["warning"]  # two subjects
+
+
+def test_the_folds_of_the_shefpah_folder_can_be_written(shefpah):
+    found = inspect(shefpah)
+    write_folds(shefpah, found.table, {"1": 5, "2": 3})
+
+    again = inspect(shefpah)
+
+    assert again.folds == {"1": 5, "2": 3}
+    assert [row.image for row in again.table.rows] == [
+        row.image for row in found.table.rows
+    ]
 
 
 def test_shefpah_points_are_scaled_about_pixel_edges(shefpah):
