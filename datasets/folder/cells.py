@@ -15,7 +15,7 @@ from phdnet_tf.files import whole_file
 DELIMITERS = (",", ";", "\t")
 
 # Excel's own first line, which says what separates the columns and is no row.
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?(\r\n|\r|\n)', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?(\r\n|\r|\n)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def read_cells(path: Path) -> Cells:
     elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"  # Excel's "Unicode Text"
     elif data.startswith(b"PK\x03\x04"):
-        raise ValueError('is a workbook, not text. Save the table again as "CSV UTF-8"')
+        raise ValueError(
+            'is a workbook, not text. Save the table again as "CSV UTF-8".'
+        )
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -136,7 +138,7 @@ def absent_table(folder: Path, name: str) -> str:
         path.name: difflib.SequenceMatcher(
             None, path.name.partition(".")[0].casefold(), stem
         ).ratio()
-        for path in sorted(folder.iterdir())
+        for path in sorted(folder.glob("*"))
         if path.is_file() and not path.name.startswith((".", "~"))
     }
     best = max(near, key=near.__getitem__, default="")

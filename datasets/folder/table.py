@@ -11,6 +11,9 @@ never from the DICOM header. Two columns are optional, and their cells may be em
     frame              number, from 1, of the frame of a file that has several
     fold               0 to 7, the subject's fold of the cross-validation; see `folds`
 
+The id of an image is its path, and `<path>#<frame>` where the row names a frame. No two
+rows have one id.
+
 Further columns may hold text, such as `group`. Columns are separated by commas, or by
 semicolons or tabs, as spreadsheets do where the comma is the decimal point.
 
