@@ -4,6 +4,11 @@ TensorFlow takes seconds to import and click a tenth of one, so commands import 
 library inside their body, and `phdnet-tf --help` answers at once.
 """
 
+import errno
+import os
+import sys
+from typing import Any
+
 import click
 
 from phdnet_tf import __version__
@@ -16,7 +21,27 @@ from phdnet_tf.cli.serve import serve
 from phdnet_tf.cli.train import train
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands that say in one line that standard output cannot be written."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Runs a command."""
+        try:
+            return super().invoke(context)
+        except OSError as error:
+            # click knows what to do where nobody reads on. Errors of files have their
+            # names, and those of streams have none.
+            if error.errno == errno.EPIPE or error.filename:
+                raise
+            # Or Python tries once more at its end, with a traceback.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.ClickException(
+                f"standard output cannot be written: {error.strerror}. Write it "
+                "elsewhere, or make room."
+            ) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="phdnet-tf")
 def main() -> None:
     """Locate landmarks in cardiac MR, and say how far each can be trusted.

@@ -70,13 +70,13 @@ def benchmark(
     are kept.
     """
     load_tensorflow()
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.cli.data import open_dataset
     from phdnet_tf.cli.progress import training_display
     from phdnet_tf.comparison.benchmark_folder import claim, write_report
     from phdnet_tf.comparison.cross_validation import is_finished, run
 
     with options.plain_errors():
-        source = open_source(data, view)
+        source = open_dataset(data, view)
         settings = {
             "view": view,
             "data": source.name,

@@ -27,21 +27,35 @@ def dataset() -> None:
     metavar="NAME",
     help=f"Expect the landmarks of this view, {options.KNOWN}.",
 )
-def check(folder: Path, view: str | None) -> None:
+@click.option(
+    "--write-folds",
+    is_flag=True,
+    help="Write each subject's fold into the table, as its column fold, so that it "
+    "holds whatever is added to or taken from the table later.",
+)
+def check(folder: Path, view: str | None, write_folds: bool) -> None:
     """List every problem of FOLDER, an ASPIRE-style data set, in one pass.
 
     FOLDER holds landmarks.csv, with the columns subject, image, <landmark>_x,
     <landmark>_y, and the DICOM files that it names. The exit code is 1 if there is an
     error; warnings alone leave it at 0.
     """
+    from phdnet_tf.datasets.folder import folds
     from phdnet_tf.datasets.folder.check import inspect
 
     inspection = inspect(folder, view)
     for problem in inspection.problems:
         click.echo(f"{problem.severity}: {problem}")
     click.echo(_summary(inspection))
+    table = folder / inspection.table.file
     if any(problem.severity == "error" for problem in inspection.problems):
+        if write_folds:
+            click.echo(f"{table}: no folds written. Correct the errors first.")
         raise click.exceptions.Exit(1)
+    if write_folds:
+        with options.plain_errors():
+            folds.write_folds(folder, inspection.table, inspection.folds)
+        click.echo(f"{table}: the folds are in its column fold.")
 
 
 @dataset.group("import")
@@ -93,8 +107,6 @@ def _import_summary(dest: Path, report: Report) -> str:
 
 
 def _summary(inspection: Inspection) -> str:
-    from phdnet_tf.datasets.folder.folds import assign_folds
-
     table, images = inspection.table, inspection.images
     subjects = {row.subject for row in table.rows}
     severities = [problem.severity for problem in inspection.problems]
@@ -107,8 +119,7 @@ def _summary(inspection: Inspection) -> str:
         heights = [facts.height for facts in images.values()]
         widths = [facts.width for facts in images.values()]
         spacings = [s for facts in images.values() for s in facts.pixel_spacing]
-        hashes = {name: facts.content_hash for name, facts in images.items()}
-        folds = assign_folds(table, hashes)
+        folds = inspection.folds
         sizes = [0] * (max(folds.values()) + 1)
         for row in table.rows:
             sizes[folds[row.subject]] += 1

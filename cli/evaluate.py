@@ -51,7 +51,7 @@ def evaluate(
     """
     path = options.find_model(model, models, view)
     load_tensorflow()
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.cli.data import open_dataset
     from phdnet_tf.cli.table import confidence_table, report_table
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.evaluation.save import save_evaluation
@@ -68,7 +68,7 @@ def evaluate(
             raise click.UsageError(
                 f"{version} is a model of {description['view']}, not of {view}."
             )
-        source = open_source(data, description["view"])
+        source = open_dataset(data, description["view"])
         chosen = _choose_folds(folds, description, source.fingerprint)
         landmarks = tuple(description["landmarks"])
         examples = source.examples(chosen, landmarks)
@@ -94,16 +94,18 @@ def evaluate(
 def _choose_folds(
     folds: tuple[int, ...], description: dict[str, Any], fingerprint: str
 ) -> list[int]:
-    seen = description["data"]
-    same_data = seen["fingerprint"] == fingerprint
+    from phdnet_tf.training.data import described_folds
+
+    seen = described_folds(description["data"])
+    same_data = description["data"]["fingerprint"] == fingerprint
     chosen = sorted(set(folds))
     if not chosen:
-        chosen = (same_data and seen["test_folds"]) or list(range(FOLDS))
-    learnt = set(chosen) & {*seen["training_folds"], *seen["validation_folds"]}
+        chosen = (same_data and seen.test) or list(range(FOLDS))
+    learnt = seen.learnt(chosen)
     if same_data and learnt:
         click.echo(
             f"Caution: the model was trained or validated on folds "
-            f"{', '.join(map(str, sorted(learnt)))} of these data. Its errors on them "
+            f"{', '.join(map(str, learnt))} of these data. Its errors on them "
             "flatter it; train with --test-fold to keep a fold aside.",
             err=True,
         )

@@ -91,7 +91,10 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+        message = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            message = f"{error.filename}: {error.strerror}."
+        raise click.ClickException(message) from error
 
 
 def find_model(model: Path | None, models: Path, view: str | None) -> Path:

@@ -11,11 +11,11 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS
+from phdnet_tf.config import MAPPINGS, NETWORKS
 from phdnet_tf.presets import PRESETS, make_config
 
 if TYPE_CHECKING:
-    from phdnet_tf.cli.data import Source
+    from phdnet_tf.datasets.annotated import AnnotatedDataset
     from phdnet_tf.training.publish import Published
     from phdnet_tf.training.settings import RunSettings
 
@@ -123,7 +123,7 @@ def train(
     if resume:
         _refuse_other_choices(context, set(choices))
     load_tensorflow()
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.cli.data import open_dataset
     from phdnet_tf.cli.progress import training_display
     from phdnet_tf.training.settings import RunSettings, load_settings, save_settings
 
@@ -132,7 +132,7 @@ def train(
         if resume:
             settings = load_settings(run)
             _refuse_ended(run, settings, time_limit)
-            source = open_source(settings.data and Path(settings.data), view)
+            source = open_dataset(settings.data and Path(settings.data), view)
             if settings.fingerprint != source.fingerprint:
                 raise click.ClickException(
                     f"{settings.data} has changed since {run} was started. Start a new "
@@ -142,7 +142,7 @@ def train(
             settings = replace(settings, time_limit=time_limit)
         else:
             data = choices["data"] and choices["data"].resolve()
-            source = open_source(data, view)
+            source = open_dataset(data, view)
             settings = RunSettings(
                 config=make_config(
                     choices["preset"],
@@ -237,25 +237,27 @@ def _find_run(runs: Path, name: str | None, resume: bool) -> Path:
 
 
 def _train(
-    display: Any, settings: RunSettings, source: Source, run: Path, models: Path
+    display: Any,
+    settings: RunSettings,
+    source: AnnotatedDataset,
+    run: Path,
+    models: Path,
 ) -> Published:
-    from phdnet_tf.training.data import describe_data
+    from phdnet_tf.training.data import describe_data, divide_folds
     from phdnet_tf.training.members import train_members
     from phdnet_tf.training.publish import publish
 
     landmarks = settings.config.model.landmarks
-    validation = [settings.validation_fold]
-    test = [] if settings.test_fold is None else [settings.test_fold]
-    training = [fold for fold in range(FOLDS) if fold not in validation + test]
-    data = describe_data(source, training, validation, test)
+    folds = divide_folds(settings.validation_fold, settings.test_fold)
+    data = describe_data(source, folds)
     counts = data["images"]
     click.echo(
         f"{source.name}: training on {counts['training']} images (folds "
-        f"{', '.join(map(str, training))}), validating on {counts['validation']} (fold "
-        f"{validation[0]}). Run: {run}",
+        f"{', '.join(map(str, folds.training))}), validating on "
+        f"{counts['validation']} (fold {settings.validation_fold}). Run: {run}",
         err=True,
     )
-    validating = source.examples(validation, landmarks)
+    validating = source.examples(folds.validation, landmarks)
     members = settings.members
 
     def announce(number: int) -> None:
@@ -264,7 +266,7 @@ def _train(
 
     outcomes = train_members(
         settings.config,
-        source.examples(training, landmarks),
+        source.examples(folds.training, landmarks),
         validating,
         run,
         members,

@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -31,14 +31,18 @@ def whole_file(target: Path) -> Iterator[Path]:
     Raises:
         OSError: If it cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(target)
     try:
-        yield partial
-        if partial.exists():
-            os.replace(partial, target)
+        with _telling(target, partial):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            if partial.exists():
+                os.replace(partial, target)
     finally:
-        partial.unlink(missing_ok=True)
+        # Where nothing can be written nothing can be removed, and the first error is
+        # what matters.
+        with suppress(OSError):
+            partial.unlink()
 
 
 @contextmanager
@@ -58,9 +62,10 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
     """
     # A sibling, because only within one file system is a rename a single step.
     partial = _beside(target.resolve())
-    partial.mkdir(parents=True)
     try:
-        yield partial
+        with _telling(target, partial):
+            partial.mkdir(parents=True)
+            yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -160,6 +165,21 @@ class OutputFolder:
             # A manifest that somebody changed may name files elsewhere.
             if path.is_relative_to(here) and path.is_file():
                 path.unlink()
+
+
+@contextmanager
+def _telling(target: Path, partial: Path) -> Iterator[None]:
+    """Lets errors tell the target: its hidden name says nothing to anybody.
+
+    Where the disk is full an error tells no file at all.
+    """
+    try:
+        yield
+    except OSError as error:
+        own = error.filename is None or str(partial) in str(error.filename)
+        if error.errno is None or not own:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def _beside(target: Path) -> Path:

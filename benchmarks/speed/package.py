@@ -22,7 +22,7 @@ load_tensorflow()
 import tensorflow as tf
 from untrained import CONFIG, VIEW, export_untrained
 
-from phdnet_tf.cli.data import open_source
+from phdnet_tf.datasets.annotated import open_dataset
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.phantom.folder import write_folder
@@ -49,7 +49,7 @@ def in_turns(
 
 def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
     """Training steps on the real pipeline and on one cached batch."""
-    source = open_source(data, VIEW)
+    source = open_dataset(data, VIEW)
     folds = list(range(2, 8))
     batches = input_pipeline.training_batches(
         input_pipeline.normalised(source.examples(folds, CONFIG.model.landmarks)),

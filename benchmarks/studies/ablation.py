@@ -69,13 +69,13 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     """Trains and tests a variant, and keeps its errors, unless that has been done."""
     import keras
 
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.export.graph import ServedGraph
     from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.loop import train
 
-    source = open_source(data, "sa")
+    source = open_dataset(data, "sa")
     landmarks = source.landmarks
     config = settings(landmarks, epochs, VARIANTS[name])
     folder = folder_of(output, name)

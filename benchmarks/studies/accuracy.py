@@ -31,13 +31,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     load_tensorflow()
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.predictions import Predictions, predict_examples
     from phdnet_tf.evaluation.summary import radii_report, ranked, rankings
     from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.versions import resolve_version
 
-    source = open_source(options.data, options.view)
+    source = open_dataset(options.data, options.view)
     landmarks = source.landmarks
 
     def predict(system: str, fold: int) -> Predictions:

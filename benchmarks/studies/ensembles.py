@@ -43,17 +43,17 @@ def main() -> None:
     load_tensorflow()
     import keras
 
-    from phdnet_tf.cli.data import open_source
-    from phdnet_tf.comparison.cross_validation import partition, run
+    from phdnet_tf.comparison.cross_validation import run
     from phdnet_tf.comparison.tables import Points, read_points
+    from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.versions import resolve_version
-    from phdnet_tf.training.data import describe_data
+    from phdnet_tf.training.data import cross_validation_folds, describe_data
     from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.progress import Outcome
     from phdnet_tf.training.publish import publish
 
-    source = open_source(options.data, options.view)
+    source = open_dataset(options.data, options.view)
     folds = finished_folds(options.benchmark, [SYSTEM])
 
     def member(folder: Path) -> tuple[Outcome, Config]:
@@ -86,14 +86,14 @@ def main() -> None:
                 f"nothing else. Received others, of the seeds {sorted(seeds)}: run the "
                 "benchmarks with one version, and another --seed each."
             )
-        training, validation = partition(fold)
+        parts = cross_validation_folds(fold)
         publish(
             outcomes,
             configs[0],
-            source.examples(validation, source.landmarks),
+            source.examples(parts.validation, source.landmarks),
             folder / "all" / "models",
             run="run",
-            data=describe_data(source, training, validation, [fold]),
+            data=describe_data(source, parts),
         )
         # It finds the model, and only tests it.
         run(SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0)

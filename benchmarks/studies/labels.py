@@ -61,14 +61,14 @@ def main() -> None:
     )
     options = parser.parse_args()
     load_tensorflow()
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.summary import ranked
 
     def key(image: str) -> tuple[str, int]:
         stack, number = re.fullmatch(r"(.*)_slice(\d+)\.dcm", image).groups()
         return stack, int(number)
 
-    source = open_source(options.data, "sa")
+    source = open_dataset(options.data, "sa")
     places = {
         key(example["image_id"].numpy().decode()): example["landmarks"].numpy()
         * example["pixel_spacing"].numpy()[::-1]

@@ -84,7 +84,7 @@ def main() -> None:
     load_tensorflow()
     import tensorflow as tf
 
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.dicom.read import read_image
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.saved_model import load_signatures
@@ -102,7 +102,7 @@ def main() -> None:
             yield image.pixels, image.pixel_spacing
 
     def right() -> Iterator[Image]:
-        source = open_source(options.right, view)
+        source = open_dataset(options.right, view)
         folds = description["data"]["test_folds"]
         if not folds:
             raise SystemExit(

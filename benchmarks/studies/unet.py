@@ -80,10 +80,10 @@ def train_and_test(
     import tensorflow as tf
 
     from phdnet_tf import geometry
-    from phdnet_tf.comparison.cross_validation import partition
     from phdnet_tf.decoding import peak
     from phdnet_tf.evaluation import metrics
     from phdnet_tf.training import crops, input_pipeline
+    from phdnet_tf.training.data import cross_validation_folds
     from phdnet_tf.training.labels import heatmap_labels
     from phdnet_tf.training.schedule import SETTLING_SHARE, WARM_UP
 
@@ -103,7 +103,7 @@ def train_and_test(
         labels, weights = heatmap_labels(places, SIDE, 1, STD)
         return middle(images), labels["heatmap"] * weights["heatmap"]
 
-    training, _ = partition(fold)
+    training = cross_validation_folds(fold).training
     count = source.count(training)
     batches = (
         input_pipeline.normalised(source.examples(training, landmarks))
@@ -176,9 +176,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     load_tensorflow()
-    from phdnet_tf.cli.data import open_source
+    from phdnet_tf.datasets.annotated import open_dataset
 
-    source = open_source(options.data, "sa")
+    source = open_dataset(options.data, "sa")
     settings = {
         name: getattr(options, name)
         for name in ("time_limit", "width", "batch_size", "seed")

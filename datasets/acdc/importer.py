@@ -37,8 +37,14 @@ from phdnet_tf.datasets.acdc.landmarks import (
     UP,
     derive_landmarks,
     mid_ventricular,
+    require_label_order,
 )
-from phdnet_tf.datasets.acdc.nifti import RAS_TO_LPS, nifti_file, read_stack, size_text
+from phdnet_tf.datasets.acdc.nifti import (
+    RAS_TO_LPS,
+    mask_of_stack,
+    nifti_file,
+    read_stack,
+)
 from phdnet_tf.dicom.write import write_image
 from phdnet_tf.files import unfinished_folder
 from phdnet_tf.presets import VIEWS
@@ -144,6 +150,7 @@ def import_folder(
     Raises:
         ValueError: If there is no subject in the source, or something else in the
             destination.
+        OSError: If the destination cannot be written; it tells the path.
     """
     source, destination = Path(source), Path(destination)
     subjects = find_subjects(source)
@@ -197,18 +204,16 @@ def read_subject(folder: Path) -> tuple[str, list[Slice], list[str]]:
     for phase in ("ED", "ES"):
         stem = f"{folder.name}_frame{int(info[phase]):02d}"
         stack, spacing, affine = read_stack(nifti_file(folder, stem))
-        mask, _, _ = read_stack(nifti_file(folder, f"{stem}_gt"))
-        if mask.shape != stack.shape:
-            raise ValueError(
-                f"{stem}_gt: expected a mask of the size of its images, "
-                f"{size_text(stack)}. Received: {size_text(mask)}. Download the "
-                "subject again."
-            )
+        mask = mask_of_stack(nifti_file(folder, f"{stem}_gt"), stack, affine)
         if mask.max() > max(LABELS):
             raise ValueError(
                 f"{stem}_gt: expected the labels 0 to {max(LABELS)}. Received: "
                 f"{mask.max()}. Is it ACDC's own mask?"
             )
+        try:
+            require_label_order(mask)
+        except ValueError as error:
+            raise ValueError(f"{stem}_gt: {error}") from error
         across, down = (RAS_TO_LPS * affine[:3, axis] for axis in (0, 1))
         across, down = across / np.linalg.norm(across), down / np.linalg.norm(down)
         for k in mid_ventricular(mask):
@@ -244,7 +249,8 @@ def read_subject(folder: Path) -> tuple[str, list[Slice], list[str]]:
 def _read_info(path: Path) -> dict[str, str]:
     """The entries of an Info.cfg, ED and ES being whole numbers."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        # Notepad begins a file with a byte order mark.
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise ValueError(
             f"Info.cfg cannot be read: {error.strerror}. It says which frames are ED "

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from nibabel.affines import voxel_sizes
+from nibabel.affines import apply_affine, voxel_sizes
+from nibabel.orientations import (
+    apply_orientation,
+    inv_ornt_aff,
+    io_orientation,
+    ornt_transform,
+)
 
 from phdnet_tf.dicom.guards import SPACING_LIMITS
 
@@ -58,6 +64,45 @@ def read_stack(path: Path) -> tuple[np.ndarray, tuple[float, float], np.ndarray]
         )
     spacing, affine = _geometry(path, image)
     return whole, spacing, affine
+
+
+def mask_of_stack(path: Path, stack: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The mask of a stack of images, voxel by voxel.
+
+    Some programs write the axes of a mask in another order or direction than those of
+    its images, and say so in its affine. These are put right; nothing is resampled.
+
+    Args:
+        path: The mask.
+        stack: Voxels of the images, [W, H, K].
+        affine: That of the images, to RAS in mm.
+
+    Returns:
+        uint16[W, H, K], labels.
+
+    Raises:
+        ValueError: If the mask cannot be read, or does not lie where the images lie.
+    """
+    mask, _, own = read_stack(path)
+    turn = ornt_transform(io_orientation(own), io_orientation(affine))
+    turned = apply_orientation(mask, turn)
+    if turned.shape != stack.shape:
+        raise ValueError(
+            f"{path.name}: expected a mask of the size of its images, "
+            f"{size_text(stack)}. Received: {size_text(turned)}. Download the subject "
+            "again."
+        )
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(stack.shape) - 1)
+    there = apply_affine(own @ inv_ornt_aff(turn, mask.shape), corners)
+    apart = np.linalg.norm(there - apply_affine(affine, corners), axis=1).max()
+    # Within half a pixel each label is that of the image's own pixel.
+    if apart > voxel_sizes(affine)[:2].min() / 2:
+        raise ValueError(
+            f"{path.name}: expected a mask that lies where its images lie. Received: "
+            f"an affine by which a corner is {apart:.3g} mm away from theirs. Resample "
+            "the mask to the images, or use the files as they are distributed."
+        )
+    return turned
 
 
 @contextmanager

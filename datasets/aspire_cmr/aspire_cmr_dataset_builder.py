@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,10 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from phdnet_tf.config import FOLDS
-from phdnet_tf.datasets.folder.check import inspect
+from phdnet_tf.datasets.folder.check import Inspection, inspect
 from phdnet_tf.datasets.folder.fingerprint import content, fingerprint
-from phdnet_tf.datasets.folder.folds import assign_folds
-from phdnet_tf.datasets.folder.table import Row, Table, points_in_pixels
-from phdnet_tf.dicom.read import read_image
+from phdnet_tf.datasets.folder.table import Row, points_in_pixels
+from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.presets import VIEWS
 
 
@@ -35,8 +36,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     than eight subjects fill fewer folds; an empty one is no split.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {
+        "1.2.0": "Content hashes, frames, and folds that hold when subjects are added.",
         "1.1.0": "The metadata tell the content of the source.",
         "1.0.0": "First release.",
     }
@@ -65,7 +67,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                         shape=(None, 2), dtype=np.float32
                     ),
                     "subject": tfds.features.Text(),
+                    # The path in the table; of one frame of a file, path#frame.
                     "image_id": tfds.features.Text(),
+                    # The same for images that show the same; `MRImage.content_hash`.
+                    "content_hash": tfds.features.Text(),
                 }
             ),
             metadata=tfds.core.MetadataDict(),
@@ -96,9 +101,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         download_config = download_config or tfds.download.DownloadConfig()
         if super().is_prepared() and self._is_stale(download_dir, download_config):
             self.data_path.rmtree()
-        super().download_and_prepare(
-            download_dir=download_dir, download_config=download_config, **kwargs
-        )
+        with contextlib.ExitStack() as self._until_prepared:
+            super().download_and_prepare(
+                download_dir=download_dir, download_config=download_config, **kwargs
+            )
         self._compared = True
 
     def _is_stale(
@@ -118,7 +124,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         folder = Path(dl_manager.manual_dir)
         # Taken before reading: a change from here on makes the result stale.
         state = fingerprint(folder)
-        inspection = inspect(folder, self.builder_config.name)
+        # The folds are known when every image has been read, and 10,000 of them do not
+        # fit into memory. So that none is decoded twice they wait on the disk, beside
+        # the data, where there must be room for them anyway.
+        pixels = Path(
+            self._until_prepared.enter_context(
+                tempfile.TemporaryDirectory(prefix="decoded-", dir=self.data_dir_root)
+            )
+        )
+
+        def keep(row: Row, image: MRImage) -> None:
+            (pixels / str(row.line)).write_bytes(image.pixels.tobytes())
+
+        inspection = inspect(folder, self.builder_config.name, on_image=keep)
         errors = [p for p in inspection.problems if p.severity == "error"]
         if errors:
             more = f" ({len(errors) - 1} more errors.)" if len(errors) > 1 else ""
@@ -127,31 +145,31 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         table = inspection.table
         self.info.metadata["landmarks"] = list(table.landmarks)
         self.info.metadata["fingerprint"] = state
-        self.info.metadata["content"] = content(folder, inspection)
-        hashes = {name: facts.content_hash for name, facts in inspection.images.items()}
-        folds = assign_folds(table, hashes)
+        self.info.metadata["content"] = content(inspection)
         rows: dict[int, list[Row]] = {fold: [] for fold in range(FOLDS)}
         for row in table.rows:
-            rows[folds[row.subject]].append(row)
+            rows[inspection.folds[row.subject]].append(row)
         return {
-            f"fold_{fold}": self._generate_examples(folder, table, rows[fold])
+            f"fold_{fold}": self._generate_examples(inspection, rows[fold], pixels)
             for fold in range(FOLDS)
             if rows[fold]  # TFDS refuses an empty split
         }
 
     def _generate_examples(
-        self, folder: Path, table: Table, rows: list[Row]
+        self, inspection: Inspection, rows: list[Row], pixels: Path
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for row in rows:
-            image = read_image(folder / row.image)
-            points = points_in_pixels(table, row, *image.pixels.shape)
+            facts = inspection.images[row.id]
+            image = np.frombuffer((pixels / str(row.line)).read_bytes(), np.float32)
+            points = points_in_pixels(inspection.table, row, facts.height, facts.width)
             yield (
-                row.image,
+                row.id,
                 {
-                    "image": image.pixels,
-                    "pixel_spacing": np.array(image.pixel_spacing, np.float32),
+                    "image": image.reshape(facts.height, facts.width),
+                    "pixel_spacing": np.array(facts.pixel_spacing, np.float32),
                     "landmarks": points.astype(np.float32),
                     "subject": row.subject,
-                    "image_id": row.image,
+                    "image_id": row.id,
+                    "content_hash": facts.content_hash,
                 },
             )

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from phdnet_tf.config import require_view
@@ -65,12 +66,22 @@ def prepare(
             f"{error} `phdnet-tf dataset check {folder}` lists every problem."
         ) from error
     except OSError as error:
-        raise ValueError(
-            f"{cache}: prepared data cannot be written there: {error.strerror}. Set "
-            "XDG_CACHE_HOME to a folder of yours with space."
-        ) from error
+        raise _not_written(cache, str(error.strerror)) from error
+    except RuntimeError as error:
+        # So TFDS passes on what TensorFlow's own writer raises.
+        if not isinstance(error.__cause__, tf.errors.OpError):
+            raise
+        reason = str(error.__cause__.message).rpartition("; ")[2]
+        raise _not_written(cache, reason) from error
     _remove_unused(cache)
     return _builder(view, root)
+
+
+def _not_written(cache: Path, reason: str) -> ValueError:
+    return ValueError(
+        f"{cache}: prepared data cannot be written there: {reason}. Set XDG_CACHE_HOME "
+        "to a folder of yours with space."
+    )
 
 
 def _default_cache(folder: Path) -> Path:

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from phdnet_tf.config import FOLDS
-from phdnet_tf.datasets.folder.folds import assign_folds
+from phdnet_tf.datasets.folder.arrangement import arrangement_problems
+from phdnet_tf.datasets.folder.folds import assign_folds, fold_problems
+from phdnet_tf.datasets.folder.images import ImageFacts, image_problems, twin_problems
+from phdnet_tf.datasets.folder.points import point_problems
 from phdnet_tf.datasets.folder.problems import Problem, error_at, warning_at
-from phdnet_tf.datasets.folder.table import Row, Table, parse_table, points_in_pixels
+from phdnet_tf.datasets.folder.subjects import subject_problems
+from phdnet_tf.datasets.folder.table import Row, Table, parse_table
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.read import read_image
 from phdnet_tf.presets import VIEWS
-
-# Cardiac MR has pixels of about 0.6 to 2.5 mm.
-USUAL_SPACING = (0.4, 3.0)
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What a look at an image leaves behind.
-
-    Attributes:
-        height: H, rows of pixels.
-        width: W, columns of pixels.
-        pixel_spacing: (between rows, between columns) = (y, x), in mm.
-        content_hash: The same for two images with the same pixels, and only for them.
-    """
-
-    height: int
-    width: int
-    pixel_spacing: tuple[float, float]
-    content_hash: str
 
 
 @dataclass(frozen=True)
@@ -44,12 +27,14 @@ class Inspection:
 
     Attributes:
         table: The rows that could be understood.
-        images: By path relative to the folder; those that could be read.
+        images: By the id of their row; those that could be read.
+        folds: The fold, 0 to 7, of each subject.
         problems: In the order of the table, what concerns the whole folder last.
     """
 
     table: Table
     images: dict[str, ImageFacts]
+    folds: dict[str, int]
     problems: list[Problem]
 
 
@@ -58,110 +43,62 @@ def check(folder: Path, view: str | None = None) -> list[Problem]:
     return inspect(folder, view).problems
 
 
-def inspect(folder: Path, view: str | None = None) -> Inspection:
-    """Reads the table and every image it names, and lists every problem.
+def inspect(
+    folder: Path,
+    view: str | None = None,
+    *,
+    on_image: Callable[[Row, MRImage], None] = lambda row, image: None,
+) -> Inspection:
+    """Reads the table and every image it names, once, and lists every problem.
 
     Args:
         folder: An ASPIRE-style folder.
         view: Name of a view; the landmarks of a built-in one are expected.
+        on_image: Called with each image that can be read and its row, for who needs the
+            pixels: no image is kept.
     """
     table, problems = parse_table(folder)
     images: dict[str, ImageFacts] = {}
     first_row: dict[str, Row] = {}
     for row in table.rows:
-        if row.image in first_row:
+        if row.id in first_row:
             problems.append(
                 error_at(
                     table.file,
                     row.line,
-                    f"expected each image once. {row.image} is already in row "
-                    f"{first_row[row.image].line}; remove one of the rows.",
+                    f"expected each image once. {row.id} is already in row "
+                    f"{first_row[row.id].line}; remove one of the rows.",
                 )
             )
             continue
-        first_row[row.image] = row
+        first_row[row.id] = row
         try:
-            image = read_image(folder / row.image)
+            image = read_image(folder / row.image, frame=row.frame)
         except DicomError as error:
             message = str(error).removeprefix(f"{folder / row.image}: ")
-            problems.append(error_at(row.image, row.line, message))
+            if "multi-frame" in message:
+                message += " The column frame names the frame, from 1."
+            problems.append(error_at(row.id, row.line, message))
             continue
+        on_image(row, image)
         height, width = image.pixels.shape
-        images[row.image] = ImageFacts(
-            height, width, image.pixel_spacing, _content_hash(image)
+        images[row.id] = ImageFacts(
+            height, width, image.pixel_spacing, image.content_hash()
         )
-        problems.extend(_image_problems(row, image))
-        problems.extend(_point_problems(table, row, height, width))
+        problems.extend(image_problems(row, image))
+    hashes = {name: facts.content_hash for name, facts in images.items()}
+    folds = assign_folds(table, hashes)
+    problems.extend(subject_problems(table))
+    problems.extend(point_problems(table, images))
+    problems.extend(arrangement_problems(table, images))
+    problems.extend(fold_problems(table, hashes, folds))
     problems.sort(key=lambda problem: problem.row or 0)
-    problems.extend(_twin_problems(first_row, images))
+    problems.extend(twin_problems(first_row, images))
     problems.extend(_unnamed_folders(folder, table))
-    problems.extend(_fold_problems(table, images))
+    problems.extend(_empty_folds(table, folds))
     if view is not None:
         problems.extend(_view_problems(table, view))
-    return Inspection(table, images, problems)
-
-
-def _content_hash(image: MRImage) -> str:
-    digest = hashlib.sha256(repr(image.pixels.shape).encode())
-    digest.update(image.pixels.tobytes())
-    return digest.hexdigest()
-
-
-def _image_problems(row: Row, image: MRImage) -> Iterator[Problem]:
-    low, high = USUAL_SPACING
-    if not all(low <= spacing <= high for spacing in image.pixel_spacing):
-        y, x = image.pixel_spacing
-        yield warning_at(
-            row.image,
-            row.line,
-            f"expected a pixel spacing of {low:g} to {high:g} mm, as cardiac MR has. "
-            f"Received: {y:g} x {x:g} mm. Every distance depends on it: compare it "
-            "with the scanner's.",
-        )
-    if image.pixels.min() == image.pixels.max():
-        yield warning_at(row.image, row.line, "all pixels are equal. Is it an image?")
-
-
-def _point_problems(
-    table: Table, row: Row, height: int, width: int
-) -> Iterator[Problem]:
-    points = points_in_pixels(table, row, height, width)
-    for name, (x, y) in zip(table.landmarks, points, strict=True):
-        # An absent landmark is NaN, and neither less nor more than anything.
-        if x < -0.5 or y < -0.5 or x > width - 0.5 or y > height - 0.5:
-            yield error_at(
-                table.file,
-                row.line,
-                f"{name} at ({x:g}, {y:g}) lies outside {row.image}, which has {width} "
-                f"columns and {height} rows. Correct it; (x, y) are pixels, from 0.",
-            )
-
-
-def _twin_problems(
-    rows: Mapping[str, Row], images: Mapping[str, ImageFacts]
-) -> Iterator[Problem]:
-    """Images with the same pixels, one warning a pair of subjects."""
-    twins: dict[str, list[Row]] = {}
-    for name, facts in images.items():
-        twins.setdefault(facts.content_hash, []).append(rows[name])
-    pairs: dict[tuple[str, str], list[tuple[Row, Row]]] = {}
-    for first, *others in twins.values():
-        for other in others:
-            subjects = (first.subject, other.subject)
-            pairs.setdefault(subjects, []).append((first, other))
-    for (subject, other_subject), found in pairs.items():
-        first, other = found[0]
-        example = f"is pixel for pixel {first.image} (row {first.line})"
-        if len(found) > 1:
-            example += f", and {len(found) - 1} more of their images are twins"
-        if subject == other_subject:
-            consequence = f"subject {subject} has an image twice. Keep one of the two."
-        else:
-            consequence = (
-                f"subjects {subject} and {other_subject} share a scan. They are kept "
-                "in one fold; if they are one person, give them one name."
-            )
-        yield warning_at(other.image, other.line, f"{example}: {consequence}")
+    return Inspection(table, images, folds, problems)
 
 
 def _unnamed_folders(folder: Path, table: Table) -> Iterator[Problem]:
@@ -190,9 +127,7 @@ def _unnamed_folders(folder: Path, table: Table) -> Iterator[Problem]:
             )
 
 
-def _fold_problems(table: Table, images: Mapping[str, ImageFacts]) -> Iterator[Problem]:
-    hashes = {name: facts.content_hash for name, facts in images.items()}
-    folds = assign_folds(table, hashes)
+def _empty_folds(table: Table, folds: Mapping[str, int]) -> Iterator[Problem]:
     filled = len(set(folds.values()))
     if table.rows and filled < FOLDS:
         yield warning_at(

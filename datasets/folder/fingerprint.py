@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from phdnet_tf.datasets.folder.check import Inspection
-from phdnet_tf.datasets.folder.table import read_table
+from phdnet_tf.datasets.folder.table import points_in_pixels, read_table
 
 
 def fingerprint(folder: Path) -> str:
@@ -32,16 +32,23 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def content(folder: Path, inspection: Inspection) -> str:
-    """A short text that copies of a folder have in common, and that changes with it.
+def content(inspection: Inspection) -> str:
+    """A short text that stays while the table says the same of the same images.
 
-    Unlike `fingerprint` it tells nothing of when a file was written.
+    Unlike `fingerprint` it tells nothing of how and when a file was written. It changes
+    with a subject, a point, a fold, the name of an image and what the image shows.
 
     Args:
-        folder: The folder.
-        inspection: What `inspect` found in it.
+        inspection: What `inspect` found in a folder, without an error.
     """
-    digest = hashlib.sha256((folder / inspection.table.file).read_bytes())
-    for name, facts in sorted(inspection.images.items()):
-        digest.update(f"{name}\0{facts.content_hash}\0{facts.pixel_spacing}".encode())
+    table, images = inspection.table, inspection.images
+    digest = hashlib.sha256()
+    for row in sorted(table.rows, key=lambda row: row.id):
+        facts = images[row.id]
+        # Adding zero makes -0 a plain 0.
+        points = points_in_pixels(table, row, facts.height, facts.width) + 0.0
+        named = sorted(zip(table.landmarks, points.tolist(), strict=True))
+        fold = inspection.folds[row.subject]
+        said = (row.id, row.subject, fold, named, facts.content_hash)
+        digest.update(repr(said).encode())
     return digest.hexdigest()

@@ -2,42 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from phdnet_tf.config import FOLDS
-from phdnet_tf.datasets.folder.table import Table
+from phdnet_tf.datasets.folder.cells import write_column
+from phdnet_tf.datasets.folder.problems import Problem, error_at
+from phdnet_tf.datasets.folder.table import Row, Table
 
 
 def assign_folds(table: Table, content_hashes: Mapping[str, str]) -> dict[str, int]:
     """Puts each subject into one of the eight folds of the cross-validation.
 
-    Subjects that share an identical image stay together, as one group. Groups are dealt
-    out in the order of their names, so the sizes of the folds differ by at most one
-    group, and neighbours in the alphabet, who often share a scanner or a diagnosis, are
-    spread. The order of the rows does not matter.
+    What the column `fold` says holds. The other subjects are dealt out in the order in
+    which they first appear in the table. One that shares an identical image with a
+    subject that has a fold joins it; any other goes to the fold with the fewest groups
+    so far. So without the column the sizes of the folds differ by at most one group,
+    and a subject that is appended to the table moves no other.
 
     Args:
         table: The table.
-        content_hashes: For each image, by its path in the table, a string that is equal
-            for identical images.
+        content_hashes: For each image, by its id, a string that is equal for identical
+            images.
 
     Returns:
-        The fold, 0 to 7, of each subject.
+        The fold, 0 to 7, of each subject, in the order in which they first appear. See
+        `fold_problems` for what cannot be right.
     """
-    group = {row.subject: row.subject for row in table.rows}
-
-    def representative(subject: str) -> str:
-        while group[subject] != subject:
-            subject = group[subject]
-        return subject
-
-    first_owner: dict[str, str] = {}
+    images: dict[str, dict[str, None]] = {}  # their keys: sets that keep their order
+    owners: dict[str, dict[str, None]] = {}
+    recorded: dict[str, int] = {}
     for row in table.rows:
-        if row.image in content_hashes:
-            owner = first_owner.setdefault(content_hashes[row.image], row.subject)
-            one, other = sorted((representative(owner), representative(row.subject)))
-            group[other] = one  # the first name of the alphabet stands for the group
+        own = images.setdefault(row.subject, {})
+        if row.id in content_hashes:
+            own[content_hashes[row.id]] = None
+            owners.setdefault(content_hashes[row.id], {})[row.subject] = None
+        if row.fold is not None:
+            recorded.setdefault(row.subject, row.fold)
 
-    names = sorted({representative(subject) for subject in group})
-    fold = {name: position % FOLDS for position, name in enumerate(names)}
-    return {subject: fold[representative(subject)] for subject in sorted(group)}
+    folds: dict[str, int] = {}
+    groups = [0] * FOLDS
+    for subject, own in images.items():
+        sharing = [name for image in own for name in owners[image] if name != subject]
+        joined = [folds[name] for name in sharing if name in folds]
+        # Others may have a fold although they come later.
+        known = [recorded[name] for name in (subject, *sharing) if name in recorded]
+        fold = [*known, *joined, groups.index(min(groups))][0]
+        folds[subject] = fold
+        groups[fold] += not joined
+    return folds
+
+
+def fold_problems(
+    table: Table, content_hashes: Mapping[str, str], folds: Mapping[str, int]
+) -> Iterator[Problem]:
+    """Subjects with two folds, and images in two folds: what is trained on is tested.
+
+    Args:
+        table: The table.
+        content_hashes: As for `assign_folds`.
+        folds: What it returned.
+    """
+    for row in table.rows:
+        if row.fold not in (None, folds[row.subject]):
+            yield error_at(
+                table.file,
+                row.line,
+                f"subject {row.subject} is in fold {row.fold} here, and in fold "
+                f"{folds[row.subject]} above. Expected one fold a subject; correct the "
+                "column fold.",
+            )
+    first: dict[str, Row] = {}
+    told: set[tuple[str, str]] = set()
+    for row in table.rows:
+        if row.id not in content_hashes:
+            continue
+        twin = first.setdefault(content_hashes[row.id], row)
+        pair = (twin.subject, row.subject)
+        if folds[twin.subject] == folds[row.subject] or pair in told:
+            continue
+        told.add(pair)
+        yield error_at(
+            table.file,
+            row.line,
+            f"subjects {twin.subject} (fold {folds[twin.subject]}) and {row.subject} "
+            f"(fold {folds[row.subject]}) share the image {row.id}, so that one fold "
+            "would be tested with an image of the other. If they are one person, give "
+            "them one name; if not, give all subjects that share images the same "
+            "number in the column fold.",
+        )
+
+
+def write_folds(folder: Path, table: Table, folds: Mapping[str, int]) -> None:
+    """Writes the column `fold` into the table, so that the folds hold from now on.
+
+    Args:
+        folder: The folder.
+        table: Its table.
+        folds: The fold, 0 to 7, of each subject.
+
+    Raises:
+        ValueError: If the table has changed and is none any more.
+        OSError: If it cannot be written.
+    """
+    values = {row.line: str(folds[row.subject]) for row in table.rows}
+    write_column(folder / table.file, "fold", values)

@@ -5,8 +5,17 @@
       DICOM/...          whatever the column `image` names, relative to the folder
 
 A coordinate is in pixels of the image file, (0, 0) the centre of the top-left pixel. An
-empty cell says that the landmark is not annotated. Further columns may hold text, such
-as `group`. The subject comes from the table and never from the DICOM header.
+empty cell says that the landmark is not annotated. The subject comes from the table and
+never from the DICOM header. Two columns are optional, and their cells may be empty:
+
+    frame              number, from 1, of the frame of a file that has several
+    fold               0 to 7, the subject's fold of the cross-validation; see `folds`
+
+The id of an image is its path, and `<path>#<frame>` where the row names a frame. No two
+rows have one id.
+
+Further columns may hold text, such as `group`. Columns are separated by commas, or by
+semicolons or tabs, as spreadsheets do where the comma is the decimal point.
 
 The public ShefPAH-179 folder is read as it is distributed (github.com/pykale/data,
 images/ShefPAH-179): `landmarks_64x64.csv` has one row a subject, and its points are
@@ -19,8 +28,6 @@ eight, they are 0.44 of its large pixels too far right and down.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,9 +35,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from phdnet_tf.config import FOLDS
+from phdnet_tf.datasets.folder.cells import absent_table, read_cells
 from phdnet_tf.datasets.folder.problems import Problem, error_at, warning_at
+from phdnet_tf.dicom.guards import MAX_FRAMES
 
 TABLE = "landmarks.csv"
+WHOLE_NUMBERS = {"frame": (1, MAX_FRAMES), "fold": (0, FOLDS - 1)}
 SHEFPAH_TABLE = "landmarks_64x64.csv"
 SHEFPAH_SIZE = 64
 SHEFPAH_COLUMNS = {
@@ -51,16 +62,25 @@ class Row:
 
     Attributes:
         subject: As in the table.
-        image: Path relative to the folder, with forward slashes. Also the image's id.
+        image: Path of the file relative to the folder, with forward slashes.
         points: float64[L, 2], the (x, y) of each landmark of the table, NaN = absent,
             as in the table; see `points_in_pixels`.
         line: Line of the row in the table's file, from 1.
+        frame: Number of the frame in its file, from 1; None for the only one.
+        fold: The subject's fold as the row has it, 0 to 7, or None.
     """
 
     subject: str
     image: str
     points: np.ndarray
     line: int
+    frame: int | None = None
+    fold: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Names the image: the path, or `<path>#<frame>` where a frame is named."""
+        return self.image if self.frame is None else f"{self.image}#{self.frame}"
 
 
 @dataclass(frozen=True)
@@ -83,9 +103,6 @@ class Table:
 
 def read_table(folder: Path) -> Table:
     """Reads the table of a folder, and no image.
-
-    A table with semicolons, as spreadsheets write it where the comma is the decimal
-    point, is read too; its numbers may have either.
 
     Raises:
         ValueError: For the first thing that is wrong, with file, row, what was expected
@@ -168,46 +185,24 @@ def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
 def _records(folder: Path, file: str) -> tuple[list[tuple[int, list[str]]], bool]:
     """Line number and cells of each row that is not blank, the header first.
 
-    Also whether the decimal point is a comma. Raises ValueError, without the file name.
+    Also whether the decimal point may be a comma. Raises ValueError, without the name
+    of the file.
     """
-    path = folder / file
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}. Check the path.")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        table = read_cells(folder / file)
     except FileNotFoundError:
-        raise ValueError(
-            f"there is no such table. Expected {TABLE}, with the columns subject, "
-            "image, <landmark>_x, <landmark>_y."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"expected UTF-8 text; byte {error.start} is not. Save the table again as "
-            '"CSV UTF-8".'
-        ) from error
+        raise ValueError(absent_table(folder, TABLE)) from None
     except OSError as error:
         raise ValueError(f"cannot be opened: {error.strerror}.") from error
-
-    first = text.lstrip().split("\n", 1)[0]
-    semicolons = ";" in first and "," not in first
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=";" if semicolons else ",", strict=True
-    )
-    records = []
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if any(cells):
-                records.append((reader.line_num, cells))
-    except csv.Error as error:
-        raise ValueError(
-            f"line {reader.line_num} is not CSV: {error}. Save the table again as CSV."
-        ) from error
+    stripped = [(line, [cell.strip() for cell in row]) for line, row in table.records]
+    records = [(line, row) for line, row in stripped if any(row)]
     if not records:
         raise ValueError(
             "is empty. Expected the columns subject, image, <landmark>_x, <landmark>_y."
         )
-    return records, semicolons
+    return records, table.delimiter != ","
 
 
 def _header_problems(file: str, header: list[str]) -> Iterator[Problem]:
@@ -246,7 +241,7 @@ def _ignored_columns(
     file: str, header: list[str], records: list[tuple[int, list[str]]]
 ) -> Iterator[Problem]:
     """Columns of numbers that are not read, perhaps because they are misspelt."""
-    read = {"subject", "image", "group"}
+    read = {"subject", "image", "group", "frame", "fold"}
     read |= {name for name in header if name.endswith(("_x", "_y"))}
     for position, name in enumerate(header):
         cells = [row[position] for _, row in records if position < len(row)]
@@ -291,6 +286,20 @@ def _parse_row(
         )
         problems.append(error_at(file, line, message))
 
+    numbers: dict[str, int | None] = {}
+    for name, (low, high) in WHOLE_NUMBERS.items():
+        cell = cells[header.index(name)] if name in header else ""
+        number = _number(cell, decimal_comma)
+        numbers[name] = None
+        if number is not None and number.is_integer() and low <= number <= high:
+            numbers[name] = int(number)
+        elif cell:
+            message = (
+                f"expected a whole number of {low} to {high} in {name}. Received: "
+                f"{cell!r}. Correct it, or leave the cell empty."
+            )
+            problems.append(error_at(file, line, message))
+
     points = np.full((len(columns), 2), np.nan)
     for index, (name, positions) in enumerate(columns.items()):
         for axis, position in enumerate(positions):
@@ -309,8 +318,9 @@ def _parse_row(
                 f"{name} has one coordinate of two. Fill in both cells or neither."
             )
             problems.append(error_at(file, line, message))
-    row = Row(subject, str(path), points, line) if subject and inside else None
-    return row, problems
+    if not subject or not inside:
+        return None, problems
+    return Row(subject, str(path), points, line, **numbers), problems
 
 
 def _number(cell: str, decimal_comma: bool) -> float | None:

@@ -14,14 +14,17 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf.comparison.systems import SYSTEMS
-from phdnet_tf.config import FOLDS
 from phdnet_tf.evaluation.predictions import Signature, predict_examples
 from phdnet_tf.export.description import load_description
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version, versions
 from phdnet_tf.files import whole_file
 from phdnet_tf.presets import PRESETS, make_config
-from phdnet_tf.training.data import AnnotatedImages, describe_data
+from phdnet_tf.training.data import (
+    AnnotatedImages,
+    cross_validation_folds,
+    describe_data,
+)
 from phdnet_tf.training.loop import train
 from phdnet_tf.training.progress import Progress
 from phdnet_tf.training.publish import publish
@@ -41,12 +44,6 @@ COLUMNS = (
 )
 LATENCY_RUNS = 20
 """Predictions of which the median time is taken."""
-
-
-def partition(test_fold: int) -> tuple[list[int], list[int]]:
-    """The training folds and the validation fold beside a test fold."""
-    validation = (test_fold - 1) % FOLDS
-    return [k for k in range(FOLDS) if k not in (test_fold, validation)], [validation]
 
 
 def is_finished(folder: Path) -> bool:
@@ -90,7 +87,7 @@ def run(
     """
     system = SYSTEMS[name]
     parts = [(each,) for each in landmarks] if system.one_each else [landmarks]
-    training, validation = partition(fold)
+    folds = cross_validation_folds(fold)
     tested = []
     for part in parts:
         label = part[0] if system.one_each else "all"
@@ -100,10 +97,10 @@ def run(
             config = make_config(
                 system.preset, view, part, system.mapping, system.strategy, seed
             )
-            validating = source.examples(validation, part)
+            validating = source.examples(folds.validation, part)
             outcome = train(
                 config,
-                source.examples(training, part),
+                source.examples(folds.training, part),
                 validating,
                 folder / label / "run",
                 time_limit=time_limit and time_limit / len(parts),
@@ -118,7 +115,7 @@ def run(
                 validating,
                 models,
                 run="run",
-                data=describe_data(source, training, validation, [fold]),
+                data=describe_data(source, folds),
             )
         version = resolve_version(models / f"{PRESETS[system.preset].network}_{view}")
         signatures = load_signatures(version)

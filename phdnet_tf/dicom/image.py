@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,18 @@ class MRImage:
     pixel_spacing: tuple[float, float]
     position: tuple[float, ...] | None = None
     orientation: tuple[float, ...] | None = None
+
+    def content_hash(self) -> str:
+        """Names the image by what it shows: a re-saved or anonymised copy has the same.
+
+        It is the SHA-256, in hexadecimal digits, of size (H, W) as int32, pixel spacing
+        (y, x) as float64 and pixels as float32, all little endian.
+        """
+        digest = hashlib.sha256(np.array(self.pixels.shape, "<i4").tobytes())
+        digest.update(np.array(self.pixel_spacing, "<f8").tobytes())
+        # Adding zero makes -0, which a rescale may leave, a plain 0.
+        digest.update((self.pixels + 0).astype("<f4").tobytes())
+        return digest.hexdigest()
 
     def patient_positions(self, points: np.ndarray) -> np.ndarray | None:
         """Where points of the image lie in the patient (PS3.3, C.7.6.2.1.1).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def write_image(
 
     Raises:
         ValueError: If the pixels are not uint16[H, W], or the spacing not positive.
+        OSError: If the file cannot be written.
     """
     if pixels.dtype != np.uint16 or pixels.ndim != 2 or not pixels.size:
         raise ValueError(
@@ -109,7 +111,10 @@ def write_image(
     ds.PixelRepresentation = 0
     ds.PixelData = stored
     ds["PixelData"].VR = "OW"
-    ds.save_as(path, enforce_file_format=True)
+    # By way of memory: pydicom makes several lines, without a number, of a full disk.
+    written = BytesIO()
+    ds.save_as(written, enforce_file_format=True)
+    path.write_bytes(written.getvalue())
 
 
 def _uid(kind: str, sources: Sequence[str]) -> uid.UID:

@@ -1,8 +1,13 @@
-"""The data that training is given, and what a model says of them."""
+"""The data that training is given, its folds, and what a model says of them."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import tensorflow as tf
+
+from phdnet_tf.config import FOLDS
 
 
 class AnnotatedImages(Protocol):
@@ -14,34 +19,71 @@ class AnnotatedImages(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the data."""
+        """Changes with what the data say; copies share it."""
 
     def examples(self, folds: list[int], landmarks: tuple[str, ...]) -> tf.data.Dataset:
-        """Examples of the data set `aspire_cmr`."""
+        """Examples of the data set `aspire_cmr`, of known `cardinality`."""
 
     def count(self, folds: list[int]) -> int:
         """Number of images in some folds."""
 
 
-def describe_data(
-    source: AnnotatedImages, training: list[int], validation: list[int], test: list[int]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Folds:
+    """What each of the eight folds is for.
+
+    Attributes:
+        training: Folds to train on.
+        validation: Folds that choose the best weights and the thresholds.
+        test: Folds that are left untouched.
+    """
+
+    training: list[int]
+    validation: list[int]
+    test: list[int]
+
+    def learnt(self, folds: list[int]) -> list[int]:
+        """Those of some folds that a model trained or validated on, in order."""
+        return sorted({*folds} & {*self.training, *self.validation})
+
+
+def divide_folds(validation: int, test: int | None = None) -> Folds:
+    """One fold validates, one may be left untouched, and all others train.
+
+    Args:
+        validation: The validation fold, 0 to 7.
+        test: The test fold, another one, or None.
+    """
+    apart = [validation] if test is None else [validation, test]
+    training = [fold for fold in range(FOLDS) if fold not in apart]
+    return Folds(training, [validation], apart[1:])
+
+
+def cross_validation_folds(test: int) -> Folds:
+    """The folds of a turn of the cross-validation: the one before `test` validates."""
+    return divide_folds((test - 1) % FOLDS, test)
+
+
+def describe_data(source: AnnotatedImages, folds: Folds) -> dict[str, Any]:
     """What `phdnet.json` says of the data.
 
     Args:
         source: The data.
-        training: Folds to train on.
-        validation: Folds to validate on.
-        test: Folds that are left untouched.
+        folds: What its folds are for.
     """
     return {
         "name": source.name,
         "fingerprint": source.fingerprint,
-        "training_folds": training,
-        "validation_folds": validation,
-        "test_folds": test,
+        "training_folds": folds.training,
+        "validation_folds": folds.validation,
+        "test_folds": folds.test,
         "images": {
-            "training": source.count(training),
-            "validation": source.count(validation),
+            "training": source.count(folds.training),
+            "validation": source.count(folds.validation),
         },
     }
+
+
+def described_folds(data: dict[str, Any]) -> Folds:
+    """The folds that `describe_data` told of."""
+    return Folds(data["training_folds"], data["validation_folds"], data["test_folds"])

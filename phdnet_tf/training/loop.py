@@ -52,7 +52,8 @@ def train(
 
     Args:
         config: Settings.
-        training: Examples to train on, as `input_pipeline.normalised` takes them.
+        training: Examples to train on, as `input_pipeline.normalised` takes them. Their
+            `cardinality` is known; nothing is read to count them.
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
@@ -65,9 +66,9 @@ def train(
 
     Raises:
         KeyboardInterrupt: If it comes before there is a model to keep.
-        ValueError: If there are no examples to train or validate on, a landmark is
-            annotated in none of them, or the loss is no longer a number before there is
-            a model to keep.
+        ValueError: If there are no examples to train or validate on, their number is
+            not known, a landmark is annotated in none of them, or the loss is no longer
+            a number before there is a model to keep.
     """
     # The order of floating-point sums must not depend on which thread comes first.
     tf.config.experimental.enable_op_determinism()
@@ -140,7 +141,12 @@ def train(
 
 
 def _count(examples: tf.data.Dataset, purpose: str) -> int:
-    count = int(examples.reduce(0, lambda number, example: number + 1))
+    count = int(examples.cardinality())
+    if count < 0:
+        raise ValueError(
+            f"{purpose}: expected images of known number. Received a data set that "
+            "does not tell it: apply tf.data.experimental.assert_cardinality."
+        )
     if count == 0:
         raise ValueError(
             f"{purpose}: expected at least one image. Received none: fewer than eight "

@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -75,6 +76,29 @@ def test_a_folder_without_table_is_an_error_and_no_traceback(tmp_path):
     assert "1 error, 0 warnings; 0 images of 0 subjects" in result.output
 
 
+def test_the_folds_are_written_on_request(folder):
+    result = check(folder, "--write-folds")
+
+    assert result.exit_code == 0
+    assert result.output.endswith("landmarks.csv: the folds are in its column fold.\n")
+    header, *rows = (folder / "landmarks.csv").read_text().splitlines()
+    assert header == "subject,image,lv_apex_x,lv_apex_y,fold"
+    # The last of the eight subjects has two images.
+    assert [row[-1] for row in rows] == [*"01234567", "7"]
+    assert check(folder).output.startswith("0 errors, 0 warnings; 9 images")
+
+
+def test_no_folds_are_written_where_there_is_an_error(folder):
+    (folder / "1.dcm").unlink()
+    before = (folder / "landmarks.csv").read_bytes()
+
+    result = check(folder, "--write-folds")
+
+    assert result.exit_code == 1
+    assert "no folds written. Correct the errors first" in result.output
+    assert (folder / "landmarks.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["nowhere"], [".", "--view", "2ch"], [__file__]]
 )
@@ -93,3 +117,23 @@ def test_the_command_needs_no_tensorflow(folder):
     )
 
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_one_line(folder, unbuffered):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from phdnet_tf.cli import main; main()"]
+            + ["dataset", "check", str(folder)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: standard output cannot be written: No space left on device. Write it "
+        "elsewhere, or make room.\n"
+    )

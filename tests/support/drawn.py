@@ -39,7 +39,8 @@ def examples(count: int = 8, seed: int = 0) -> tf.data.Dataset:
         "subject": tf.TensorSpec([], tf.string),
         "image_id": tf.TensorSpec([], tf.string),
     }
-    return tf.data.Dataset.from_generator(lambda: drawn, output_signature=signature)
+    data = tf.data.Dataset.from_generator(lambda: drawn, output_signature=signature)
+    return data.apply(tf.data.experimental.assert_cardinality(count))
 
 
 def random_model(config: Config, seed: int = 0):

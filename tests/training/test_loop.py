@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.drawn import LANDMARKS, examples
 from support.training import settings
 
@@ -246,3 +247,26 @@ def test_the_learning_rate_stays_or_rises_and_falls(
 def test_no_images_are_refused_with_a_remedy(tmp_path):
     with pytest.raises(ValueError, match="validation: expected at least one image"):
         train(settings(), examples(2), examples(0), tmp_path)
+
+
+def test_images_of_unknown_number_are_refused_with_a_remedy(tmp_path):
+    uncounted = examples(2).filter(lambda example: True)
+
+    with pytest.raises(ValueError, match=r"training: .* apply .*assert_cardinality"):
+        train(settings(), uncounted, examples(2), tmp_path)
+
+
+def test_no_image_is_read_only_to_be_counted(tmp_path):
+    read = []
+
+    def noted(purpose):
+        def note(example):
+            tf.py_function(lambda: read.append(purpose), [], [])
+            return example
+
+        return examples(4).map(note)
+
+    train(settings(epochs=2), noted("training"), noted("validation"), tmp_path)
+
+    # Once each: what was read is kept in memory.
+    assert read.count("training") == read.count("validation") == 4

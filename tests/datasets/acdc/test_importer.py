@@ -1,4 +1,5 @@
 import csv
+import errno
 import os
 import re
 import subprocess
@@ -9,314 +10,26 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from click.testing import CliRunner
-from nibabel.affines import apply_affine
-from nibabel.eulerangles import euler2mat
+from support.acdc import (
+    POINTS,
+    RAW,
+    REFERENCE,
+    bytes_of,
+    masks,
+    run,
+    save,
+    stack,
+    with_data,
+    without,
+    write_subject,
+)
 
-from phdnet_tf.cli import main
 from phdnet_tf.datasets.acdc.importer import find_subjects, import_folder, read_subject
-from phdnet_tf.datasets.acdc.landmarks import derive_landmarks, mid_ventricular
 from phdnet_tf.datasets.folder.check import inspect
 from phdnet_tf.datasets.folder.folds import assign_folds
 from phdnet_tf.datasets.folder.table import read_table
 from phdnet_tf.dicom.read import read_image
 from phdnet_tf.presets import VIEWS
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-RAW = DATA / "acdc_raw"
-REFERENCE = DATA / "acdc_sa"
-
-with_data = pytest.mark.skipif(not RAW.is_dir(), reason=f"real images: no {RAW}")
-
-# An LV of 13 x 21 pixels with a wall of 3, and left of it an RV of 8 columns. They
-# touch between columns 11 and 12, along rows 8 to 20.
-DRAWN = np.zeros((32, 40), np.uint8)
-DRAWN[4:25, 12:25] = 2
-DRAWN[7:22, 15:22] = 3
-DRAWN[8:21, 4:12] = 1
-
-# Myocardium touches the RV, by a corner, in rows 7 to 21. Half way from (12, 7) to its
-# nearest pixel of the RV, (11, 8), is (11.5, 7.5). The septum runs straight down, so
-# the lateral reflection is the RV's bottom left corner.
-POINTS = [[11.5, 7.5], [11.5, 20.5], [4, 20]]
-TOP = (0.0, -1.0)
-SPACING = (1.5, 1.5)
-
-# Straight down the septum is the y axis: head and front are at the top of the image.
-STRAIGHT = np.diag([-1.5, -1.5, 8, 1])
-
-
-def stack(slices=6, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, 1000, (40, 32, slices)).astype(np.int16)
-
-
-def masks(slices=6):
-    return np.repeat(DRAWN.T[:, :, None], slices, axis=2)
-
-
-def save(path, voxels, affine=STRAIGHT, zooms=None, code=1):
-    image = nibabel.Nifti1Image(voxels, affine)
-    image.set_sform(affine, code=code)
-    image.set_qform(None, code=0)
-    if zooms:
-        image.header.set_zooms(zooms)
-    nibabel.save(image, path)
-
-
-def write_subject(source, name="patient001", suffix=".nii.gz", seed=0, **kwargs):
-    folder = source / name
-    folder.mkdir(parents=True)
-    (folder / "Info.cfg").write_text("ED: 1\nES: 12\nGroup: DCM\nHeight: 184.0\n")
-    for phase, frame in enumerate(("01", "12")):
-        stem = folder / f"{name}_frame{frame}"
-        save(f"{stem}{suffix}", stack(seed=[seed, phase]), **kwargs)
-        save(f"{stem}_gt{suffix}", masks(), **kwargs)
-    return folder
-
-
-def bytes_of(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def run(*arguments):
-    return CliRunner().invoke(
-        main,
-        ["dataset", "import", "acdc", *map(str, arguments)],
-        catch_exceptions=False,
-    )
-
-
-# Landmarks from masks
-
-
-def test_landmarks_are_where_the_drawn_rv_meets_the_lv():
-    np.testing.assert_allclose(derive_landmarks(DRAWN, SPACING, TOP), POINTS)
-
-
-@pytest.mark.parametrize("turns", range(4))
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_landmarks_stay_on_the_anatomy_however_the_image_lies(turns, mirrored):
-    def lie(rows):
-        rows = np.rot90(rows, turns)
-        return rows[:, ::-1] if mirrored else rows
-
-    y, x = (lie(index) for index in np.indices(DRAWN.shape).astype(float))
-    # The direction in which the former y falls.
-    up = (-(y[0, 1] - y[0, 0]), -(y[1, 0] - y[0, 0]))
-
-    found = derive_landmarks(lie(DRAWN), SPACING, up)
-
-    # Look up where the found point was before: exact, for both are linear.
-    former = [
-        [x[0, 0] + (x[0, 1] - x[0, 0]) * px + (x[1, 0] - x[0, 0]) * py,
-         y[0, 0] + (y[0, 1] - y[0, 0]) * px + (y[1, 0] - y[0, 0]) * py]
-        for px, py in found
-    ]  # fmt: skip
-    np.testing.assert_allclose(former, POINTS)
-
-
-def test_45_degrees_are_measured_in_mm_not_in_pixels():
-    # The lower left edge of this RV runs from (4, 14) to (10, 20), along the diagonal:
-    # in pixels both are as far in the direction (-1, 1), -4 + 14 = -10 + 20, so that
-    # the spacing decides which is further out.
-    mask = DRAWN.copy()
-    mask[mask == 1] = 0
-    for row in range(8, 21):
-        mask[row, 4 + max(0, row - 14) : 12] = 1
-
-    wide = derive_landmarks(mask, (1.5, 1.8), TOP)[2]
-    tall = derive_landmarks(mask, (1.8, 1.5), TOP)[2]
-
-    np.testing.assert_allclose(wide, [4, 14])
-    np.testing.assert_allclose(tall, [10, 20])
-
-
-def test_stray_pixels_of_the_rv_do_not_count():
-    mask = DRAWN.copy()
-    mask[22:24, 10:12] = 1  # touches the LV below, and the RV not at all
-    mask[21, 3] = 1  # touches the RV by a corner
-
-    np.testing.assert_allclose(derive_landmarks(mask, SPACING, TOP), POINTS)
-
-
-def test_the_ends_of_an_arc_are_not_the_points_furthest_apart():
-    # A ring from 10 to 13 pixels around (30, 30), and an RV that hugs it but for 45
-    # degrees on either side of the upper right diagonal.
-    y, x = np.indices((60, 60)) - 30
-    radius = np.hypot(x, y)
-    mask = np.zeros((60, 60), np.uint8)
-    mask[radius < 13] = 2
-    mask[radius < 10] = 3
-    mask[(radius >= 13) & (radius < 18) & ~((x > 0) & (y < 0))] = 1
-
-    superior, inferior, _ = derive_landmarks(mask, SPACING, TOP)
-
-    # The RV begins at x = 0 above the LV and ends at y = 0 right of it.
-    np.testing.assert_allclose(superior, [30.5, 17], atol=0.5)
-    np.testing.assert_allclose(inferior, [43, 29.5], atol=0.5)
-
-
-def without(label):
-    return np.where(DRAWN == label, 0, DRAWN)
-
-
-def apart():
-    mask = DRAWN.copy()
-    mask[:, 10:12] = 0
-    return mask
-
-
-def short():
-    mask = DRAWN.copy()
-    mask[:11][mask[:11] == 1] = 0
-    mask[17:][mask[17:] == 1] = 0
-    return mask
-
-
-@pytest.mark.parametrize(
-    ("mask", "up", "reason"),
-    [
-        (without(1), TOP, r"no RV cavity \(label 1\)"),
-        (without(2), TOP, r"no LV myocardium \(label 2\)"),
-        (without(3), TOP, r"no LV cavity \(label 3\)"),
-        (apart(), TOP, "the RV does not touch the LV myocardium"),
-        # From (11.5, 10.5) to (11.5, 16.5) are 6 pixels of 1.5 mm.
-        (short(), TOP, "over 9 mm. Expected at least 15 mm"),
-        (DRAWN, (1.0, 0.0), "neither is the superior one"),
-    ],
-)
-def test_a_mask_that_determines_no_landmarks_is_refused(mask, up, reason):
-    with pytest.raises(ValueError, match=reason):
-        derive_landmarks(mask, SPACING, up)
-
-
-@pytest.mark.parametrize(
-    ("first", "count", "kept"),
-    [
-        # Of 11 levels 0 to 100 % in steps of 10.
-        (0, 11, [2, 3, 4, 5, 6]),
-        (2, 11, [4, 5, 6, 7, 8]),
-        # 0, 20, 40, 60, 80, 100 %.
-        (1, 6, [2, 3, 4]),
-        # 0, 12.5, 25, 37.5, 50, 62.5, ... %.
-        (1, 9, [3, 4, 5]),
-        (0, 1, [0]),
-        (0, 0, []),
-    ],
-)
-def test_mid_ventricular_is_20_to_60_percent_of_the_lv_cavity(first, count, kept):
-    mask = np.zeros((4, 4, 15), np.uint8)
-    mask[..., :] = 2  # myocardium alone does not count
-    mask[1, 1, first : first + count] = 3
-
-    assert mid_ventricular(mask) == kept
-
-
-# Geometry
-
-
-def oblique(spacing=(1.4, 1.7, 9.0)):
-    """An affine turned about all axes, with a handedness that is not DICOM's."""
-    turned = euler2mat(0.3, -0.4, 0.5) @ np.diag([-1, -1, 1])
-    affine = np.eye(4)
-    affine[:3, :3] = turned * spacing
-    affine[:3, 3] = (12.5, -80.25, 33)
-    return affine
-
-
-@pytest.mark.parametrize(
-    "affine", [STRAIGHT, oblique(), oblique() @ np.diag([1, 1, -1, 1])]
-)
-def test_pixels_lie_in_the_patient_where_nibabel_says(tmp_path, affine):
-    source, dest = tmp_path / "acdc", tmp_path / "out"
-    write_subject(source, affine=affine)
-
-    import_folder(source, dest)
-
-    # Mid-ventricular of 6 slices, 0 to 100 %, are 1, 2 and 3.
-    for k in (1, 2, 3):
-        image = read_image(dest / f"DICOM/patient001/ED_slice{k:02d}.dcm")
-        np.testing.assert_array_equal(image.pixels, stack(seed=[0, 0])[:, :, k].T)
-        assert image.position and image.orientation
-        along_x, along_y = np.reshape(image.orientation, (2, 3))
-        spacing_y, spacing_x = image.pixel_spacing
-        for x, y in ((0, 0), (39, 0), (0, 31), (17, 23)):
-            # PS3.3 C.7.6.2.1.1, and RAS to LPS.
-            lps = image.position + along_x * spacing_x * x + along_y * spacing_y * y
-            ras = apply_affine(affine, (x, y, k))
-            np.testing.assert_allclose(lps, ras * (-1, -1, 1), atol=1e-4)
-
-
-def test_points_and_pixels_have_the_same_orientation(tmp_path):
-    # The mask itself as image: what a point should touch can be read off the pixels.
-    folder = write_subject(tmp_path / "acdc")
-    save(folder / "patient001_frame01.nii.gz", masks().astype(np.int16))
-
-    _, slices, _ = read_subject(folder)
-
-    np.testing.assert_array_equal(slices[0].pixels, DRAWN)
-    np.testing.assert_allclose(slices[0].landmarks, POINTS)
-
-
-def test_superior_is_nearer_to_the_head_in_a_stack_stored_upside_down(tmp_path):
-    folder = write_subject(tmp_path / "acdc")
-    # Rows from the feet up: the same anatomy, so the points are mirrored, not swapped.
-    flip = np.diag([1.0, -1, 1, 1])
-    for name, voxels in (("01", stack()), ("01_gt", masks())):
-        path = folder / f"patient001_frame{name}.nii.gz"
-        save(path, voxels[:, ::-1], affine=STRAIGHT @ flip)
-
-    _, slices, _ = read_subject(folder)
-
-    expected = [[x, 31 - y] for x, y in POINTS]
-    np.testing.assert_allclose(slices[0].landmarks, expected)
-
-
-def test_unit_columns_hold_directions_and_the_header_the_spacing(tmp_path):
-    # As ACDC's own files.
-    affine = np.diag([-1.0, -1, 1, 1])
-    folder = write_subject(
-        tmp_path / "acdc", affine=affine, zooms=(1.67969, 1.5625, 10.0)
-    )
-
-    _, slices, _ = read_subject(folder)
-
-    assert slices[0].pixel_spacing == (1.5625, 1.67969)  # rows first, decimals meant
-    assert slices[0].orientation == (1, 0, 0, 0, 1, 0)
-    assert [s.position for s in slices[:3]] == [(0, 0, 10), (0, 0, 20), (0, 0, 30)]
-
-
-def sheared():
-    affine = STRAIGHT.copy()
-    affine[:3, 1] = (0.9, -1.2, 0)  # of length 1.5, and 53 degrees from the x axis
-    return affine
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "reason"),
-    [
-        ({"code": 0}, "does not say how the images lie"),
-        ({"zooms": (1.5, 1.2, 8)}, r"agree. Received: 1.5 x 1.5 x 8 mm and 1.5 x 1.2"),
-        ({"affine": sheared()}, r"right angles. Received: .* 126.9 degrees"),
-        (
-            {"affine": np.diag([-0.0015, -0.0015, 0.008, 1])},
-            "expected a pixel spacing of 0.02 to 20 mm",
-        ),
-    ],
-)
-def test_a_stack_without_true_geometry_is_refused(tmp_path, kwargs, reason):
-    folder = write_subject(tmp_path / "acdc", **kwargs)
-
-    with pytest.raises(ValueError, match=rf"^patient001_frame01.nii.gz: .*{reason}"):
-        read_subject(folder)
-
-
-# Folders
 
 
 @pytest.mark.parametrize(
@@ -481,7 +194,7 @@ def test_stopping_midway_leaves_nothing(tmp_path):
     def stop():
         # What is written so far is hidden, and does not look whole.
         (partial,) = (p for p in tmp_path.iterdir() if p.name != "acdc")
-        assert partial.name.startswith(".out.")
+        assert partial.name.startswith(".unfinished-")
         assert any(partial.rglob("*.dcm"))
         assert not (partial / "landmarks.csv").exists()
         raise KeyboardInterrupt
@@ -550,6 +263,7 @@ NAN = np.where(stack() == 3, np.nan, stack()).astype(np.float32)
         (info("ES: 12\nGroup: DCM"), "'ED: <number of a frame>'. Received: none"),
         (info("ED: 1"), "'ES: <number of a frame>'. Received: none"),
         (info("ED: one\nES: 12"), "'ED: <number of a frame>'. Received: one"),
+        (voxels("12_gt", (4 - masks()) % 4), "in another order, such as that of M&Ms"),
         (info("ED: 1\nES: 13"), "has no stack of images patient002_frame13.nii.gz"),
         (voxels("12", HALVES), "whole numbers from 0 to 65535"),
         (voxels("12", NAN), "whole numbers from 0 to 65535"),
@@ -582,6 +296,40 @@ def test_a_damaged_subject_is_named_and_the_others_are_imported(
     assert "12 images of 2 subjects; 0 slices left out; 1 subject skipped." in summary
     assert set(subjects) == {"patient001", "patient003"}
     assert not (tmp_path / "out/DICOM/patient002").exists()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_byte_order_mark_in_the_info_is_skipped(tmp_path, line_end):
+    folder = write_subject(tmp_path / "acdc")
+    text = line_end.join(["ED: 1", "ES: 12", "Group: DCM"])
+    (folder / "Info.cfg").write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+    group, slices, _ = read_subject(folder)
+
+    assert group == "DCM" and len(slices) == 6
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("name", ["write_bytes", "mkdir"])
+def test_a_disk_that_cannot_be_written_is_one_line_with_the_folder(
+    tmp_path, monkeypatch, number, name
+):
+    write_subject(tmp_path / "acdc")
+    out = tmp_path / "out"
+
+    def fail(path, *arguments, **keywords):
+        # A full disk names no file, a read-only one its hidden name.
+        named = [str(path)] if number == errno.EROFS else []
+        raise OSError(number, os.strerror(number), *named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, name, fail)
+        result = run(tmp_path / "acdc", out)
+
+    assert result.exit_code == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line == f"Error: {out}: {os.strerror(number)}."
+    assert os.listdir(tmp_path) == ["acdc"]
 
 
 def test_a_slice_without_landmarks_is_left_out_with_the_reason(tmp_path):

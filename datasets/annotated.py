@@ -1,0 +1,137 @@
+"""Annotated images by fold: a folder's own, or the phantom's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from phdnet_tf import __version__
+from phdnet_tf.datasets.aspire_cmr.cache import prepare
+from phdnet_tf.files import cache_folder
+from phdnet_tf.phantom.folder import write_folder
+from phdnet_tf.presets import VIEWS
+
+PHANTOM_SUBJECTS = 160
+PHANTOM_SEED = 0
+
+
+@dataclass(frozen=True)
+class AnnotatedDataset:
+    """Annotated images by fold, as `training.data.AnnotatedImages` asks for them.
+
+    Attributes:
+        builder: The prepared TFDS data set.
+        name: What reports call it.
+    """
+
+    builder: tfds.core.DatasetBuilder
+    name: str
+
+    @property
+    def landmarks(self) -> tuple[str, ...]:
+        """Names of the annotated landmarks."""
+        return tuple(self.builder.info.metadata["landmarks"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with what the table says and the images show; copies share it."""
+        return str(self.builder.info.metadata["content"])
+
+    def examples(self, folds: list[int], landmarks: tuple[str, ...]) -> tf.data.Dataset:
+        """The examples of some folds, with some of the landmarks, in that order.
+
+        Args:
+            folds: Of 0 to 7; empty ones among them count for nothing.
+            landmarks: Names, each one of `landmarks`.
+
+        Returns:
+            Dictionaries as the data set `aspire_cmr` has them. Their number is known:
+            it is the `cardinality`.
+
+        Raises:
+            ValueError: If a landmark is not annotated, or the folds are empty.
+        """
+        absent = [name for name in landmarks if name not in self.landmarks]
+        if absent:
+            raise ValueError(
+                f"{self.name}: expected a column for each landmark of the model. "
+                f"Absent: {', '.join(absent)}. The table has: "
+                f"{', '.join(self.landmarks)}."
+            )
+        splits = self._splits(folds)
+        if not splits:
+            raise ValueError(
+                f"{self.name}: no image in fold {' or '.join(map(str, folds))}. Fewer "
+                "than eight subjects leave folds empty: choose another fold."
+            )
+        order = tf.constant([self.landmarks.index(name) for name in landmarks])
+
+        def select(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {**example, "landmarks": tf.gather(example["landmarks"], order)}
+
+        return self.builder.as_dataset(split="+".join(splits)).map(select)
+
+    def count(self, folds: list[int]) -> int:
+        """Number of images in some folds."""
+        splits = self.builder.info.splits
+        return sum(splits[name].num_examples for name in self._splits(folds))
+
+    def _splits(self, folds: list[int]) -> list[str]:
+        names = [f"fold_{fold}" for fold in folds]
+        return [name for name in names if name in self.builder.info.splits]
+
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+"""Is told what is counted and to where; the function it gives is called after each."""
+
+
+@contextmanager
+def _unseen(what: str, total: int) -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
+def open_dataset(
+    folder: Path | None,
+    view: str,
+    *,
+    on_message: Callable[[str], None] = lambda line: None,
+    progress: Progress = _unseen,
+) -> AnnotatedDataset:
+    """The data set in a folder, or the phantom, drawn on first use and kept.
+
+    Args:
+        folder: An ASPIRE-style folder; None means the phantom.
+        view: Name of the view.
+        on_message: Called with one line before what may take long.
+        progress: Shows how far the drawing has come.
+
+    Raises:
+        ValueError: If the folder cannot be used.
+        OSError: If nothing can be written to the user's cache.
+    """
+    if folder is not None:
+        return AnnotatedDataset(prepare(folder, view), folder.resolve().name)
+    if view not in VIEWS:
+        raise ValueError(
+            f"view {view}: expected annotated images, for a phantom is drawn of "
+            f"{' and '.join(VIEWS)} only. Give their folder with --data."
+        )
+    drawn = _phantom(view, on_message, progress)
+    return AnnotatedDataset(prepare(drawn, view), f"{view} phantom")
+
+
+def _phantom(view: str, on_message: Callable[[str], None], progress: Progress) -> Path:
+    name = f"{view}-{PHANTOM_SUBJECTS}-{PHANTOM_SEED}-{__version__}"
+    folder = cache_folder() / "phantom" / name
+    if not folder.exists():
+        on_message(f"Drawing {PHANTOM_SUBJECTS} {view} phantoms, once, in {folder}")
+        with progress("phantoms", PHANTOM_SUBJECTS) as advance:
+            write_folder(
+                folder, view, PHANTOM_SUBJECTS, PHANTOM_SEED, on_subject=advance
+            )
+    return folder
