@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.shared import ROOT
 
 # Read when TensorFlow is imported, and so before any test module is.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -15,6 +16,16 @@ def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("cache")
     os.environ["XDG_CACHE_HOME"] = str(cache)
     return cache
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `support.shared` keeps what all processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    # With xdist each worker has a folder of its own within that of the run.
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ[ROOT] = str(run / "shared")
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
 import csv
 import json
 
-import numpy as np
 import pytest
 from support.drawn import LANDMARKS, examples
 
 from phdnet_tf.comparison import cross_validation
 from phdnet_tf.comparison.cross_validation import is_finished, partition
-from phdnet_tf.comparison.systems import SYSTEMS
 
 
 class Drawn:
@@ -34,11 +32,6 @@ def any_of(number, folds):
     import tensorflow as tf
 
     return tf.reduce_any(tf.constant(folds, tf.int64) == number)
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
-    monkeypatch.setattr(cross_validation, "LATENCY_RUNS", 1)
 
 
 def run(folder, system="phdnet", **options):
@@ -125,18 +118,3 @@ def test_a_run_that_was_killed_after_its_training_does_not_train_again(
     run(tmp_path)
 
     assert is_finished(tmp_path)
-
-
-def test_all_systems_of_the_paper_and_the_default_are_there():
-    networks = {
-        (system.preset, system.mapping, system.strategy) for system in SYSTEMS.values()
-    }
-
-    assert networks == {
-        ("paper", "binary", "simple"),
-        ("paper", "gaussian", "smoothing"),
-        ("hourglass", "gaussian", "peak"),
-        ("unet", "gaussian", "peak"),
-        ("default", "gaussian", "augmented"),
-    }
-    assert np.sum([system.one_each for system in SYSTEMS.values()]) == 1

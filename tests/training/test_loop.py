@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -15,7 +14,6 @@ from support.training import settings
 
 from phdnet_tf.config import TrainingConfig
 from phdnet_tf.presets import make_config
-from phdnet_tf.training import schedule
 from phdnet_tf.training.loop import train
 
 
@@ -165,80 +163,12 @@ def test_ctrl_c_before_there_is_a_model_is_passed_on(tmp_path):
         train(settings(), examples(4), examples(2), tmp_path, on_progress=interrupt)
 
 
-def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
-    # A step this large never leads anywhere: the first epochs stay the best.
-    config = settings(epochs=40, patience=1, learning_rate=3.0)
-
-    outcome = train(config, examples(4), examples(2), tmp_path)
-
-    assert outcome.ended_by == "patience"
-    assert outcome.epochs == outcome.best_epoch + 1 < 40
-
-
 def test_an_epoch_shows_every_image_where_these_are_more_than_its_size(tmp_path):
     outcome = train(
         settings(epochs=1, epoch_size=2), examples(5), examples(2), tmp_path
     )
 
     assert outcome.steps == 3  # of two crops each
-
-
-def test_the_time_limit_ends_training(tmp_path):
-    config = settings(epochs=500, epoch_size=2000)
-    started = time.monotonic()
-
-    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=2)
-
-    assert outcome.ended_by == "time limit"
-    assert outcome.best_epoch == outcome.epochs == 1
-    assert time.monotonic() - started < 60
-
-
-def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
-    first = train(settings(epochs=1), examples(4), examples(2), tmp_path)
-
-    again = train(
-        settings(epochs=9),
-        examples(4),
-        examples(2),
-        tmp_path,
-        # Time is left, but less than the validation takes.
-        time_limit=first.seconds + 0.001,
-    )
-
-    assert (again.epochs, again.ended_by) == (1, "time limit")
-
-
-@pytest.mark.parametrize(
-    ("decay", "limit", "highest"),
-    [(False, None, 0.01), (True, None, 0.01), (False, 1e6, 0.07), (True, 1e6, 0.07)],
-)
-def test_the_learning_rate_stays_or_rises_and_falls(
-    tmp_path, monkeypatch, decay, limit, highest
-):
-    monkeypatch.setattr(schedule, "WARM_UP", 2)
-    rates = []
-
-    class Noting(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            rates.append(float(self.model.optimizer.learning_rate))
-
-    monkeypatch.setattr(keras.callbacks, "TensorBoard", lambda *a, **k: Noting())
-
-    train(
-        settings(epochs=5, learning_rate=0.01, decay=decay, time_limit_boost=7.0),
-        examples(4),
-        examples(2, 1),
-        tmp_path,
-        time_limit=limit,
-    )
-
-    # Ten steps: two to rise, where it rises, and after two in ten the share of the
-    # other eight. An ample time limit makes it higher by its boost, and ends nothing.
-    rising = [1 / 2, 1] if decay or limit else [1, 1]
-    after = [1, *(n / 8 for n in range(7, 0, -1))] if decay else [1] * 8
-    wanted = [highest * share for share in rising + after]
-    assert rates == pytest.approx(wanted, rel=1e-4)
 
 
 def test_no_images_are_refused_with_a_remedy(tmp_path):
