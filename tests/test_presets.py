@@ -34,12 +34,8 @@ def test_the_paper_preset_is_the_papers():
 @pytest.mark.parametrize("preset", ["paper", "unet", "hourglass"])
 def test_an_epoch_of_the_papers_networks_has_200_steps_as_ever(preset):
     config = make_config(preset, "sa", VIEWS["sa"])
-    values = config.to_dict()
-    del values["training"]["epoch_size"]  # as runs of before have it
-    del values["crops"]["stretch"]
 
     assert config.training.epoch_size == 200 * config.training.batch_size
-    assert Config.from_dict(values) == config
 
 
 def test_the_default_is_a_light_network_that_sees_the_whole_heart():

@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 from support.drawn import exported
 
@@ -11,6 +13,18 @@ def version(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def signatures(tmp_path_factory):
-    """Those of the same version, loaded once."""
-    return saved_model.load_signatures(exported(tmp_path_factory.mktemp("models")))
+def loaded(tmp_path_factory):
+    """The signatures of a version that is read by a strategy, loaded once."""
+
+    @functools.cache
+    def load(strategy):
+        folder = tmp_path_factory.mktemp("models")
+        return saved_model.load_signatures(exported(folder, strategy=strategy))
+
+    return load
+
+
+@pytest.fixture
+def signatures(loaded):
+    """Those of `version`."""
+    return loaded(None)
