@@ -1,4 +1,7 @@
-"""Settings of trainings that take seconds."""
+"""Settings and networks of trainings that take seconds."""
+
+import keras
+from keras import layers, ops
 
 from phdnet_tf.config import Config, CropConfig, ModelConfig, TrainingConfig
 from support.drawn import LANDMARKS
@@ -16,3 +19,17 @@ def settings(shape=SHAPE, **changes):
         CropConfig(size=64, stretch=0.2),
         TrainingConfig(**values | RECIPE | changes),
     )
+
+
+def bare_network(model: ModelConfig) -> keras.Model:
+    """PHD-Net's inputs and outputs and nothing between, for what is around a network.
+
+    Most of a short training is tracing, which takes the longer, the more layers.
+    """
+    landmarks = len(model.landmarks)
+    image = keras.Input((None, None, 1))
+    patches = layers.AveragePooling2D(8)(image)
+    heatmap = layers.Conv2D(landmarks, 1)(patches)
+    flat = layers.Conv2D(2 * landmarks, 1)(patches)
+    displacement = ops.stack(ops.split(flat, 2, axis=-1), axis=-1)
+    return keras.Model(image, {"heatmap": heatmap, "displacement": displacement})

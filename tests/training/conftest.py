@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.training import bare_network
 
-from phdnet_tf.training import input_pipeline
+from phdnet_tf.training import input_pipeline, loop
 
 
 def spot_images(count=6, seed=0):
@@ -36,3 +37,9 @@ def examples():
     }
     data = tf.data.Dataset.from_generator(spot_images, output_signature=signature)
     return input_pipeline.normalised(data)
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """Trainings of a network that is hardly one."""
+    monkeypatch.setattr(loop, "build_network", bare_network)

@@ -1,9 +1,12 @@
 import time
 
+import pytest
 from support.drawn import examples
 from support.training import settings
 
 from phdnet_tf.training.loop import train
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare")]
 
 
 def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
@@ -17,10 +20,10 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
 
 
 def test_the_time_limit_ends_training(tmp_path):
-    config = settings(epochs=500, epoch_size=2000)
+    config = settings(epochs=500, epoch_size=200_000)
     started = time.monotonic()
 
-    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=2)
+    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=1)
 
     assert outcome.ended_by == "time limit"
     assert outcome.best_epoch == outcome.epochs == 1

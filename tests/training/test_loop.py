@@ -16,6 +16,8 @@ from phdnet_tf.config import TrainingConfig
 from phdnet_tf.presets import make_config
 from phdnet_tf.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 
 def weights(model):
     return [np.asarray(variable) for variable in model.variables]
@@ -91,7 +93,7 @@ def test_the_seed_reproduces_the_weights(finished, tmp_path):
 
 
 KILLED = """
-import os, signal, sys
+import os, shutil, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from support.training import settings
@@ -99,29 +101,42 @@ from support.drawn import examples
 from phdnet_tf.training.loop import train
 
 def die(progress):
-    if progress.epoch == {epoch} and progress.step == {step}:
-        os.kill(os.getpid(), signal.SIGKILL)
+    match progress.epoch, progress.step:
+        case 1, 1:
+            shutil.copytree({run!r}, {copy!r})
+        case 2, 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 train(settings(), examples(4), examples(2, 1), Path({run!r}), on_progress=die)
 """
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (2, 0)])
-def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path, epoch, step):
-    undisturbed, outcome, _ = finished
-    code = KILLED.format(
-        tests=str(Path(__file__).parents[1]), run=str(tmp_path), epoch=epoch, step=step
-    )
-    killed = subprocess.run([sys.executable, "-c", code], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """What a kill leaves, by epoch and step.
 
-    resumed = train(settings(), examples(4), examples(2, 1), tmp_path)
+    In the middle of an epoch it leaves the files that are there at that moment.
+    """
+    run, copy = (tmp_path_factory.mktemp("killed") / name for name in ("run", "copy"))
+    tests = str(Path(__file__).parents[1])
+    code = KILLED.format(tests=tests, run=str(run), copy=str(copy))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    return {(1, 1): copy, (2, 0): run}
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (2, 0)])
+def test_a_killed_run_goes_on_to_the_same_result(finished, killed, epoch, step):
+    undisturbed, outcome, _ = finished
+    run = killed[epoch, step]
+
+    resumed = train(settings(), examples(4), examples(2, 1), run)
 
     assert resumed.best_epoch == outcome.best_epoch
     for one, two in zip(weights(outcome.model), weights(resumed.model), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
-    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2"]
-    for one, two in zip(rows(undisturbed), rows(tmp_path), strict=True):
+    assert [row["epoch"] for row in rows(run)] == ["0", "1", "2"]
+    for one, two in zip(rows(undisturbed), rows(run), strict=True):
         assert float(one["val_loss"]) == pytest.approx(float(two["val_loss"]), rel=1e-4)
 
 
@@ -143,7 +158,8 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_keeps_the_best_model(tmp_path, interruptible):
+@pytest.mark.usefixtures("bare", "interruptible")
+def test_ctrl_c_keeps_the_best_model(tmp_path):
     def interrupt(progress):
         if (progress.epoch, progress.step) == (1, 1):
             os.kill(os.getpid(), signal.SIGINT)
@@ -155,6 +171,7 @@ def test_ctrl_c_keeps_the_best_model(tmp_path, interruptible):
     assert (outcome.ended_by, outcome.epochs, outcome.best_epoch) == ("interrupt", 1, 1)
 
 
+@pytest.mark.usefixtures("bare")
 def test_ctrl_c_before_there_is_a_model_is_passed_on(tmp_path):
     def interrupt(progress):
         raise KeyboardInterrupt
@@ -163,6 +180,7 @@ def test_ctrl_c_before_there_is_a_model_is_passed_on(tmp_path):
         train(settings(), examples(4), examples(2), tmp_path, on_progress=interrupt)
 
 
+@pytest.mark.usefixtures("bare")
 def test_an_epoch_shows_every_image_where_these_are_more_than_its_size(tmp_path):
     outcome = train(
         settings(epochs=1, epoch_size=2), examples(5), examples(2), tmp_path
@@ -171,6 +189,7 @@ def test_an_epoch_shows_every_image_where_these_are_more_than_its_size(tmp_path)
     assert outcome.steps == 3  # of two crops each
 
 
+@pytest.mark.usefixtures("bare")
 def test_no_images_are_refused_with_a_remedy(tmp_path):
     with pytest.raises(ValueError, match="validation: expected at least one image"):
         train(settings(), examples(2), examples(0), tmp_path)

@@ -7,6 +7,8 @@ from phdnet_tf.training import schedule
 from phdnet_tf.training.loop import train
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
     ("decay", "limit", "highest"),
     [(False, None, 0.01), (True, None, 0.01), (False, 1e6, 0.07), (True, 1e6, 0.07)],
