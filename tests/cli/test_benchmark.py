@@ -3,9 +3,11 @@
 import csv
 import json
 
+import pytest
 from support.command import run
 
 
+@pytest.mark.slow
 def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     data, tmp_path
 ):
@@ -27,6 +29,7 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     assert len(rows) == 18 and {row["fold"] for row in rows} == {"1", "2"}
 
 
+@pytest.mark.slow
 def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, tmp_path):
     (tmp_path / "unet" / "fold_1").mkdir(parents=True)
     (tmp_path / "unet" / "fold_1" / "result.json").write_text("{}")
@@ -48,6 +51,7 @@ def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
     assert "another view" in refused.output and "--output" in refused.output
 
 
+@pytest.mark.slow
 def test_a_benchmark_does_not_go_on_with_what_another_version_trains(data, tmp_path):
     arguments = ["benchmark", "--view", "4ch", "--data", data, "--system", "phdnet"]
     arguments += ["--time-limit", "0.02", "--fold", "1", "--output", tmp_path]

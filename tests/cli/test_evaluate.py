@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from support.command import run
 
+pytestmark = pytest.mark.slow
+
 
 def test_evaluation_takes_the_fold_that_training_left_untouched(
     trained, data, tmp_path

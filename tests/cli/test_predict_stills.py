@@ -12,6 +12,8 @@ from support.drawn import exported
 from phdnet_tf.cli import main
 from phdnet_tf.dicom.write import write_image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):

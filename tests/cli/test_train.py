@@ -4,11 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from support.command import run
 
 from phdnet_tf.training import keeper
 
 
+@pytest.mark.slow
 def test_training_publishes_a_model_and_says_how_good_it_is(trained):
     output, folder = trained
     description = json.loads((folder / "models/phdnet_4ch/1/phdnet.json").read_text())
@@ -24,12 +26,14 @@ def test_training_publishes_a_model_and_says_how_good_it_is(trained):
     assert (folder / "runs/4ch/first/log.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_model_holds_no_path_of_the_machine(trained):
     text = (trained[1] / "models/phdnet_4ch/1/phdnet.json").read_text()
 
     assert str(Path.home()) not in text and str(trained[1]) not in text
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_resumed_only_for_longer(trained, tmp_path):
     folder = shutil.copytree(trained[1], tmp_path / "copy")
     resume = ["train", "--view", "4ch", "--resume"]
@@ -57,6 +61,7 @@ def test_a_run_of_an_older_version_is_not_resumed(tmp_path):
     assert "without --resume" in refused.output
 
 
+@pytest.mark.slow
 def test_a_run_without_epochs_left_is_not_resumed(trained, tmp_path):
     first = trained[1] / "runs/4ch/first/run.json"
     ended = json.loads(first.read_text()) | {"ended_by": ["epochs"]}
@@ -73,6 +78,7 @@ def test_a_run_without_epochs_left_is_not_resumed(trained, tmp_path):
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_settings_it_was_started_with(
     data, tmp_path, monkeypatch
 ):
@@ -96,6 +102,7 @@ def test_a_resumed_run_keeps_the_settings_it_was_started_with(
     assert description["config"]["model"]["filters"] == [8, 8, 8]
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_the_first_model_says_how_to_go_on(data, tmp_path, monkeypatch):
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt

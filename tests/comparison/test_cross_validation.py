@@ -36,13 +36,17 @@ def any_of(number, folds):
     return tf.reduce_any(tf.constant(folds, tf.int64) == number)
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
-    """The paper's network, but few crops at a time: a step takes a tenth."""
+def shorten(patch, **shape):
+    """Has the paper's training take few crops at a time: a step takes a tenth."""
     paper = PRESETS["paper"]
     training = replace(paper.training, batch_size=2, epoch_size=400)
-    monkeypatch.setitem(PRESETS, "paper", replace(paper, training=training))
-    monkeypatch.setattr(cross_validation, "LATENCY_RUNS", 1)
+    patch.setitem(PRESETS, "paper", replace(paper, training=training, **shape))
+    patch.setattr(cross_validation, "LATENCY_RUNS", 1)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    shorten(monkeypatch, filters=(8, 8, 8))
 
 
 def run(folder, system="phdnet", **options):
@@ -56,6 +60,26 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of the paper's network, killed after its training, and gone on with."""
+
+    def fail(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        with pytest.MonkeyPatch.context() as full:
+            full.setattr(cross_validation, "_keep", fail)
+            with pytest.raises(OSError, match="No space"):
+                run(folder)
+        assert not is_finished(folder)
+        patch.setattr(cross_validation, "train", fail)
+        run(folder)
+    return folder
+
+
 def test_every_fold_is_tested_by_a_network_that_never_saw_it():
     for test in range(8):
         train, validation = partition(test)
@@ -66,11 +90,9 @@ def test_every_fold_is_tested_by_a_network_that_never_saw_it():
     assert partition(1)[1] == [0]
 
 
-def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
-    run(tmp_path)
-
-    kept = rows(tmp_path)
-    assert is_finished(tmp_path)
+@pytest.mark.slow
+def test_a_run_keeps_every_prediction_and_what_it_cost(finished):
+    kept = rows(finished)
     assert [(row["strategy"], row["landmark"]) for row in kept] == [
         (strategy, name)
         for strategy in ("smoothing", "simple", "weighted")
@@ -78,13 +100,14 @@ def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
     ]
     assert {row["image"] for row in kept} == {"DICOM/s1.dcm"}
     assert [bool(row["confidence"]) for row in kept] == [True, True] + 4 * [False]
-    result = json.loads((tmp_path / cross_validation.RESULT).read_text())
+    result = json.loads((finished / cross_validation.RESULT).read_text())
     assert result["steps"] >= [1] and result["ended_by"] == ["time limit"]
     assert result["latency_ms"] > 0 and result["model_bytes"] > 4 * 60_000
     # Two landmarks: two more heat values and four more displacements than none.
     assert result["parameters"] == 64_649 - 97 - 2 * 97
 
 
+@pytest.mark.slow
 def test_one_network_a_landmark_shares_the_time(tmp_path):
     run(tmp_path, "phdnet_one_each")
 
@@ -96,6 +119,7 @@ def test_one_network_a_landmark_shares_the_time(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_no_result_and_goes_on(tmp_path):
     def interrupt(progress):
         if progress.losses:
@@ -114,18 +138,6 @@ def test_an_interrupted_run_is_no_result_and_goes_on(tmp_path):
     assert len(log) >= 2
 
 
-def test_a_run_that_was_killed_after_its_training_does_not_train_again(
-    tmp_path, monkeypatch
-):
-    def fail(*args, **kwargs):
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cross_validation, "_keep", fail)
-        with pytest.raises(OSError, match="No space"):
-            run(tmp_path)
-    monkeypatch.setattr(cross_validation, "train", fail)
-
-    run(tmp_path)
-
-    assert is_finished(tmp_path)
+@pytest.mark.slow
+def test_a_run_that_was_killed_after_its_training_does_not_train_again(finished):
+    assert is_finished(finished)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from support.training import SHAPE
 
@@ -138,6 +139,7 @@ def small(landmarks, strategy):
     return replace(config, model=replace(config.model, **SHAPE))
 
 
+@pytest.mark.slow
 def test_the_served_answer_is_that_of_all_pictures():
     settings = {
         strategy: small(("a",), strategy) for strategy in ("weighted", "augmented")
@@ -158,6 +160,7 @@ def test_the_served_answer_is_that_of_all_pictures():
     assert np.abs(all_["landmarks"] - one["landmarks"]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_same_network_twice_answers_as_once():
     config = small(("a", "b"), "augmented")
     network = build_network(config.model)

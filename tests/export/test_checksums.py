@@ -5,6 +5,8 @@ import pytest
 
 from phdnet_tf.export import checksums
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_version_tells_whether_it_is_complete(version, tmp_path):
     copy = tmp_path / "1"

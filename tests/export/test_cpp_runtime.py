@@ -13,6 +13,8 @@ from support.runtime import Runtime, build
 
 from phdnet_tf.export import saved_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory):

@@ -6,6 +6,8 @@ from support.drawn import LANDMARKS
 
 from phdnet_tf.export import description
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_model_tells_what_it_is(version, signatures):
     describe = signatures["describe"]

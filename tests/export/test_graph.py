@@ -23,6 +23,7 @@ def batch(shape=(3, 120, 90), seed=0):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["smoothing", "simple"])
 @pytest.mark.parametrize("shape", [(3, 120, 90), (1, 40, 300)])
 def test_the_exported_model_is_the_python_path(loaded, strategy, shape):
@@ -47,6 +48,7 @@ def test_the_exported_model_is_the_python_path(loaded, strategy, shape):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["hourglass", "unet"])
 def test_a_compared_network_is_exported_like_phdnet(tmp_path, monkeypatch, network):
     # An hourglass of the same parts, but fewer: each of its 300 layers is traced.
@@ -81,6 +83,7 @@ def test_a_compared_network_is_exported_like_phdnet(tmp_path, monkeypatch, netwo
     assert (np.abs(near - expected) <= pixels / 2 + 0.01).all()
 
 
+@pytest.mark.slow
 def test_images_of_different_spacing_share_a_batch(signatures):
     locate = signatures["serving_default"]
     inputs = tf.nest.map_structure(tf.constant, batch())
@@ -97,6 +100,7 @@ def test_images_of_different_spacing_share_a_batch(signatures):
             )
 
 
+@pytest.mark.slow
 def test_both_strategies_and_the_votes_can_be_looked_at(signatures):
     inputs = tf.nest.map_structure(tf.constant, batch())
 
@@ -118,6 +122,7 @@ def encoded(image):
     return tf.io.encode_png(image[..., None].astype("u2"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["smoothing", "simple"])
 def test_png_files_of_different_sizes_give_what_their_pixels_give(loaded, strategy):
     signatures = loaded(strategy)
@@ -145,6 +150,7 @@ def test_png_files_of_different_sizes_give_what_their_pixels_give(loaded, strate
             )
 
 
+@pytest.mark.slow
 def test_a_png_of_8_bits_gives_what_16_bits_give(signatures):
     png = signatures["png"]
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 1))
@@ -173,6 +179,7 @@ def test_error_radii_are_the_formula_of_what_was_learnt():
     assert np.isinf(expected).any()
 
 
+@pytest.mark.slow
 def test_an_image_that_is_not_recognised_has_no_high_confidence():
     config = Config("sa", ModelConfig(LANDMARKS))
     inputs = tf.nest.map_structure(tf.constant, batch())
@@ -192,6 +199,7 @@ def test_an_image_that_is_not_recognised_has_no_high_confidence():
         np.testing.assert_array_equal(found["confidence"], confidence)
 
 
+@pytest.mark.slow
 def test_several_networks_are_one_model(tmp_path):
     config = Config("sa", ModelConfig(LANDMARKS, **SHAPE))
     networks = [random_model(config, seed) for seed in (0, 1)]

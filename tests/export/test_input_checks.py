@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from phdnet_tf.export import refusals
 
+pytestmark = pytest.mark.slow
+
 
 def encoded(image):
     return tf.io.encode_png(image[..., None].astype("u2"))

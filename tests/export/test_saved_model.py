@@ -9,6 +9,8 @@ from support.drawn import LANDMARKS, export_anew, random_model
 from phdnet_tf.config import Config, ModelConfig
 from phdnet_tf.export import saved_model
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_folder_can_be_moved_and_needs_no_keras(version, tmp_path):
     moved = tmp_path / "elsewhere" / "7"

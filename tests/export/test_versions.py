@@ -4,6 +4,7 @@ from support.drawn import LANDMARKS, export_anew
 from phdnet_tf.export import description, versions
 
 
+@pytest.mark.slow
 def test_versions_count_up_and_nothing_unfinished_is_left(tmp_path):
     first, second = export_anew(tmp_path), export_anew(tmp_path)
 

@@ -1,5 +1,8 @@
+import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_warm_up_requests_are_those_of_tf_serving_and_run(version, signatures):
