@@ -42,7 +42,7 @@ def test_a_finished_run_is_resumed_only_for_longer(trained, tmp_path):
     refused = run(*resume, code=1)
     clash = run(*resume, "--seed", 4, code=2)
     shorter = run(*resume, "--time-limit", "0.04", code=1)
-    longer = run(*resume, "--time-limit", "0.1")
+    longer = run(*resume, "--time-limit", "0.07")
 
     for output in (refused.output, shorter.output):
         assert "give --time-limit more than its 0.05 minutes" in output
@@ -79,6 +79,7 @@ def test_a_run_without_epochs_left_is_not_resumed(trained, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small")
 def test_a_resumed_run_keeps_the_settings_it_was_started_with(
     data, tmp_path, monkeypatch
 ):
@@ -103,6 +104,7 @@ def test_a_resumed_run_keeps_the_settings_it_was_started_with(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small")
 def test_ctrl_c_before_the_first_model_says_how_to_go_on(data, tmp_path, monkeypatch):
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt

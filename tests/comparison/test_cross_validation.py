@@ -1,13 +1,12 @@
 import csv
 import json
-from dataclasses import replace
 
 import pytest
 from support.drawn import LANDMARKS, examples
+from support.training import bare_network, shrink
 
 from phdnet_tf.comparison import cross_validation
 from phdnet_tf.comparison.cross_validation import is_finished, partition
-from phdnet_tf.presets import PRESETS
 
 
 class Drawn:
@@ -36,17 +35,12 @@ def any_of(number, folds):
     return tf.reduce_any(tf.constant(folds, tf.int64) == number)
 
 
-def shorten(patch, **shape):
-    """Has the paper's training take few crops at a time: a step takes a tenth."""
-    paper = PRESETS["paper"]
-    training = replace(paper.training, batch_size=2, epoch_size=400)
-    patch.setitem(PRESETS, "paper", replace(paper, training=training, **shape))
-    patch.setattr(cross_validation, "LATENCY_RUNS", 1)
-
-
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    shorten(monkeypatch, filters=(8, 8, 8))
+    """Trainings of a network that is hardly one."""
+    shrink(monkeypatch, "paper")
+    monkeypatch.setattr(loop, "build_network", bare_network)
+    monkeypatch.setattr(cross_validation, "LATENCY_RUNS", 1)
 
 
 def run(folder, system="phdnet", **options):
@@ -69,7 +63,8 @@ def finished(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        shorten(patch)
+        shrink(patch, "paper")
+        patch.setattr(cross_validation, "LATENCY_RUNS", 1)
         with pytest.MonkeyPatch.context() as full:
             full.setattr(cross_validation, "_keep", fail)
             with pytest.raises(OSError, match="No space"):

@@ -1,9 +1,12 @@
 """Settings and networks of trainings that take seconds."""
 
+from dataclasses import replace
+
 import keras
 from keras import layers, ops
 
 from phdnet_tf.config import Config, CropConfig, ModelConfig, TrainingConfig
+from phdnet_tf.presets import PRESETS
 from support.drawn import LANDMARKS
 
 SHAPE = {"filters": (8, 8, 16), "dilations": (1, 2), "strided": True}
@@ -33,3 +36,16 @@ def bare_network(model: ModelConfig) -> keras.Model:
     flat = layers.Conv2D(2 * landmarks, 1)(patches)
     displacement = ops.stack(ops.split(flat, 2, axis=-1), axis=-1)
     return keras.Model(image, {"heatmap": heatmap, "displacement": displacement})
+
+
+def shrink(patch, preset: str, **shape) -> None:
+    """Has trainings by a preset take few crops at a time, which are done sooner.
+
+    Args:
+        patch: What puts the preset back, a `pytest.MonkeyPatch`.
+        preset: One of `PRESETS`.
+        shape: Attributes of the preset that make its network smaller.
+    """
+    row = PRESETS[preset]
+    training = replace(row.training, batch_size=2, epoch_size=400)
+    patch.setitem(PRESETS, preset, replace(row, training=training, **shape))
