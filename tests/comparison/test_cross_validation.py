@@ -7,6 +7,7 @@ from support.training import bare_network, shrink
 
 from phdnet_tf.comparison import cross_validation
 from phdnet_tf.comparison.cross_validation import is_finished, partition
+from phdnet_tf.training import loop
 
 
 class Drawn:
