@@ -40,10 +40,10 @@ lint: $(READY)
 	$(VENV)/bin/codespell
 
 benchmark: $(READY)
-	$(VENV)/bin/python benchmarks/speed.py
+	$(VENV)/bin/python benchmarks/speed/package.py
 
 benchmark-serving: $(READY)
-	$(VENV)/bin/python benchmarks/serving.py
+	$(VENV)/bin/python benchmarks/speed/serving.py
 
 # The newest versions that go together, written down.
 constraints:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phdnet_tf.presets import VIEWS
+
 if TYPE_CHECKING:
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -86,6 +88,11 @@ def open_source(data: Path | None, view: str) -> Source:
 
     if data is not None:
         return Source(prepare(data, view), data.resolve().name)
+    if view not in VIEWS:
+        raise ValueError(
+            f"view {view}: expected annotated images, for a phantom is drawn of "
+            f"{' and '.join(VIEWS)} only. Give their folder with --data."
+        )
     return Source(prepare(_phantom(view), view), f"{view} phantom")
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.presets import VIEWS
 
 if TYPE_CHECKING:
     from phdnet_tf.datasets.acdc.importer import Report
@@ -23,7 +22,10 @@ def dataset() -> None:
 @dataset.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--view", type=click.Choice(list(VIEWS)), help="Expect the landmarks of this view."
+    "--view",
+    type=options.VIEW,
+    metavar="NAME",
+    help=f"Expect the landmarks of this view, {options.KNOWN}.",
 )
 def check(folder: Path, view: str | None) -> None:
     """List every problem of FOLDER, an ASPIRE-style data set, in one pass.

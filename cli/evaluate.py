@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS
-
-if TYPE_CHECKING:
-    from phdnet_tf.evaluation.predictions import Predictions
 
 
 @click.command()
@@ -36,6 +31,7 @@ if TYPE_CHECKING:
     help="Folder for evaluation.json, predictions.csv, error_curve.png and "
     "confidence.png.",
 )
+@options.overwrite
 def evaluate(
     view: str | None,
     data: Path | None,
@@ -43,6 +39,7 @@ def evaluate(
     models: Path,
     folds: tuple[int, ...],
     output: Path | None,
+    overwrite: bool,
 ) -> None:
     """Compare a model's predictions to annotated landmarks, in mm.
 
@@ -57,13 +54,14 @@ def evaluate(
     from phdnet_tf.cli.data import open_source
     from phdnet_tf.cli.table import confidence_table, report_table
     from phdnet_tf.evaluation.predictions import predict_examples
+    from phdnet_tf.evaluation.save import save_evaluation
     from phdnet_tf.evaluation.summary import report
     from phdnet_tf.export.description import load_description
-    from phdnet_tf.export.saved_model import load_signatures, require_recognition
+    from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.versions import resolve_version
     from phdnet_tf.trust.bins import Bins
 
-    with options.plain_errors():
+    with options.plain_errors(), options.claimed(output, overwrite) as folder:
         version = resolve_version(path)
         description = load_description(version)
         if view not in (None, description["view"]):
@@ -74,10 +72,8 @@ def evaluate(
         chosen = _choose_folds(folds, description, source.fingerprint)
         landmarks = tuple(description["landmarks"])
         examples = source.examples(chosen, landmarks)
-        signatures = load_signatures(version)
-        require_recognition(signatures, version)
         predictions = predict_examples(
-            signatures["explain"],
+            load_signatures(version)["explain"],
             examples.as_numpy_iterator(),
         )
         bins = [Bins.from_dict(description["bins"][name]) for name in landmarks]
@@ -90,8 +86,8 @@ def evaluate(
         click.echo(f"{version} on {source.name}, folds {', '.join(map(str, chosen))}:")
         click.echo(report_table(result))
         click.echo(f"\n{confidence_table(result['confidence'])}")
-        if output:
-            _write(output, result, predictions, landmarks)
+        if folder:
+            save_evaluation(folder, result, predictions, landmarks)
             click.echo(f"\nWritten to {output}")
 
 
@@ -112,54 +108,3 @@ def _choose_folds(
             err=True,
         )
     return chosen
-
-
-def _write(
-    output: Path,
-    result: dict[str, Any],
-    predictions: Predictions,
-    landmarks: tuple[str, ...],
-) -> None:
-    from phdnet_tf.evaluation.plots import save_confidence, save_error_curves
-    from phdnet_tf.evaluation.summary import rankings
-    from phdnet_tf.inference.results import RADIUS_NAMES
-
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
-    high = predictions.high_confidence
-    save_error_curves(
-        output / "error_curve.png",
-        {
-            f"{result['model']} on {result['data']}": {
-                "all": predictions.errors,
-                "high confidence": predictions.errors[high],
-                "low confidence": predictions.errors[~high],
-            }
-        },
-    )
-    save_confidence(
-        output / "confidence.png",
-        predictions.errors,
-        rankings(predictions),
-        result["confidence"]["radii"],
-    )
-    columns = "subject image landmark x y true_x true_y error_mm confidence".split()
-    with (output / "predictions.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        radii = [f"error_radius_{name}_mm" for name in RADIUS_NAMES]
-        writer.writerow([*columns, "high_confidence", *radii, "member_spread_mm"])
-        for i, image in enumerate(predictions.images):
-            for j, name in enumerate(landmarks):
-                numbers = (
-                    *predictions.points[i, j],
-                    *predictions.truth[i, j],
-                    predictions.errors[i, j],
-                    predictions.confidence[i, j],
-                )
-                writer.writerow(
-                    [predictions.subjects[i], image, name]
-                    + [f"{number:.4f}" for number in numbers]
-                    + [int(high[i, j])]
-                    + [f"{radius:.4f}" for radius in predictions.radii[i, j]]
-                    + [f"{predictions.member_spread[i, j]:.4f}"]
-                )

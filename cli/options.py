@@ -6,10 +6,36 @@ from pathlib import Path
 
 import click
 
-from phdnet_tf.config import FOLDS
+from phdnet_tf.config import FOLDS, require_view
+from phdnet_tf.files import OutputFolder
 from phdnet_tf.presets import VIEWS
 
-view = click.option("--view", type=click.Choice(list(VIEWS)), help="Short axis or 4ch.")
+
+class ViewName(click.ParamType):
+    """The name of a view: one that is built in, or any other."""
+
+    name = "view"
+
+    def convert(
+        self,
+        value: str,
+        parameter: click.Parameter | None,
+        context: click.Context | None,
+    ) -> str:
+        """Refuses what is no name."""
+        try:
+            require_view(value)
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
+        return value
+
+
+VIEW = ViewName()
+KNOWN = " and ".join(VIEWS)
+
+view = click.option(
+    "--view", type=VIEW, metavar="NAME", help=f"{KNOWN} are known; any name will do."
+)
 data = click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -27,8 +53,32 @@ model = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A model folder or one of its versions. Default: the newest of the view.",
 )
+overwrite = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace what phdnet-tf wrote to the --output folder before.",
+)
 seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 FOLD = click.IntRange(0, FOLDS - 1)
+
+
+@contextmanager
+def claimed(output: Path | None, overwrite: bool) -> Iterator[OutputFolder | None]:
+    """The output folder, for this process alone; None where there is none.
+
+    Yields:
+        The folder.
+
+    Raises:
+        ValueError: If it may not be written to; see `OutputFolder`.
+    """
+    if output is None:
+        yield None
+        return
+    with OutputFolder(
+        output, overwrite, lambda line: click.echo(line, err=True)
+    ) as own:
+        yield own
 
 
 @contextmanager
@@ -53,18 +103,41 @@ def find_model(model: Path | None, models: Path, view: str | None) -> Path:
     """
     if model:
         return model
-    views = [v for v in VIEWS if (models / f"phdnet_{v}").is_dir()]
-    if view is None and len(views) > 1:
+    found = find_models(models, view)
+    if len(found) > 1:
         raise click.UsageError(
             f"{models} has models of several views. Choose with --view "
-            f"{' or --view '.join(views)}."
+            f"{' or --view '.join(found)}."
         )
-    wanted = view or (views[0] if views else None)
-    if wanted not in views:
+    return next(iter(found.values()))
+
+
+def find_models(models: Path, view: str | None) -> dict[str, Path]:
+    """The model of each view, or of the one that was chosen.
+
+    Where a view has models of several networks, PHD-Net's is taken, and the others are
+    named on standard error.
+
+    Raises:
+        click.ClickException: If there is none.
+    """
+    from phdnet_tf.export.versions import model_folders
+
+    found = model_folders(models)
+    if view is not None:
+        found = {view: found[view]} if view in found else {}
+    if not found:
         name = f" of the view {view}" if view else ""
         raise click.ClickException(
             f"{models}: found no model{name}. Train one with 'phdnet-tf train --view "
-            f"{wanted or next(iter(VIEWS))}', or say where it is with --model or "
+            f"{view or next(iter(VIEWS))}', or say where it is with --model or "
             "--models."
         )
-    return models / f"phdnet_{wanted}"
+    for name, (taken, *others) in found.items():
+        if others:
+            click.echo(
+                f"view {name}: {taken.name} is taken; --model {models}/NAME takes "
+                f"{' or '.join(other.name for other in others)}.",
+                err=True,
+            )
+    return {name: folders[0] for name, folders in found.items()}

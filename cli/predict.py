@@ -14,7 +14,7 @@ import click
 
 from phdnet_tf.cli import options, outputs
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.presets import VIEWS
+from phdnet_tf.outputs.formats import DEFAULTS, FORMATS
 
 if TYPE_CHECKING:
     from phdnet_tf.dicom.find import Skipped
@@ -28,14 +28,22 @@ def _spacing(
 ) -> tuple[float, float] | None:
     if value is None:
         return None
+    meant = "x" in value
     try:
-        row, column = (float(part) for part in value.split(","))
+        row, column = (float(part) for part in value.split("x" if meant else ","))
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is not ROW,COLUMN in mm, such as 1.5,1.5."
         ) from None
     if not (0 < row < 100 and 0 < column < 100):
         raise click.BadParameter(f"{value!r} is not between 0 and 100 mm.")
+    # 1,4 may well be a decimal comma.
+    if not meant and max(row, column) > 2 * min(row, column):
+        raise click.BadParameter(
+            f"{value!r} would be {row:g} mm between rows and {column:g} mm between "
+            f"columns. If that is so, write {row:g}x{column:g}. A decimal has a point, "
+            "and there are two numbers, such as 1.4,1.4."
+        )
     return row, column
 
 
@@ -90,7 +98,7 @@ def _which(
 @click.option(
     "--format",
     "formats",
-    type=click.Choice(outputs.FORMATS),
+    type=click.Choice(FORMATS),
     multiple=True,
     help="What to print; with --output, what to write, by default all but sr and "
     "slicer.",
@@ -116,6 +124,13 @@ def _which(
     is_flag=True,
     help="Write study, series and image UIDs into JSON and CSV.",
 )
+@click.option(
+    "--include-unrecognised",
+    is_flag=True,
+    help="Write reports and markups of frames, too, that do not look like the model's "
+    "view. They say so.",
+)
+@options.overwrite
 def predict(
     images: tuple[Path, ...],
     view: str | None,
@@ -130,6 +145,8 @@ def predict(
     maps: bool,
     pixel_spacing: tuple[float, float] | None,
     include_uids: bool,
+    include_unrecognised: bool,
+    overwrite: bool,
 ) -> None:
     """Locate the landmarks of IMAGE: DICOM files, folders, zip archives, DICOMDIRs.
 
@@ -140,7 +157,7 @@ def predict(
     description or orientation tells which model takes it, and both are shown.
     """
     printed = outputs.printed_format(formats, output)
-    written = (set(formats) or outputs.DEFAULTS) if output else set()
+    written = (set(formats) or DEFAULTS) if output else set()
     if server and model:
         raise click.UsageError(
             "--model is a folder here. Name the server's model behind its address: "
@@ -155,6 +172,7 @@ def predict(
     with (
         options.plain_errors(),
         _stopping(),
+        options.claimed(output, overwrite) as folder,
         ThreadPoolExecutor(1) as aside,
         Sandbox() as sandbox,
     ):
@@ -184,9 +202,17 @@ def predict(
         ]
         _refuse_nothing(images, planned, skipped)
         writer = None
-        if output:
-            writer = outputs.Writer(
-                output, written, sandbox, pixel_spacing, predictors if maps else None
+        if folder:
+            # Which imports matplotlib.
+            from phdnet_tf.outputs.writer import PredictionWriter
+
+            writer = PredictionWriter(
+                folder,
+                written,
+                sandbox,
+                pixel_spacing,
+                predictors if maps else None,
+                include_unrecognised,
             )
         done: list[Done] = []
         total = sum(len(job.frames) for job in planned.jobs)
@@ -242,12 +268,7 @@ def _stopping() -> Iterator[None]:
 
 def _model_paths(model: Path | None, models: Path, view: str | None) -> list[Path]:
     """The model that was chosen, or else those of all views."""
-    if model or view:
-        return [options.find_model(model, models, view)]
-    all_ = [models / f"phdnet_{view}" for view in VIEWS]
-    found = [path for path in all_ if path.is_dir()]
-    # With none, this says what to do.
-    return found or [options.find_model(None, models, None)]
+    return [model] if model else [*options.find_models(models, view).values()]
 
 
 def _load(paths: list[Path], view: str | None) -> dict[str, Locator]:

@@ -47,39 +47,42 @@ def radii_lines(report: dict[str, Any]) -> str:
     rows = [["error radius (median, mm)"]]
     rows[0] += [f"{each['level']:.0%}" for each in radii["overall"]]
     for name, levels in radii.items():
-        rows.append([name, *(f"{each['median_mm']:.1f}" for each in levels)])
+        rows.append([name, *(_format(each["median_mm"], "{:.1f}") for each in levels)])
     fewest = min(
         groups["all"]["points"]
         for name, groups in report["landmarks"].items()
         if name != "overall"
     )
     lines = align(rows)
-    # The k-th of n errors, k = ceil((n + 1) level), has to be one of them.
     missing = [
-        f"{each['level']:.0%}"
-        for each in radii["overall"]
-        if (fewest + 1) * each["level"] > fewest
+        f"{each['level']:.0%}" for each in radii["overall"] if each["promised"] < 1
     ]
     if missing:
         lines += (
             f"\n{fewest} validation images are too few to promise a radius of "
-            f"{' and '.join(missing)}: it is the whole canvas."
+            f"{' and '.join(missing)} for every landmark."
         )
     return lines
 
 
+ALL_LANDMARKS = {"macro": "mean of landmarks", "pooled": "all points"}
+
+
 def confidence_table(report: dict[str, Any]) -> str:
     """What `summary.confidence_report` returned, for reading. In mm."""
-    ranked = [["order of trust", "AURC", "AUROC >10mm", "mean of 56%"]]
-    for name, values in report["rankings"].items():
-        ranked.append(
-            [
-                name.replace("_", " "),
-                _format(values["aurc"], "{:.2f}"),
-                _format(values["auroc_10"], "{:.3f}"),
-                _format(values["mean_at_56"], "{:.2f}"),
-            ]
-        )
+    ranked = [["order of trust", "AURC", "AUROC >10mm", ">10mm", "mean of 56%"]]
+    for name, groups in report["rankings"].items():
+        for group, values in groups.items():
+            of = ALL_LANDMARKS.get(group, group)
+            ranked.append(
+                [
+                    f"{name.replace('_', ' ')}, {of}",
+                    _format(values["aurc"], "{:.2f}"),
+                    _format(values["auroc_10"], "{:.3f}"),
+                    _format(values["beyond_10"], "{:g}"),
+                    _format(values["mean_at_56"], "{:.2f}"),
+                ]
+            )
     covered = [["error radius", "should hold", "holds", "95% interval", "median"]]
     for name, levels in report["radii"].items():
         for each in levels:
@@ -88,9 +91,9 @@ def confidence_table(report: dict[str, Any]) -> str:
                 [
                     name,
                     f"{each['level']:.0%}",
-                    f"{each['coverage']:.1%}",
+                    _format(each["coverage"], "{:.1%}") or "none promised",
                     f"{_format(low, '{:.1%}')} to {_format(high, '{:.1%}')}",
-                    f"{each['median_mm']:.1f}",
+                    _format(each["median_mm"], "{:.1f}"),
                 ]
             )
     binned = [["bin of confidence", "points", "mean error", "bound", "within bound"]]
@@ -149,7 +152,8 @@ def _verdict(high_confidence: bool, prediction: Prediction) -> str:
 
 
 TRACK_HEADER = (
-    "cine landmark phases excursion rms_jump largest_jump jump_phases low_confidence"
+    "cine landmark phases excursion rms_jump largest_jump jump_phases low_confidence "
+    "not_recognised"
 ).split()
 
 
@@ -159,6 +163,7 @@ def track_rows(done: Done) -> list[list[str]]:
 
     rows = []
     name = printable(str(done.job.frames[0].file.name))
+    strange = sum(not prediction.recognised for prediction in done.predictions)
     for number, track in enumerate(done.tracks):
         summary = track.summary()
         low = [not each.landmarks[number].high_confidence for each in done.predictions]
@@ -172,6 +177,7 @@ def track_rows(done: Done) -> list[list[str]]:
                 f"{summary['largest_jump_mm']:.1f}",
                 ",".join(map(str, summary["jump_phases"])) or "-",
                 f"{sum(low)} of {len(low)}",
+                f"{strange} of {len(low)} as {done.job.view}" if strange else "-",
             ]
         )
     return rows

@@ -12,7 +12,7 @@ import click
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS, MAPPINGS, NETWORKS
-from phdnet_tf.presets import PRESETS, VIEWS, make_config
+from phdnet_tf.presets import PRESETS, make_config
 
 if TYPE_CHECKING:
     from phdnet_tf.cli.data import Source
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--view", type=click.Choice(list(VIEWS)), required=True)
+@click.option(
+    "--view",
+    type=options.VIEW,
+    metavar="NAME",
+    required=True,
+    help=f"Name of the view; {options.KNOWN} have a phantom, others need --data.",
+)
 @options.data
 @options.models
 @click.option(

@@ -10,6 +10,8 @@ The canvas is what the network sees: a square of 0.9375 mm pixels (the paper's, 
 axis, which depends only on the image's size and spacing.
 """
 
+import math
+
 import tensorflow as tf
 
 CANVAS_SIZE = 512
@@ -17,6 +19,10 @@ CANVAS_SIZE = 512
 
 CANVAS_SPACING = 0.9375
 """Side of a canvas pixel, in millimetres."""
+
+CANVAS_DIAGONAL = CANVAS_SIZE * CANVAS_SPACING * math.sqrt(2)
+"""In mm: no landmark that the network can find is farther from any point of it. An
+error radius of this length promises nothing."""
 
 PATCH_SIZE = 8
 """Side of a patch, in canvas pixels: what three 2x2 poolings leave."""

@@ -35,7 +35,7 @@ def test_settings_survive_json():
         (lambda: TrainingConfig(epochs=0), "epochs: expected above 0"),
         (lambda: TrainingConfig(epoch_size=0), "epoch_size: expected above 0"),
         (lambda: TrainingConfig(seed=-1), "seed: expected 0 or more"),
-        (lambda: Config("2ch", ModelConfig(("a",))), "view: .*4ch.* '2ch'"),
+        (lambda: Config("../sa", ModelConfig(("a",))), r"view: .*4ch.* '\.\./sa'"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(make, message):

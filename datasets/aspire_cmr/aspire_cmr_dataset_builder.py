@@ -19,6 +19,13 @@ from phdnet_tf.dicom.read import read_image
 from phdnet_tf.presets import VIEWS
 
 
+def view_config(view: str) -> tfds.core.BuilderConfig:
+    """The configuration of a view, built in or not."""
+    names = VIEWS.get(view)
+    landmarks = ", ".join(names) if names else "those of the table"
+    return tfds.core.BuilderConfig(name=view, description=f"Landmarks: {landmarks}.")
+
+
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Cardiac MR with landmarks, in eight folds by subject.
 
@@ -33,12 +40,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "1.1.0": "The metadata tell the content of the source.",
         "1.0.0": "First release.",
     }
-    BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(
-            name=view, description=f"Landmarks: {', '.join(names)}."
-        )
-        for view, names in VIEWS.items()
-    ]
+    BUILDER_CONFIGS = [view_config(view) for view in VIEWS]
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     Point manual_dir to an ASPIRE-style folder: landmarks.csv, with the columns subject,
     image, <landmark>_x, <landmark>_y, ..., and the DICOM files that it names.

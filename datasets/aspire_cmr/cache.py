@@ -16,10 +16,13 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from phdnet_tf.datasets.aspire_cmr.aspire_cmr_dataset_builder import Builder
+from phdnet_tf.config import require_view
+from phdnet_tf.datasets.aspire_cmr.aspire_cmr_dataset_builder import (
+    Builder,
+    view_config,
+)
 from phdnet_tf.datasets.folder import fingerprint
 from phdnet_tf.files import cache_folder
-from phdnet_tf.presets import VIEWS
 
 # Data of an earlier state of the source may still be read by a training that runs.
 KEEP_UNUSED_SECONDS = 7 * 24 * 3600
@@ -37,7 +40,7 @@ def prepare(
 
     Args:
         folder: An ASPIRE-style folder.
-        view: "sa" or "4ch".
+        view: Name of the view.
         cache: Folder for the prepared data. By default one for each source, below
             `~/.cache/phdnet_tf` or `$XDG_CACHE_HOME/phdnet_tf`.
 
@@ -45,11 +48,10 @@ def prepare(
         A builder ready for `as_dataset(split="fold_0+fold_1")`.
 
     Raises:
-        ValueError: If the view is unknown, the folder has errors, or the cache cannot
+        ValueError: If the view is no name, the folder has errors, or the cache cannot
             be written.
     """
-    if view not in VIEWS:
-        raise ValueError(f"view: expected one of {tuple(VIEWS)}. Received: {view!r}.")
+    require_view(view)
     folder = Path(folder)
     cache = _default_cache(folder) if cache is None else Path(cache)
     try:
@@ -77,7 +79,9 @@ def _default_cache(folder: Path) -> Path:
 
 
 def _builder(view: str, root: Path) -> Builder:
-    return Builder(config=view, data_dir=root)
+    # TFDS takes a configuration that is not listed, too, if it is given whole.
+    config = view if view in Builder.builder_configs else view_config(view)
+    return Builder(config=config, data_dir=root)
 
 
 def _build(folder: Path, view: str, cache: Path, root: Path, state: str) -> None:

@@ -4,7 +4,7 @@ What is sent is the pixels and their spacing, and nothing else of the DICOM file
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
@@ -16,8 +16,10 @@ import numpy as np
 from phdnet_tf.client.encoding import encode_png, fits_png, inputs_of
 from phdnet_tf.client.grpc import GrpcTransport
 from phdnet_tf.client.rest import RestTransport
+from phdnet_tf.client.served import served_models
 from phdnet_tf.client.transport import Inputs, Outputs, Transport
 from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.export.versions import model_names
 from phdnet_tf.inference.errors import NotServedError, RefusedImageError
 from phdnet_tf.inference.results import Prediction, make_prediction
 from phdnet_tf.presets import VIEWS
@@ -40,7 +42,7 @@ def connect(
 
     Args:
         server: As for `Client`.
-        view: "sa" or "4ch"; None is all that are served.
+        view: Name of a view; None is all built-in ones that are served.
         timeout: As for `Client`.
         authority: As for `Client`.
 
@@ -57,7 +59,7 @@ def connect(
     if view is None and not urlsplit(server).path.strip("/"):
         with closing(_open(server, timeout, authority)) as transport:
             # With none, the client says what is missing.
-            views = [*_served(transport, VIEWS)] or [None]
+            views = [*served_models(transport, None)] or [None]
     clients = [Client(server, each, timeout, authority) for each in views]
     return {client.view: client for client in clients}
 
@@ -74,7 +76,7 @@ class Client:
         server: `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. A model
             other than that of the view, one of its versions or a label of TF Serving is
             named behind it: `grpc://HOST:PORT/phdnet_sa/3`, `…/phdnet_sa/canary`.
-        view: "sa" or "4ch"; None is the only one that is served.
+        view: Name of a view; None is the only one that is served.
         timeout: Most seconds that the server may take for an answer. One that cannot be
             reached is asked again for about 15 seconds, over gRPC within this time.
         authority: PEM file of the certificate authority, for https and grpcs, where the
@@ -82,7 +84,7 @@ class Client:
 
     Attributes:
         description: What the model's `phdnet.json` says.
-        view: "sa" or "4ch".
+        view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
 
@@ -248,20 +250,24 @@ class Client:
             )
 
     def _find_model(self, view: str | None) -> str:
-        served = _served(self._transport, [view] if view else VIEWS)
+        served = served_models(self._transport, view)
         if len(served) > 1:
             raise NotServedError(
                 f"{self._server} serves models of several views. Choose with --view "
-                "sa or --view 4ch."
+                f"{' or --view '.join(served)}."
             )
         if not served:
-            names = " or ".join(f"phdnet_{v}" for v in ([view] if view else VIEWS))
+            names = " or ".join(
+                name
+                for each in ([view] if view else VIEWS)
+                for name in model_names(each)
+            )
             raise NotServedError(
                 f"{self._server}: expected a model {names} in service. Received none: "
-                "see what the server loads, or name another model behind the address: "
-                f"{self._server}/MODEL."
+                "see what the server loads, give --view for a view of another name, or "
+                f"name the model behind the address: {self._server}/MODEL."
             )
-        return f"phdnet_{served[0]}"
+        return next(iter(served.values()))
 
     def _look_up(self) -> int:
         """The version in service."""
@@ -271,7 +277,7 @@ class Client:
         except (NotServedError, RefusedImageError):
             numbers = []
         if not numbers:
-            raise NotServedError(self._what_is_served())
+            raise NotServedError(self._what_isserved_models())
         return max(numbers)
 
     def _follow_label(self) -> None:
@@ -297,7 +303,7 @@ class Client:
         self.view: str = self.description["view"]
         self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
 
-    def _what_is_served(self) -> str:
+    def _what_isserved_models(self) -> str:
         """Tells a wrong version from a wrong model."""
         try:
             numbers = self._transport.versions(self._model, "")
@@ -325,18 +331,6 @@ def _open(server: str, timeout: float, authority: Path | None) -> Transport:
         )
     transport, secure = TRANSPORTS[parts.scheme]
     return transport(parts.netloc, secure, timeout, authority)
-
-
-def _served(transport: Transport, views: Iterable[str]) -> list[str]:
-    """Those of the views of which a model is in service."""
-    served = []
-    for view in views:
-        try:
-            if transport.versions(f"phdnet_{view}", ""):
-                served.append(view)
-        except NotServedError:
-            continue
-    return served
 
 
 def _pieces(values: list[int], size: int) -> Iterator[list[int]]:

@@ -78,13 +78,6 @@ def read_points(folders: dict[tuple[str, int], Path]) -> Points:
                 "them again."
             )
     systems = [name for name in SYSTEMS if name in {system for system, _ in found}]
-    for name in systems:
-        if (name, SYSTEMS[name].strategy) not in found:
-            raise ValueError(
-                f"{name}: expected points by the strategy {SYSTEMS[name].strategy!r}. "
-                "Received none, as of an older phdnet-tf: delete its folders, and run "
-                "them again."
-            )
     return Points(
         subjects=np.array([subject_of[key] for key in keys]),
         landmarks=np.array([landmark for _, landmark in keys]),

@@ -109,11 +109,15 @@ def risk_coverage(
     Returns:
         float64[P], the share of points kept, most confident first, and float64[P],
         their mean error, in mm. The mean of the latter is the area under the curve
-        (AURC; Geifman et al., ICLR 2019).
+        (AURC; Geifman et al., ICLR 2019). Points of equal confidence are kept in no
+        order of their own: each counts as their mean.
     """
-    order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
+    levels, level = np.unique(-np.asarray(confidence, np.float64), return_inverse=True)
+    sizes = np.bincount(level, minlength=levels.size)
+    means = np.bincount(level, weights=errors, minlength=levels.size)
+    means = np.divide(means, sizes, out=means, where=sizes > 0)
     kept = np.arange(1, errors.size + 1)
-    risk = np.cumsum(np.asarray(errors, np.float64)[order]) / np.maximum(kept, 1)
+    risk = np.cumsum(np.repeat(means, sizes)) / kept
     return kept / max(errors.size, 1), risk
 
 

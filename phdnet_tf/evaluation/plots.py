@@ -80,6 +80,9 @@ def save_confidence(
     )
     right.plot([0, 100], [0, 100], "k:", label="as promised")
     for name, levels in radii.items():
+        levels = [each for each in levels if each["coverage"] is not None]
+        if not levels:
+            continue
         promised = [each["level"] * 100 for each in levels]
         held = np.array([each["coverage"] * 100 for each in levels])
         intervals = [each["interval"] or (each["coverage"],) * 2 for each in levels]

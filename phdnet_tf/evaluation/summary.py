@@ -12,11 +12,14 @@ from phdnet_tf.evaluation.metrics import (
     summarise,
 )
 from phdnet_tf.evaluation.predictions import Predictions
+from phdnet_tf.geometry import CANVAS_DIAGONAL
 from phdnet_tf.trust.bins import Bins
 from phdnet_tf.trust.radii import LEVELS
 
 LARGE_ERROR = 10
 """Error, in mm, that a low confidence should warn of."""
+
+BEYOND = f"beyond_{LARGE_ERROR}"
 
 COVERAGE = 0.56
 """Share of points of which the mean error is told: the paper's share of images with
@@ -94,9 +97,8 @@ def confidence_report(
         bins: The confidence bins of each.
 
     Returns:
-        "rankings", for each of `rankings` and for all points together "aurc", mm,
-        "auroc_10" (of errors beyond 10 mm) and "mean_at_56", the mean error of the 56 %
-        most trusted, mm; "radii", what `radii_report` says; "bins", for each name a
+        "rankings", what `rankings_report` says; "radii", what `radii_report` says;
+        "bins", for each name a
         list from the least to the most confident with "share" of the points, "mean_mm",
         "bound_mm" and "within_bound", the share of errors within it.
     """
@@ -104,7 +106,7 @@ def confidence_report(
     known = np.isfinite(errors)
     return {
         "rankings": {
-            name: ranked(errors[known], values[known])
+            name: rankings_report(errors, values, landmarks)
             for name, values in rankings(predictions).items()
         },
         "radii": radii_report(predictions, landmarks),
@@ -120,6 +122,35 @@ def confidence_report(
     }
 
 
+def rankings_report(
+    errors: np.ndarray, values: np.ndarray, landmarks: tuple[str, ...]
+) -> dict[str, dict[str, float | None]]:
+    """How well values order the points of each landmark.
+
+    Confidence is comparable within a landmark only, so each landmark is judged by
+    itself. Pooled figures are for comparison with those that others have published.
+
+    Args:
+        errors: float[N, L], mm; NaN where not annotated.
+        values: float[N, L], higher for points that are rather to be trusted.
+        landmarks: Names of the L landmarks.
+
+    Returns:
+        What `ranked` says of each name, of all points together as "pooled", and as
+        "macro" the mean over the landmarks of which there is a figure.
+    """
+    known = np.isfinite(errors)
+    found = {
+        name: ranked(errors[known[:, i], i], values[known[:, i], i])
+        for i, name in enumerate(landmarks)
+    }
+    macro: dict[str, float | None] = {}
+    for figure in next(iter(found.values())):
+        each = [value for own in found.values() if (value := own[figure]) is not None]
+        macro[figure] = sum(each) / len(each) if each else None
+    return {**found, "macro": macro, "pooled": ranked(errors[known], values[known])}
+
+
 def radii_report(
     predictions: Predictions, landmarks: tuple[str, ...]
 ) -> dict[str, list[dict[str, Any]]]:
@@ -131,8 +162,10 @@ def radii_report(
 
     Returns:
         For each name that is annotated, and "overall", a list with "level", "coverage",
-        the share of true landmarks within the radius, its "interval" (95 %, by subject)
-        and "median_mm", the median radius.
+        the share of true landmarks within the radius, its "interval" (95 %, by
+        subject), "median_mm", the median radius, and "promised", the share of points
+        that have one. The canvas's diagonal stands where no radius can be promised, and
+        is none: where no point has one, the other figures are None.
     """
     errors = predictions.errors
     known = np.isfinite(errors)
@@ -158,27 +191,35 @@ def ranked(errors: np.ndarray, values: np.ndarray) -> dict[str, float | None]:
         values: float[P], higher for points that are rather to be trusted.
 
     Returns:
-        "aurc", "auroc_10" and "mean_at_56", as `confidence_report` has them.
+        "aurc", mm, the area under the risk-coverage curve; "auroc_10", that under the
+        ROC curve of errors beyond 10 mm, None where there is none; "mean_at_56", the
+        mean error of the 56 % most trusted, mm; "beyond_10", the number of such errors.
     """
     if not errors.size:
-        return {"aurc": None, f"auroc_{LARGE_ERROR}": None, "mean_at_56": None}
+        return dict.fromkeys(("aurc", f"auroc_{LARGE_ERROR}", "mean_at_56", BEYOND))
     coverage, risk = risk_coverage(errors, values)
     return {
         "aurc": float(risk.mean()),
         f"auroc_{LARGE_ERROR}": error_auroc(errors, values, LARGE_ERROR),
         "mean_at_56": float(risk[np.searchsorted(coverage, COVERAGE)]),
+        BEYOND: int((errors > LARGE_ERROR).sum()),
     }
 
 
 def _covered(
     errors: np.ndarray, radii: np.ndarray, subjects: np.ndarray, level: float
 ) -> dict[str, Any]:
-    within = (errors <= radii).astype(np.float64)
+    # As a float32 it may be a hair shorter.
+    promised = radii < CANVAS_DIAGONAL * (1 - 1e-6)
+    found = {"level": level, "promised": float(promised.mean())}
+    if not promised.any():
+        return {**found, "coverage": None, "interval": None, "median_mm": None}
+    within = (errors <= radii)[promised].astype(np.float64)
     return {
-        "level": level,
+        **found,
         "coverage": float(within.mean()),
-        "interval": mean_interval(within, subjects),
-        "median_mm": float(np.median(radii)),
+        "interval": mean_interval(within, subjects[promised]),
+        "median_mm": float(np.median(radii[promised])),
     }
 
 

@@ -5,7 +5,6 @@ that the command line and a server agree by construction.
 """
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,9 +17,6 @@ from phdnet_tf.decoding.reading import Reading, read
 from phdnet_tf.decoding.test_time_augmentation import look_again
 from phdnet_tf.export.input_checks import checked, checked_png, checked_spacing
 from phdnet_tf.trust.radii import LEVELS, Radii
-
-LARGEST_RADIUS = geometry.CANVAS_SIZE * geometry.CANVAS_SPACING * math.sqrt(2)
-"""The canvas's diagonal, in mm: no landmark that the network can find is farther."""
 
 
 class ServedGraph(tf.Module):
@@ -211,9 +207,9 @@ def error_radii(evidence: tf.Tensor, radii: Radii | None) -> tf.Tensor:
     """
     if radii is None:
         shape = tf.concat([tf.shape(evidence)[:2], [len(LEVELS)]], axis=0)
-        return tf.fill(shape, LARGEST_RADIUS)
+        return tf.fill(shape, geometry.CANVAS_DIAGONAL)
     slopes = tf.constant(radii.slopes, tf.float32)
     expected = radii.offset + tf.reduce_sum(slopes * evidence, axis=-1)
     # Infinity times a number that has become 0 would be no number.
     quantiles = tf.minimum(tf.constant(radii.quantiles, tf.float32), 1e9)
-    return tf.minimum(tf.exp(expected)[..., None] * quantiles, LARGEST_RADIUS)
+    return tf.minimum(tf.exp(expected)[..., None] * quantiles, geometry.CANVAS_DIAGONAL)

@@ -63,18 +63,3 @@ def load_signatures(
             f"{version}: expected a complete SavedModel. Received: {first}. Export it "
             "again, or use another version."
         ) from error
-
-
-def require_recognition(
-    signatures: dict[str, tf.types.experimental.ConcreteFunction], version: Path
-) -> None:
-    """Refuses a model that was exported before models told what they recognise.
-
-    Raises:
-        ValueError: If it is one; the message names the version.
-    """
-    if "recognised" not in signatures["serving_default"].structured_outputs:
-        raise ValueError(
-            f"{version}: expected a model that tells which images it recognises. "
-            "Received one of an older phdnet-tf: train it again."
-        )

@@ -1,7 +1,36 @@
-"""The folder of a model's versions."""
+"""The folder of all models, `<network>_<view>`, and that of a model's versions."""
 
 import os
 from pathlib import Path
+
+from phdnet_tf.config import NETWORKS, VIEW_NAME
+from phdnet_tf.presets import VIEWS
+
+
+def model_names(view: str) -> list[str]:
+    """What models of a view may be called, PHD-Net's first: "phdnet_sa" and so on."""
+    return [f"{network}_{view}" for network in NETWORKS]
+
+
+def model_folders(models: Path) -> dict[str, list[Path]]:
+    """The models in a folder, by view.
+
+    Args:
+        models: Folder of all models; it may be missing.
+
+    Returns:
+        For each view, the built-in ones first, the folders of its models that have a
+        version, PHD-Net's first.
+    """
+    found: dict[str, list[Path]] = {}
+    for network in NETWORKS:
+        for folder in models.glob(f"{network}_*"):
+            view = folder.name.removeprefix(f"{network}_")
+            if VIEW_NAME.fullmatch(view) and versions(folder):
+                found.setdefault(view, []).append(folder)
+    built_in = [view for view in VIEWS if view in found]
+    others = sorted(found.keys() - VIEWS.keys())
+    return {view: found[view] for view in (*built_in, *others)}
 
 
 def versions(model_folder: Path) -> list[int]:

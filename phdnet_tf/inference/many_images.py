@@ -125,12 +125,15 @@ def _decide(
         if proposal.view not in (None, chosen):
             reason += f"; note that {proposal.reason} tells of {proposal.view}"
         return chosen, reason
-    if proposal.view in views:
-        return proposal.view, f"view {proposal.view}, from {proposal.reason}"
+    named = {view.casefold(): view for view in views}
+    own = named.get((proposal.view or "").casefold())
+    if own is not None:
+        return own, f"view {own}, from {proposal.reason}"
     if proposal.view is not None:
         return None, (
             f"looks like {proposal.view}, from {proposal.reason}, which no model is "
-            f"for. Say --view {' or --view '.join(views)} to predict it all the same."
+            f"for. --view {' or --view '.join(views)} would look for the landmarks of "
+            "that view in it all the same."
         )
     if len(views) == 1:
         return views[0], f"view {views[0]}, the only model; {proposal.reason} it"

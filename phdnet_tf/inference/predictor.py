@@ -9,7 +9,7 @@ import tensorflow as tf
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.export.description import load_description
 from phdnet_tf.export.refusals import what_is_wrong
-from phdnet_tf.export.saved_model import load_signatures, require_recognition
+from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
 from phdnet_tf.inference.errors import RefusedImageError
 from phdnet_tf.inference.results import Prediction, make_prediction
@@ -25,7 +25,7 @@ class Predictor:
     Attributes:
         version: Folder of the version that was loaded.
         description: What its `phdnet.json` says.
-        view: "sa" or "4ch".
+        view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
 
@@ -44,7 +44,6 @@ class Predictor:
         folder = self.version.resolve()
         self.name = f"{folder.parent.name}/{folder.name}"
         self._signatures = load_signatures(self.version)
-        require_recognition(self._signatures, self.version)
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:
         """Locates the landmarks of one image.

@@ -8,9 +8,8 @@ import numpy as np
 
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.inference.errors import RefusedImageError
-from phdnet_tf.trust.radii import LEVELS
+from phdnet_tf.trust.radii import RADIUS_NAMES
 
-RADIUS_NAMES = tuple(f"{100 * level:.0f}" for level in LEVELS)
 """What the error radii are called: their probability in per cent."""
 
 
@@ -59,7 +58,7 @@ class Prediction:
 
     Attributes:
         image: The file, as it was named.
-        view: "sa" or "4ch".
+        view: Name of its view.
         model: Name and version, for example "phdnet_4ch/3".
         pixel_spacing: (between rows, between columns), which is (y, x), in mm.
         recognised: Whether the image looks like those the model was trained for; if
@@ -95,7 +94,7 @@ class Locator(Protocol):
     """What locates landmarks: a model on disk (`Predictor`) or on a server (`Client`).
 
     Attributes:
-        view: "sa" or "4ch".
+        view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
         at_once: How many images `predict_many` should be given.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from phdnet_tf.inference.results import Prediction
 from phdnet_tf.inference.tracks import TOLERANCE_MM, Track
+from phdnet_tf.outputs.framing import close_up
 from phdnet_tf.outputs.overlay import DOUBTED, TRUSTED
 
 PICTURE_SIDE = 480
 """Of the longer side of an animation, in pixels of the screen."""
+
+LINE_HEIGHT = 15
+"""Of a label in an animation, in its pixels."""
 
 FRAME_MS = 60
 """How long an animation shows a phase where the file does not tell the time."""
@@ -67,8 +72,17 @@ def save_tracks(
         column[1].set_xlabel("phase")
         # A row's picture grows downward, and so does its y.
         column[1].invert_yaxis()
+    strange = sum(not prediction.recognised for prediction in predictions)
+    caution = (
+        f"\nNOT RECOGNISED as {predictions[0].view}: {strange} of {len(predictions)} "
+        "phases"
+        if strange
+        else ""
+    )
     figure.suptitle(
-        f"{title}   filled: high confidence, ring: low", fontsize=9, parse_math=False
+        f"{title}   filled: high confidence, ring: low{caution}",
+        fontsize=9,
+        parse_math=False,
     )
     figure.savefig(path, dpi=110)
     # As in `overlay.save_overlay`, lest hundreds pile up.
@@ -79,25 +93,31 @@ def save_tracks(
 def save_animation(
     path: Path,
     images: Iterable[tuple[np.ndarray, Prediction]],
+    predictions: Sequence[Prediction],
     beat_ms: float | None = None,
 ) -> None:
     """Draws the phases of a cine with their landmarks, as an endless GIF.
 
+    It shows a close-up of all points, the same in each phase.
+
     Args:
         path: File to write.
         images: For each phase float32[H, W] and its prediction; taken one by one.
+        predictions: Those of all phases.
         beat_ms: Duration of all phases, if it is known.
 
     Raises:
         OSError: If the file cannot be written.
     """
     pictures: list[Image.Image] = []
-    window: tuple[float, float] | None = None
+    grey: tuple[float, float] | None = None
+    points = np.array([(p.x, p.y) for each in predictions for p in each.landmarks])
     for pixels, prediction in images:
-        if window is None:
+        if grey is None:
             # One for all, or the brightness would flicker.
-            window = float(pixels.min()), float(np.percentile(pixels, 99.5))
-        pictures.append(_picture(pixels, prediction, window))
+            grey = float(pixels.min()), float(np.percentile(pixels, 99.5))
+            window = close_up(points, prediction.pixel_spacing, pixels.shape)
+        pictures.append(_picture(pixels, prediction, grey, window))
     if not pictures:
         return
     duration = FRAME_MS if beat_ms is None else beat_ms / len(pictures)
@@ -113,29 +133,63 @@ def save_animation(
 
 
 def _picture(
-    pixels: np.ndarray, prediction: Prediction, window: tuple[float, float]
+    pixels: np.ndarray,
+    prediction: Prediction,
+    grey: tuple[float, float],
+    window: tuple[float, float, float, float],
 ) -> Image.Image:
     """A phase in 256 colours, in which a millimetre is as long in x as in y."""
-    low, high = window
-    grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1) * 255
+    low, high = grey
+    values = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1) * 255
     spacing_y, spacing_x = prediction.pixel_spacing
-    width, height = pixels.shape[1] * spacing_x, pixels.shape[0] * spacing_y
+    left, top, right, bottom = window
+    width, height = (right - left) * spacing_x, (bottom - top) * spacing_y
     zoom = PICTURE_SIDE / max(width, height)
     size = max(1, round(width * zoom)), max(1, round(height * zoom))
-    picture = Image.fromarray(grey.astype(np.uint8)).resize(size).convert("RGB")
+    # A picture counts from the corner of the first pixel, not from its centre.
+    box = (left + 0.5, top + 0.5, right + 0.5, bottom + 0.5)
+    picture = Image.fromarray(values.astype(np.uint8)).resize(size, box=box)
+    picture = picture.convert("RGB")
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(11)
-    for landmark in prediction.landmarks:
-        # The picture counts from the corner of the first pixel, not from its centre.
-        x = (landmark.x + 0.5) * spacing_x * zoom
-        y = (landmark.y + 0.5) * spacing_y * zoom
+    places = [
+        ((mark.x - left) * spacing_x * zoom, (mark.y - top) * spacing_y * zoom)
+        for mark in prediction.landmarks
+    ]
+    lines = _apart([y for _, y in places], size[1])
+    for landmark, (x, y), line in zip(prediction.landmarks, places, lines, strict=True):
         colour = TRUSTED if landmark.high_confidence else DOUBTED
+        draw.line((x, y, x + 12, line), "black", 3)
+        draw.line((x, y, x + 12, line), colour, 1)
         if landmark.high_confidence:
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline="black")
         else:
+            draw.ellipse((x - 8, y - 8, x + 8, y + 8), outline="black", width=4)
             draw.ellipse((x - 7, y - 7, x + 7, y + 7), outline=colour, width=2)
-        draw.text((x + 9, y - 6), landmark.name.replace("_", " "), colour, font)
+        _write(draw, (x + 14, line - 6), landmark.name.replace("_", " "), colour)
     phase = prediction.origin.get("phase")
-    if phase is not None:
-        draw.text((6, 5), f"phase {phase}   rings: low confidence", "white", font)
+    number = "" if phase is None else f"phase {phase}   "
+    _write(draw, (6, 5), f"{number}{prediction.model}   rings: low confidence", "white")
+    if not prediction.recognised:
+        _write(draw, (6, 19), f"NOT RECOGNISED as {prediction.view}", DOUBTED)
     return picture.convert("P", palette=Image.Palette.ADAPTIVE)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: str
+) -> None:
+    font = ImageFont.load_default(11)
+    # On bright tissue nothing else could be read.
+    draw.text(place, text, colour, font, stroke_width=2, stroke_fill="black")
+
+
+def _apart(heights: list[float], bottom: int) -> list[float]:
+    """Heights of labels, moved down, and up from the bottom, until none overlap."""
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    moved = dict(enumerate(heights))
+    for above, below in pairwise(order):
+        moved[below] = max(moved[below], moved[above] + LINE_HEIGHT)
+    limit = float(bottom - LINE_HEIGHT)
+    for number in reversed(order):
+        moved[number] = min(moved[number], limit)
+        limit = moved[number] - LINE_HEIGHT
+    return [moved[number] for number in range(len(heights))]

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from phdnet_tf.inference.results import Prediction
 
 
+PRINTED = ("table", "json", "csv")
+"""Formats that go to standard output; the others are files."""
+
+FORMATS = (*PRINTED, "png", "gif", "tracks", "sr", "slicer")
+DEFAULTS = {"json", "csv", "png", "gif", "tracks"}
+"""What is written if nothing else is asked for."""
+
 SLICER_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"
@@ -78,6 +85,11 @@ def write_cines(done: Sequence[Done], stream: TextIO) -> None:
             "view": each.job.view,
             "phases": len(each.job.cine.frames),
             "heart_beat_ms": each.job.cine.heart_beat,
+            "not_recognised_phases": [
+                frame.phase
+                for frame, found in zip(each.frames, each.predictions, strict=True)
+                if not found.recognised
+            ],
             "landmarks": [track.summary() for track in each.tracks],
         }
         for each in done
@@ -105,6 +117,8 @@ def write_markups(prediction: Prediction, stream: TextIO) -> None:
                 "nothing can be written for 3D Slicer. Use --format json, in pixels."
             )
         level = "high confidence" if landmark.high_confidence else "LOW: check by hand"
+        if not prediction.recognised:
+            level = f"NOT RECOGNISED as {prediction.view}"
         points.append(
             {
                 "id": str(number),

@@ -1,6 +1,7 @@
 """A picture of the predictions on their image."""
 
 import gc
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,29 +10,38 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
+from matplotlib.patheffects import withStroke
 
+from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.inference.results import Prediction
+from phdnet_tf.outputs.framing import close_up, side_letters
 
 TRUSTED = "#35e0c8"
 DOUBTED = "#ff9f1c"
 BACKGROUND = "#111417"
+SCALE_MM = 20
+"""Length of the scale bar."""
+
+# On bright tissue nothing else could be read.
+OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
 
 def save_overlay(
     path: Path,
-    pixels: np.ndarray,
+    image: MRImage,
     prediction: Prediction,
     candidate_maps: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Draws the predicted landmarks on their image, as a PNG.
 
-    A high-confidence point is a filled dot; a low-confidence one is an open, dashed
-    ring in another colour, and its label asks for a look. A thin circle holds the true
-    landmark with 90 % probability.
+    A close-up of the heart has the points, and the whole image stands before it where
+    it is larger. A high-confidence point is a filled dot; a low-confidence one is an
+    open, dashed ring in another colour, and its label asks for a look. A thin circle
+    holds the true landmark with 90 % probability.
 
     Args:
         path: File to write.
-        pixels: float32[H, W], the image.
+        image: The image.
         prediction: Its landmarks.
         candidate_maps: What `Predictor.candidate_maps` returns, to show beside the
             picture where the patches' votes lie for each landmark at the first look.
@@ -40,36 +50,31 @@ def save_overlay(
         OSError: If the file cannot be written.
     """
     maps = [] if candidate_maps is None else list(zip(*candidate_maps, strict=True))
-    spacing_y, spacing_x = prediction.pixel_spacing
-    height, width = pixels.shape[0] * spacing_y, pixels.shape[1] * spacing_x
-    panel = 6.0 * width / max(width, height)
-    figure = Figure(
-        (panel * (1 + len(maps)) + 2.6, 6.0 * height / max(width, height) + 0.9),
-        facecolor=BACKGROUND,
-    )
-    # Without pyplot nothing keeps the figure alive, so that memory stays flat.
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        1,
-        1 + len(maps),
-        squeeze=False,
-        gridspec_kw={
-            "left": 0.01,
-            "right": 1 - 2.5 / figure.get_figwidth(),
-            "bottom": 0.5 / figure.get_figheight(),
-            "top": 1 - 0.4 / figure.get_figheight(),
-            "wspace": 0.02,
-        },
-    )[0]
-    for axis in axes:
-        _show(axis, pixels, spacing_y / spacing_x)
-    # The labels stand right of the last panel, so its picture is the one with points.
-    _draw_points(axes[-1], prediction)
+    height, width = image.pixels.shape
+    points = np.array([(landmark.x, landmark.y) for landmark in prediction.landmarks])
+    window = close_up(points, prediction.pixel_spacing, (height, width))
+    whole = (-0.5, -0.5, width - 0.5, height - 0.5)
+    windows = [*([] if window == whole else [whole]), *[window] * (1 + len(maps))]
+    figure, axes = _panels(windows, prediction.pixel_spacing)
+    for axis, shown in zip(axes, windows, strict=True):
+        _show(axis, image.pixels, prediction.pixel_spacing, shown)
+    if window != whole:
+        _draw_frame(axes[0], window)
+        _draw_small_points(axes[0], prediction)
+        _title(axes[0], "whole image, and what the close-up shows")
     for axis, landmark, (votes, corners) in zip(
-        axes[:-1], prediction.landmarks, maps, strict=False
+        axes[len(windows) - len(maps) - 1 : -1],
+        prediction.landmarks,
+        maps,
+        strict=False,
     ):
         _draw_votes(axis, votes, corners)
         _title(axis, f"votes: {_words(landmark.name)}")
+    # The labels stand right of the last panel, so its picture is the one with points.
+    _draw_points(axes[-1], prediction)
+    _draw_scale(axes[-1], window, prediction.pixel_spacing)
+    for axis in {axes[0], axes[-1]}:
+        _draw_sides(axis, side_letters(image.orientation))
     frame = prediction.origin.get("frame")
     number = "" if frame is None else f" frame {frame}"
     title = f"{Path(prediction.image).name}{number}   {prediction.model}"
@@ -80,7 +85,16 @@ def save_overlay(
         handles=[
             _marker(True, "high confidence"),
             _marker(False, "low confidence: check by hand"),
-            Line2D([], [], color="white", linewidth=0.8, label="90 % lie within"),
+            Line2D(
+                *([], []),
+                linestyle="none",
+                marker="o",
+                markersize=13,
+                markerfacecolor="none",
+                markeredgecolor="white",
+                markeredgewidth=0.8,
+                label="90 % lie within",
+            ),
         ],
         loc="lower center",
         ncols=3,
@@ -92,6 +106,39 @@ def save_overlay(
     # A figure is full of reference cycles; hundreds pile up before Python looks.
     del figure, axes, axis
     gc.collect(1)
+
+
+Window = tuple[float, float, float, float]
+"""Left, top, right and bottom edge, in pixels of the image."""
+
+
+def _panels(
+    windows: list[Window], pixel_spacing: tuple[float, float]
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each window, all of one height, and room for labels."""
+    spacing_y, spacing_x = pixel_spacing
+    shapes = [
+        ((right - left) * spacing_x) / ((bottom - top) * spacing_y)
+        for left, top, right, bottom in windows
+    ]
+    high = 6.0 / max(1.0, *shapes)
+    figure = Figure((high * sum(shapes) + 2.6, high + 1.1), facecolor=BACKGROUND)
+    # Without pyplot nothing keeps the figure alive, so that memory stays flat.
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(
+        1,
+        len(windows),
+        squeeze=False,
+        gridspec_kw={
+            "width_ratios": shapes,
+            "left": 0.01,
+            "right": 1 - 2.5 / figure.get_figwidth(),
+            "bottom": 0.5 / figure.get_figheight(),
+            "top": 1 - 0.55 / figure.get_figheight(),
+            "wspace": 0.02,
+        },
+    )[0]
+    return figure, list(axes)
 
 
 def _title(axis: Axes, text: str) -> None:
@@ -116,19 +163,91 @@ def _marker(high_confidence: bool, label: str) -> Line2D:
     )
 
 
-def _show(axis: Axes, pixels: np.ndarray, aspect: float) -> None:
+def _show(
+    axis: Axes, pixels: np.ndarray, pixel_spacing: tuple[float, float], window: Window
+) -> None:
+    left, top, right, bottom = window
     height, width = pixels.shape
+    rows = slice(max(0, math.floor(top + 0.5)), math.ceil(bottom + 0.5))
+    columns = slice(max(0, math.floor(left + 0.5)), math.ceil(right + 0.5))
+    shown = pixels[rows, columns]
     # The panel has 720 pixels; matplotlib takes 45 bytes for each that it is given.
-    step = max(1, max(height, width) // 720)
+    step = max(1, max(shown.shape) // 720)
     axis.imshow(
-        pixels[::step, ::step],
+        shown[::step, ::step],
         cmap="gray",
         vmin=pixels.min(),
         vmax=np.percentile(pixels, 99.5),
-        aspect=aspect,
-        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        aspect=pixel_spacing[0] / pixel_spacing[1],
+        extent=(
+            columns.start - 0.5,
+            columns.start + shown.shape[1] - 0.5,
+            rows.start + shown.shape[0] - 0.5,
+            rows.start - 0.5,
+        ),
     )
+    axis.set(xlim=(left, right), ylim=(bottom, top))
     axis.set_axis_off()
+
+
+def _draw_frame(axis: Axes, window: Window) -> None:
+    left, top, right, bottom = window
+    axis.plot(
+        [left, right, right, left, left],
+        [top, top, bottom, bottom, top],
+        color="white",
+        linewidth=0.8,
+    )
+
+
+def _draw_small_points(axis: Axes, prediction: Prediction) -> None:
+    for landmark in prediction.landmarks:
+        axis.plot(
+            landmark.x,
+            landmark.y,
+            marker="o",
+            markersize=3,
+            color=TRUSTED if landmark.high_confidence else DOUBTED,
+        )
+
+
+def _draw_scale(axis: Axes, window: Window, pixel_spacing: tuple[float, float]) -> None:
+    left, top, right, bottom = window
+    length = SCALE_MM / pixel_spacing[1]
+    x = left + 0.04 * (right - left)
+    y = bottom - 0.05 * (bottom - top)
+    axis.plot([x, x + length], [y, y], color="white", linewidth=2, path_effects=OUTLINE)
+    axis.text(
+        x + length / 2,
+        y - 0.012 * (bottom - top),
+        f"{SCALE_MM} mm",
+        color="white",
+        fontsize=8,
+        horizontalalignment="center",
+        verticalalignment="bottom",
+        path_effects=OUTLINE,
+    )
+
+
+def _draw_sides(axis: Axes, letters: tuple[str, str, str, str] | None) -> None:
+    places = ((0.015, 0.5), (0.5, 0.985), (0.985, 0.5), (0.5, 0.015))
+    alignments = (
+        *(("left", "center"), ("center", "top")),
+        *(("right", "center"), ("center", "bottom")),
+    )
+    for letter, place, (along, across) in zip(
+        letters or (), places, alignments, strict=False
+    ):
+        axis.text(
+            *place,
+            letter,
+            transform=axis.transAxes,
+            color="white",
+            fontsize=9,
+            horizontalalignment=along,
+            verticalalignment=across,
+            path_effects=OUTLINE,
+        )
 
 
 def _draw_votes(axis: Axes, votes: np.ndarray, corners: np.ndarray) -> None:
@@ -171,6 +290,7 @@ def _draw_points(axis: Axes, prediction: Prediction) -> None:
             markerfacecolor=colour if high else "none",
             markeredgecolor="black" if high else colour,
             markeredgewidth=0.8 if high else 1.8,
+            path_effects=OUTLINE,
         )
         radius = landmark.error_radius_mm["90"]
         axis.add_patch(
@@ -182,6 +302,7 @@ def _draw_points(axis: Axes, prediction: Prediction) -> None:
                 edgecolor=colour,
                 linewidth=0.8,
                 linestyle="-" if high else "--",
+                path_effects=OUTLINE,
             )
         )
         text = f"{_words(landmark.name)}\n"

@@ -24,6 +24,7 @@ from pydicom.sr.codedict import codes
 from phdnet_tf import __version__
 from phdnet_tf.dicom.errors import quiet
 from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.trust.radii import RADIUS_NAMES
 
 UNIQUE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 """Without these, nothing tells which image a report is about."""
@@ -52,6 +53,16 @@ HIGH, LOW = (
 )
 # The peak of the smoothed map has no unit and no code of its own.
 CONFIDENCE = CodedConcept("confidence", "99PHDNET", "Landmark confidence")
+RADII = {
+    name: CodedConcept(
+        f"error-radius-{name}",
+        "99PHDNET",
+        f"Radius that holds the landmark with {name} % probability",
+    )
+    for name in RADIUS_NAMES
+}
+RECOGNITION = CodedConcept("recognition", "99PHDNET", "Image shows the model's view")
+RECOGNISED = CodedConcept("recognised", "99PHDNET", "Recognised")
 
 
 @dataclass(frozen=True)
@@ -141,11 +152,26 @@ def _report(reported: Sequence[Reported], complete: bool) -> sr.Comprehensive3DS
         manufacturer="phdnet-tf",
         manufacturer_model_name=model,
         software_versions=__version__,
-        series_description="Landmarks, not verified",
+        series_description=_series_description(reported),
         is_complete=complete,
         is_verified=False,
         # A name may be in any script.
         specific_character_set="ISO_IR 192",
+    )
+
+
+def _series_description(reported: Sequence[Reported]) -> str:
+    """What a viewer lists the report as: 64 characters at the most."""
+    strange = sum(not each.prediction.recognised for each in reported)
+    if not strange:
+        return "Landmarks, not verified"
+    view = reported[0].prediction.view[:16]
+    return f"NOT RECOGNISED as {view}: {strange} of {len(reported)} frames. Landmarks"
+
+
+def _not_recognised(prediction: Prediction) -> CodedConcept:
+    return CodedConcept(
+        "not-recognised", "99PHDNET", f"NOT RECOGNISED as {prediction.view[:32]}"
     )
 
 
@@ -220,11 +246,23 @@ def _group(
         measurements=[
             sr.Measurement(
                 name=CONFIDENCE, value=landmark.confidence, unit=codes.UCUM.NoUnits
-            )
+            ),
+            *(
+                sr.Measurement(
+                    name=RADII[name], value=radius, unit=codes.UCUM.Millimeter
+                )
+                for name, radius in landmark.error_radius_mm.items()
+            ),
         ],
         qualitative_evaluations=[
             sr.QualitativeEvaluation(
                 name=CERTAINTY, value=HIGH if landmark.high_confidence else LOW
-            )
+            ),
+            sr.QualitativeEvaluation(
+                name=RECOGNITION,
+                value=RECOGNISED
+                if prediction.recognised
+                else _not_recognised(prediction),
+            ),
         ],
     )

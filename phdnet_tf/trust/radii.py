@@ -11,6 +11,9 @@ from phdnet_tf.trust.threshold import NOTHING_TO_LEARN
 LEVELS = (0.5, 0.9, 0.95)
 """Probabilities with which a radius should hold the true landmark."""
 
+RADIUS_NAMES = tuple(f"{100 * level:.0f}" for level in LEVELS)
+"""What results call the radii of `LEVELS`: per cent."""
+
 RIDGE = 1.0
 """Weight of the penalty that keeps few data from teaching large slopes."""
 

@@ -16,9 +16,9 @@ from support.cines import edit, write_cine, write_enhanced
 from support.drawn import exported
 
 from phdnet_tf.cli import main
-from phdnet_tf.cli.outputs import FORMATS
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.outputs.formats import FORMATS
 
 pytestmark = pytest.mark.slow
 
@@ -123,6 +123,7 @@ def test_all_phases_give_tracks_an_animation_a_report_and_markups(models, tmp_pa
     phases = [f"cine/phase_0{n}" for n in range(1, 7)]
     written = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
     assert written == {
+        *("manifest.txt", ".phdnet-tf.lock"),
         *("predictions.json", "predictions.csv", "cines.json"),
         *("cine/cine-1-tracks.png", "cine/cine-1.gif", "cine/cine-1-sr.dcm"),
         *(f"{phase}.png" for phase in phases),
@@ -261,7 +262,7 @@ def test_whatever_ends_a_batch_the_results_are_there(models, tmp_path, monkeypat
             raise TypeError("a bug")
         return []
 
-    monkeypatch.setattr("phdnet_tf.cli.outputs.Writer.write", write)
+    monkeypatch.setattr("phdnet_tf.outputs.writer.PredictionWriter.write", write)
 
     with pytest.raises(TypeError, match="a bug"):
         predict(tmp_path / "study", "--output", output, models=models)

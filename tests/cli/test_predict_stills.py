@@ -119,6 +119,22 @@ def test_a_missing_spacing_can_be_given(models, tmp_path):
     assert json.loads(given.stdout)[0]["pixel_spacing_mm"] == [1.5, 1.25]
 
 
+def test_a_spacing_that_is_meant_to_differ_is_taken(models, tmp_path):
+    import pydicom
+
+    image = draw(tmp_path)
+    dataset = pydicom.dcmread(image)
+    del dataset.PixelSpacing
+    dataset.save_as(image)
+
+    given = run(
+        *("predict", image, "--models", models, "--pixel-spacing", "1.0x4.0"),
+        *("--format", "json"),
+    )
+
+    assert json.loads(given.stdout)[0]["pixel_spacing_mm"] == [1.0, 4.0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -126,6 +142,9 @@ def test_a_missing_spacing_can_be_given(models, tmp_path):
         (["--format", "json", "--format", "csv"], "One format can be printed"),
         (["--pixel-spacing", "1.5"], "not ROW,COLUMN"),
         (["--pixel-spacing", "0,1"], "not between 0 and 100"),
+        # A German 1.4, and what it would be taken for; and one that is just as odd.
+        (["--pixel-spacing", "1,4"], "write 1x4"),
+        (["--pixel-spacing", "3.2,1.5"], "write 3.2x1.5"),
         (["--view", "4ch"], "found no model of the view 4ch"),
     ],
 )

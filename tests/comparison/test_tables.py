@@ -49,15 +49,6 @@ def test_systems_with_other_points_are_refused(tmp_path, points):
         read_points({("unet", 0): fewer, ("phdnet", 0): tmp_path / "phdnet"})
 
 
-def test_predictions_of_an_older_default_are_refused(tmp_path):
-    older = keep(tmp_path / "default", "default", {"weighted": SIMPLE})
-
-    with pytest.raises(
-        ValueError, match="default: .* 'augmented'.* delete its folders"
-    ):
-        read_points({("default", 0): older})
-
-
 def test_the_figure_has_all_images_and_the_confident_ones(points):
     panels = curves(points)
 

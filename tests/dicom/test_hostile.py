@@ -126,7 +126,7 @@ def test_what_was_found_once_is_read_or_refused_in_a_line(sandbox, tmp_path, pat
         meet(tmp_path / name, sandbox)
 
 
-# The others take seconds each; `benchmarks/hostile.py` meets all of them.
+# The others take seconds each; `benchmarks/speed/hostile.py` meets all of them.
 FAST = sorted(set(BOMBS) - {"items.dcm", "elements.dcm", "deflated.dcm", "lying.zip"})
 
 
@@ -238,7 +238,7 @@ def read_or_refuse(content, path):
             assert str(error).startswith(f"{path}: ") and str(error).isprintable()
 
 
-# The same examples every time; `benchmarks/hostile.py --fuzz` has as many as one likes.
+# The same examples every time; `benchmarks/speed/hostile.py --fuzz` has more.
 @settings(
     max_examples=150,
     deadline=None,

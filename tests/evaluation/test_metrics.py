@@ -57,6 +57,19 @@ def test_risk_is_the_mean_error_of_those_that_are_kept():
     np.testing.assert_allclose(risk, [1, 1.5, 3])
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]])
+def test_points_of_equal_confidence_are_kept_in_no_order(order):
+    """Each of a tie is as likely to be kept first, so all count as their mean."""
+    errors = np.array([40.0, 2.0, 3.0, 23.0])[order]
+
+    _, equal = risk_coverage(errors, np.full(4, 0.5))
+    _, partly = risk_coverage(errors, np.array([0.1, 0.9, 0.5, 0.5])[order])
+
+    np.testing.assert_allclose(equal, [17, 17, 17, 17])
+    # 2, then the mean of 3 and 23 twice, then 40.
+    np.testing.assert_allclose(partly, [2, (2 + 13) / 2, (2 + 26) / 3, 68 / 4])
+
+
 def test_the_area_is_the_share_of_pairs_in_the_right_order():
     errors = np.array([20.0, 15.0, 1.0, 2.0, 3.0])
     confidence = np.array([0.1, 0.5, 0.5, 0.3, 0.9])

@@ -1,10 +1,19 @@
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support.drawn import LANDMARKS, examples
 from support.perfect import SHIFTS, perfect_but_for
 
 from phdnet_tf.evaluation.predictions import predict_examples
-from phdnet_tf.evaluation.summary import confidence_report, report
+from phdnet_tf.evaluation.summary import (
+    confidence_report,
+    radii_report,
+    rankings_report,
+    report,
+)
+from phdnet_tf.geometry import CANVAS_DIAGONAL
 from phdnet_tf.trust.bins import Bins
 
 BINS = [Bins((0.3, 0.4, 0.5, 0.6), (None, 4.0, 3.0, 2.0, 1.0))] * 2
@@ -58,8 +67,8 @@ def test_the_confidence_report_tells_what_was_foreseen():
 
     # 15 points, 14 of them 1 mm off and the least trusted one 12 mm.
     assert set(found["rankings"]) == {"confidence", "error_radius"}
-    trusted = found["rankings"]["confidence"]
-    assert trusted["auroc_10"] == 1
+    trusted = found["rankings"]["confidence"]["pooled"]
+    assert trusted["auroc_10"] == 1 and trusted["beyond_10"] == 1
     assert trusted["aurc"] == pytest.approx((14 + (14 + 12) / 15) / 15)
     assert trusted["mean_at_56"] == 1
     first, second, overall = found["radii"].values()
@@ -88,5 +97,81 @@ def test_the_spread_of_an_ensemble_orders_points_too():
     found = confidence_report(changed, LANDMARKS, BINS)["rankings"]
 
     # The first k of 0, 1, 2, ... have a mean of (k - 1) / 2.
-    assert found["member_spread"]["aurc"] == np.mean(np.arange(16) / 2)
-    assert found["member_spread"]["auroc_10"] == 1
+    pooled = found["member_spread"]["pooled"]
+    assert pooled["aurc"] == np.mean(np.arange(16) / 2)
+    assert pooled["auroc_10"] == 1
+
+
+def test_each_landmark_is_judged_by_itself_and_the_macro_average_is_theirs():
+    # The second landmark has ten times the confidence of the first, whatever its error.
+    errors = np.array([[1.0, 30.0], [20.0, 2.0], [2.0, 1.0], [np.nan, 12.0]])
+    confidence = np.array([[3.0, 10.0], [1.0, 40.0], [2.0, 30.0], [9.0, 20.0]])
+
+    found = rankings_report(errors, confidence, ("a", "b"))
+
+    assert found["a"]["auroc_10"] == found["b"]["auroc_10"] == 1
+    assert found["macro"]["auroc_10"] == 1
+    # Pooled, of the 3 x 4 pairs the large errors of b beat all that is right of a.
+    assert found["pooled"]["auroc_10"] == pytest.approx((4 + 2 + 2) / 12)
+    assert (found["a"]["beyond_10"], found["b"]["beyond_10"]) == (1, 2)
+    assert found["a"]["aurc"] == pytest.approx((1 + 1.5 + 23 / 3) / 3)
+
+
+def test_a_landmark_without_large_errors_is_left_out_of_the_macro_average():
+    errors = np.array([[1.0, 30.0], [2.0, 2.0]])
+    confidence = np.array([[1.0, 1.0], [2.0, 1.0]])
+
+    found = rankings_report(errors, confidence, ("a", "b"))
+
+    assert found["a"]["auroc_10"] is None
+    assert found["b"]["auroc_10"] == found["macro"]["auroc_10"] == 0.5
+
+
+def test_a_radius_that_promises_nothing_holds_nothing():
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
+    radii = np.full((8, 2, 3), np.float32(CANVAS_DIAGONAL))
+    radii[:4, 0, 0] = 2
+    changed = predictions.__class__(
+        **{**vars(predictions), "errors": np.ones((8, 2)), "radii": radii}
+    )
+
+    found = radii_report(changed, LANDMARKS)
+
+    first = found[LANDMARKS[0]]
+    assert (first[0]["coverage"], first[0]["promised"]) == (1, 0.5)
+    assert first[0]["median_mm"] == 2
+    for each in (*first[1:], *found[LANDMARKS[1]]):
+        assert each["promised"] == 0
+        assert each["coverage"] is each["interval"] is each["median_mm"] is None
+
+
+def test_the_published_predictions_rank_as_is_known():
+    """PHD-Net with smoothing on 179 images of `docs/results/benchmark_sa`."""
+    file = Path(__file__).parents[2] / "docs/results/benchmark_sa/predictions.csv"
+    with file.open(newline="") as stream:
+        rows = [
+            row
+            for row in csv.DictReader(stream)
+            if (row["system"], row["strategy"]) == ("phdnet", "smoothing")
+        ]
+    names = sorted({row["landmark"] for row in rows})
+    columns = {name: [row for row in rows if row["landmark"] == name] for name in names}
+    errors, confidence = (
+        np.array([[float(r[key]) for r in columns[n]] for n in names]).T
+        for key in ("error_mm", "confidence")
+    )
+
+    found = rankings_report(errors, confidence, tuple(names))
+
+    inferior, lateral, superior = (
+        "inferior_rv_insertion",
+        "inferior_rv_lateral_reflection",
+        "superior_rv_insertion",
+    )
+    assert round(found["pooled"]["auroc_10"], 3) == 0.818
+    assert {n: round(found[n]["auroc_10"], 3) for n in names} == {
+        inferior: 0.861,
+        lateral: 0.782,
+        superior: 0.771,
+    }
+    assert [found[n]["beyond_10"] for n in (inferior, lateral, superior)] == [9, 27, 17]

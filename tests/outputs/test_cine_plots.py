@@ -48,7 +48,8 @@ def near(picture, colour):
 def test_an_animation_has_a_picture_a_phase_in_true_proportions(tmp_path):
     path = tmp_path / "cine.gif"
 
-    save_animation(path, (frame(n, n != 2) for n in range(1, 6)), beat_ms=800)
+    frames = [frame(n, n != 2) for n in range(1, 6)]
+    save_animation(path, iter(frames), [found for _, found in frames], beat_ms=800)
 
     with Image.open(path) as movie:
         assert movie.n_frames == 5
@@ -66,7 +67,29 @@ def test_an_animation_has_a_picture_a_phase_in_true_proportions(tmp_path):
         assert near(picture, DOUBTED).any() == (number == 2)
 
 
+def test_an_animation_shows_the_heart_and_parts_its_labels(tmp_path):
+    marks = tuple(
+        Landmark(name, 200.0 + shift, 150.0 + shift, 1.0, True, RADII)
+        for name, shift in (("one", 0.0), ("two", 1.0), ("three", 2.0))
+    )
+    found = Prediction("a", "4ch", "m", (1.0, 1.0), True, marks, {"phase": 1})
+    pixels = np.zeros((300, 400), "f4")
+    pixels[140:160, 190:210] = 100
+
+    save_animation(tmp_path / "cine.gif", [(pixels, found)], [found])
+
+    with Image.open(tmp_path / "cine.gif") as movie:
+        # 125 mm of 400, so that the square of 20 mm is 77 of 480 pixels wide.
+        assert movie.size == (480, 480)
+        picture = np.array(movie.convert("RGB"), int)
+    bright = (np.abs(picture - 255).max(axis=-1) < 80).any(axis=0)
+    assert np.flatnonzero(bright[150:]).size >= 60
+    # Three labels right of the square, each on lines of its own.
+    rows = near(picture[:, 262:], TRUSTED).any(axis=1)
+    assert (np.diff(np.flatnonzero(rows)) > 1).sum() >= 2
+
+
 def test_no_images_make_no_animation(tmp_path):
-    save_animation(tmp_path / "cine.gif", [])
+    save_animation(tmp_path / "cine.gif", [], [])
 
     assert not (tmp_path / "cine.gif").exists()

@@ -550,7 +550,7 @@ def test_cores_are_counted_where_the_system_does_not_tell_which(monkeypatch):
 
 
 def test_mixed_requests_at_once_are_each_answered_as_they_deserve(server):
-    """A short form of `benchmarks/serving.py --soak`."""
+    """A short form of `benchmarks/speed/serving.py --soak`."""
     pixels = [image(seed, shape) for seed, shape in enumerate([(64, 64), (70, 90)] * 4)]
     folder = server.folder / "phdnet_sa" / "1"
     wanted = [expected(folder, p)["landmarks"] for p in pixels]

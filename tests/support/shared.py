@@ -1,10 +1,11 @@
 """Folders that are costly to make, made once for all processes of a test run."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock
 
 ROOT = "PHDNET_TEST_SHARED"
 """Names the folder that they are in; `conftest.py` sets it."""
@@ -16,8 +17,7 @@ def shared(name: str, make: Callable[[Path], object]) -> Path:
     done = folder.with_name(f"{name}.done")
     folder.parent.mkdir(exist_ok=True)
     # The others wait. A lock ends with its process, whatever ends that.
-    with folder.with_name(f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder.with_name(f"{name}.lock")):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()

@@ -4,9 +4,9 @@
         --time-limit 15 --output benchmark
     phdnet-tf benchmark --view sa --data acdc_sa --system default --fold 2
         --time-limit 15 --output benchmark_seed_1 --seed 1
-    python benchmarks/ensembles.py benchmark benchmark_seed_1 --view sa
+    python benchmarks/studies/ensembles.py benchmark benchmark_seed_1 --view sa
         --data acdc_sa --output ensemble
-    python benchmarks/accuracy.py ensemble --view sa --data acdc_sa
+    python benchmarks/studies/accuracy.py ensemble --view sa --data acdc_sa
 
 Of every fold that all have finished, the default's networks are published as one, with
 thresholds and radii learnt on the validation fold as `phdnet-tf train --members` does,
@@ -17,11 +17,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+from results import finished_folds, interval, print_header
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS
-from phdnet_tf.config import FOLDS, Config
+from phdnet_tf.config import Config
 from phdnet_tf.presets import VIEWS
 
 SYSTEM = "default"
@@ -44,9 +44,8 @@ def main() -> None:
     import keras
 
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.comparison.cross_validation import is_finished, partition, run
+    from phdnet_tf.comparison.cross_validation import partition, run
     from phdnet_tf.comparison.tables import Points, read_points
-    from phdnet_tf.evaluation.metrics import mean_interval
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.versions import resolve_version
     from phdnet_tf.training.data import describe_data
@@ -54,17 +53,7 @@ def main() -> None:
     from phdnet_tf.training.publish import publish
 
     source = open_source(options.data, options.view)
-    folds = [
-        fold
-        for fold in range(FOLDS)
-        if all(is_finished(b / SYSTEM / f"fold_{fold}") for b in options.benchmark)
-    ]
-    if not folds:
-        raise SystemExit(
-            f"{', '.join(map(str, options.benchmark))}: expected a fold in which the "
-            f"system '{SYSTEM}' is finished in all. Received none: run 'phdnet-tf "
-            f"benchmark --system {SYSTEM}' on the same --fold."
-        )
+    folds = finished_folds(options.benchmark, [SYSTEM])
 
     def member(folder: Path) -> tuple[Outcome, Config]:
         (model,) = (folder / "all" / "models").iterdir()
@@ -120,19 +109,15 @@ def main() -> None:
         f"{source.name}, test folds {', '.join(map(str, folds))}: {errors.size} "
         "points. In mm.\n"
     )
-    print("| | mean | worse than together [95 %] | > 10 mm |")
-    print("| --- " * 4 + "|")
-    print(f"| together | {errors.mean():.2f} | | {(errors > 10).sum()} |")
-    all_miss = np.ones(errors.size, bool)
+    print_header("", "mean", "worse than together [95 %]", "> 10 mm")
+    print(f"| together | {errors.mean():.2f} | | {(errors > 10).mean():.1%} |")
     for benchmark in options.benchmark:
         alone = points(benchmark).errors[own]
-        all_miss &= alone > 10
-        low, high = mean_interval(alone - errors, together.subjects)
         print(
             f"| {benchmark.name} | {alone.mean():.2f} | {(alone - errors).mean():+.2f} "
-            f"[{low:+.2f}, {high:+.2f}] | {(alone > 10).sum()} |"
+            f"{interval(alone - errors, together.subjects, '+.2f')} | "
+            f"{(alone > 10).mean():.1%} |"
         )
-    print(f"\nMore than 10 mm off in each that is not together: {all_miss.sum()}.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A folder of 300 files, from the disk to landmarks, against the bare graph.
 
-    python benchmarks/cine_speed.py --model models/phdnet_4ch --source FOLDER
+    python benchmarks/speed/cine_speed.py --model models/phdnet_4ch
+        --source bivme_4ch/DICOM
 
 The folder is a cine whose phases are repeated, as twelve slices, until there are 300
 files. Both sides are timed in turn, several times, for the machine's speed varies.
@@ -13,8 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from phdnet_tf.cli.startup import load_tensorflow
+
+load_tensorflow()
 
 import pydicom
 from pydicom.uid import generate_uid
@@ -22,10 +24,7 @@ from pydicom.uid import generate_uid
 from phdnet_tf.dicom.read import read_image
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.dicom.survey import survey
-from phdnet_tf.inference.many_images import (
-    plan,
-    run,
-)
+from phdnet_tf.inference.many_images import plan, run
 from phdnet_tf.inference.predictor import Predictor
 
 

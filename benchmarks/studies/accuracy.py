@@ -2,56 +2,22 @@
 
     phdnet-tf benchmark --view sa --data acdc_sa --system default --system phdnet
         --system unet --fold 2 --fold 3 --fold 4 --time-limit 15
-    python benchmarks/accuracy.py benchmark --view sa --data acdc_sa
+    python benchmarks/studies/accuracy.py benchmark --view sa --data acdc_sa
 
 The models that the benchmark kept predict their own test folds again, for the error
 radii and the recognition, which its table of predictions does not have.
 """
 
 import argparse
-import csv
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from results import draws, error_cells, finished_folds, interval, print_header
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS
-from phdnet_tf.config import FOLDS
 from phdnet_tf.presets import VIEWS
-
-TRUST_RESAMPLES = 500
-"""Draws of subjects for the intervals of AURC, AUROC and the mean of the most sure."""
-
-
-def draws(subjects: np.ndarray) -> list[np.ndarray]:
-    """Bootstrap samples: numbers of rows, all of each subject that is drawn."""
-    rows = [np.flatnonzero(subjects == name) for name in np.unique(subjects)]
-    rng = np.random.default_rng(0)
-    return [
-        np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
-        for _ in range(TRUST_RESAMPLES)
-    ]
-
-
-def kept_predictions(
-    benchmark: Path, system: str, strategy: str, folds: list[int]
-) -> list[dict[str, str]]:
-    """The rows that a benchmark kept of a system's test folds, all of which it must."""
-    from phdnet_tf.comparison.cross_validation import PREDICTIONS, is_finished
-
-    folders = [benchmark / system / f"fold_{fold}" for fold in folds]
-    for fold, folder in zip(folds, folders, strict=True):
-        if not is_finished(folder):
-            raise SystemExit(
-                f"{folder}: expected a finished fold. Received none: run "
-                f"'phdnet-tf benchmark --system {system} --fold {fold}' first."
-            )
-    rows = []
-    for folder in folders:
-        with (folder / PREDICTIONS).open(newline="") as file:
-            rows += [row for row in csv.DictReader(file) if row["strategy"] == strategy]
-    return rows
 
 
 def main() -> None:
@@ -66,8 +32,6 @@ def main() -> None:
     options = parser.parse_args()
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.comparison.cross_validation import is_finished
-    from phdnet_tf.evaluation.metrics import mean_interval, summarise
     from phdnet_tf.evaluation.predictions import Predictions, predict_examples
     from phdnet_tf.evaluation.summary import radii_report, ranked, rankings
     from phdnet_tf.export.saved_model import load_signatures
@@ -105,17 +69,7 @@ def main() -> None:
         and (options.benchmark / name).is_dir()
         and name in (options.system or SYSTEMS)
     ]
-    folds = [
-        fold
-        for fold in range(FOLDS)
-        if all(is_finished(options.benchmark / s / f"fold_{fold}") for s in systems)
-    ]
-    if not systems or not folds:
-        raise SystemExit(
-            f"{options.benchmark}: expected a fold in which all systems are finished, "
-            f"of {', '.join(systems) or 'phdnet-tf benchmark'}. Received none: run it "
-            "again to go on."
-        )
+    folds = finished_folds([options.benchmark], systems)
     parts = {s: [predict(s, fold) for fold in folds] for s in systems}
     found = {s: pooled(each) for s, each in parts.items()}
     some = found[systems[0]]
@@ -127,24 +81,15 @@ def main() -> None:
         f"images of {len(set(some.subjects))} subjects, {known.sum()} points. In mm.\n"
     )
 
-    def interval(
-        values: np.ndarray, form: str = ".2f", chosen: np.ndarray = known
-    ) -> str:
-        bounds = mean_interval(values[chosen], subjects[chosen])
-        low, high = bounds or (np.nan, np.nan)
-        return f"[{low:{form}}, {high:{form}}]"
-
-    print("| system | mean ± sd [95 %] | median | ≤ 10 mm | > 20 mm | recognised |")
-    print("| --- " * 6 + "|")
+    print_header(
+        "system", "mean ± sd [95 %]", "median", "≤ 10 mm", "> 20 mm", "recognised"
+    )
     for name, each in found.items():
         for strategy, errors in each.errors_by.items():
             own = strategy == SYSTEMS[name].strategy
-            facts = summarise(errors)
             print(
                 f"| {SYSTEMS[name].label if own else f'... {strategy}'} | "
-                f"{facts['mean']:.2f} ± {facts['std']:.2f} {interval(errors)} | "
-                f"{facts['median']:.2f} | {facts['sdr_10']:.1%} | "
-                f"{facts['beyond_20']:.1%} | "
+                f"{error_cells(errors, subjects)} | "
                 f"{f'{each.recognised.mean():.1%}' if own else ''} |"
             )
 
@@ -155,19 +100,19 @@ def main() -> None:
         for strategy, errors in found[own].errors_by.items()
         if strategy != SYSTEMS[own].strategy
     }
-    print(f"\n| compared with {own} | mean | difference [95 %] | by fold |")
-    print("| --- " * 4 + "|")
+    print()
+    print_header(f"compared with {own}", "mean", "difference [95 %]", "by fold")
     for name, errors in ways.items():
         change = errors - ways[own]
         by_fold = [
             f"{fold}: {errors[chosen].mean():.2f}, {change[chosen].mean():+.2f} "
-            f"{interval(change, '+.2f', chosen)}"
+            f"{interval(change[chosen], subjects[chosen], '+.2f')}"
             for fold in folds
             for chosen in [known & (fold_of == fold)[:, None]]
         ]
         print(
             f"| {name} | {np.nanmean(errors):.2f} | {np.nanmean(change):+.2f} "
-            f"{interval(change, '+.2f')} | {'; '.join(by_fold)} |"
+            f"{interval(change, subjects, '+.2f')} | {'; '.join(by_fold)} |"
         )
 
     drawn = draws(subjects[:, 0])
@@ -187,8 +132,8 @@ def main() -> None:
             told.append(f"{facts[key]:{form}} [{low:{form}}, {high:{form}}]")
         return told
 
-    print("\n| system, order of trust | AURC | AUROC > 10 mm | mean of 56 % |")
-    print("| --- " * 4 + "|")
+    print()
+    print_header("system, order of trust", "AURC", "AUROC > 10 mm", "mean of 56 %")
     for name, each in found.items():
         for order, values in rankings(each).items():
             print(
@@ -196,8 +141,8 @@ def main() -> None:
                 f"{' | '.join(trust(each.errors, values))} |"
             )
 
-    print("\n| system, order of trust | AUROC > 10 mm by fold |")
-    print("| --- " * 2 + "|")
+    print()
+    print_header("system, order of trust", "AUROC > 10 mm by fold")
     for name, each in found.items():
         for order, values in rankings(each).items():
             told = []
@@ -207,8 +152,10 @@ def main() -> None:
                 told.append(f"{fold}: {'none' if auroc is None else f'{auroc:.2f}'}")
             print(f"| {name}, {order.replace('_', ' ')} | {'; '.join(told)} |")
 
-    print("\n| system | landmark | mean | radius | holds [95 %] | median radius |")
-    print("| --- " * 6 + "|")
+    print()
+    print_header(
+        "system", "landmark", "mean", "radius", "holds [95 %]", "median radius"
+    )
     for name, each in found.items():
         means = dict(zip(landmarks, np.nanmean(each.errors, axis=0), strict=True))
         means["overall"] = np.nanmean(each.errors)

@@ -1,4 +1,4 @@
-"""How fast it is, as ratios of one run: `make benchmark`.
+"""How fast the package is, as ratios of one run: `make benchmark`.
 
 Absolute times depend on the machine and on what else it does; what is compared takes
 turns within one process. Run it on an otherwise idle machine.
@@ -16,29 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.presets import make_config
 
 load_tensorflow()
 
 import tensorflow as tf
+from untrained import CONFIG, VIEW, export_untrained
 
 from phdnet_tf.cli.data import open_source
-from phdnet_tf.config import (
-    Config,
-    ModelConfig,
-)
 from phdnet_tf.export.graph import ServedGraph
-from phdnet_tf.export.saved_model import (
-    export,
-    load_signatures,
-)
+from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.phantom.folder import write_folder
-from phdnet_tf.presets import VIEWS
+from phdnet_tf.presets import VIEWS, make_config
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.loop import compile_model
-
-VIEW = "4ch"
-CONFIG = Config(VIEW, ModelConfig(VIEWS[VIEW]))
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -89,8 +79,7 @@ def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
 
 def exported_graph(folder: Path, rounds: int) -> dict[str, float]:
     """The exported graph against the bare network, 512 x 512, three landmarks."""
-    model = compile_model(CONFIG)
-    version = export(ServedGraph([model], CONFIG, [0.0] * 3), {}, folder / "phdnet_4ch")
+    model, version = export_untrained(folder)
     locate = load_signatures(version)["serving_default"]
     image = tf.random.uniform([1, 512, 512], seed=0)
     spacing = tf.constant([[0.9375, 0.9375]])
@@ -148,9 +137,7 @@ def help_text(rounds: int) -> dict[str, float]:
 def prediction_memory(folder: Path) -> dict[str, float]:
     """Peak memory of predicting 30 and 300 files, pictures included."""
     write_folder(folder / "images", VIEW, 300, seed=5)
-    description = {"view": VIEW, "landmarks": list(VIEWS[VIEW])}
-    model = compile_model(CONFIG)
-    version = export(ServedGraph([model], CONFIG, [0.0] * 3), description, folder / "m")
+    _, version = export_untrained(folder / "models")
     files = sorted((folder / "images").rglob("*.dcm"))
     peaks = {}
     for number in (30, 300):

@@ -2,7 +2,7 @@
 
     phdnet-tf benchmark --view sa --data acdc_sa --system default --fold 2
         --time-limit 15 --output benchmark
-    python benchmarks/labels.py benchmark --data acdc_sa
+    python benchmarks/studies/labels.py benchmark --data acdc_sa
 
 Labels that are derived from masks, slice by slice, can leap where the anatomy does not.
 A label's jump is its distance from the middle of the labels in the two slices beside
@@ -16,14 +16,14 @@ import re
 from pathlib import Path
 
 import numpy as np
-from accuracy import draws, kept_predictions
+from results import draws, finished_folds, kept_predictions, print_header
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS
 from phdnet_tf.config import FOLDS
 
 SYSTEM = "default"
-KEPT = (1.0, 0.98, 0.95, 0.9, 0.8)
+KEPT = (1.0, 0.95, 0.9, 0.8)
 """Shares of the labels to keep, those that jump least."""
 
 
@@ -62,7 +62,6 @@ def main() -> None:
     options = parser.parse_args()
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.comparison.cross_validation import is_finished
     from phdnet_tf.evaluation.summary import ranked
 
     def key(image: str) -> tuple[str, int]:
@@ -77,16 +76,7 @@ def main() -> None:
     }
     jump = jumps(places)
 
-    folds = [
-        fold
-        for fold in range(FOLDS)
-        if is_finished(options.benchmark / SYSTEM / f"fold_{fold}")
-    ]
-    if not folds:
-        raise SystemExit(
-            f"{options.benchmark}: expected a finished fold of the system '{SYSTEM}'. "
-            f"Received none: run 'phdnet-tf benchmark --system {SYSTEM}' first."
-        )
+    folds = finished_folds([options.benchmark], [SYSTEM])
     strategy = SYSTEMS[SYSTEM].strategy
     rows = kept_predictions(options.benchmark, SYSTEM, strategy, folds)
     order = {name: k for k, name in enumerate(source.landmarks)}
@@ -96,8 +86,7 @@ def main() -> None:
     own = np.array([jump[key(row["image"])][order[row["landmark"]]] for row in rows])
 
     every = np.concatenate(list(jump.values()))
-    print("| slices beside | labels | median jump | of 19 in 20 less than |")
-    print("| --- " * 4 + "|")
+    print_header("slices beside", "labels", "median jump", "of 19 in 20 less than")
     rank = np.zeros(len(rows))
     for number in (1, 2):
         alike = np.sort(every[(every[:, 1] == number) & np.isfinite(every[:, 0]), 0])
@@ -114,24 +103,20 @@ def main() -> None:
         found = ranked(errors[chosen], confidence[chosen])["auroc_10"]
         return np.nan if found is None else found
 
-    for name, among in (
-        ("all", known),
-        ("two slices beside", known & (own[:, 1] == 2)),
-    ):
-        print(f"\n| {name}: kept | points | > 10 mm | mean | AUROC > 10 mm | rise |")
-        print("| --- " * 6 + "|")
-        before = [auroc(d[among[d]]) for d in drawn]
-        for share in KEPT:
-            kept = among & (rank <= share)
-            after = np.array([auroc(d[kept[d]]) for d in drawn])
-            low, high = np.nanpercentile(after, [2.5, 97.5])
-            least, most = np.nanpercentile(after - before, [2.5, 97.5])
-            print(
-                f"| {share:.0%} | {kept.sum()} | {(errors[kept] > 10).sum()} | "
-                f"{errors[kept].mean():.2f} | "
-                f"{auroc(kept):.3f} [{low:.3f}, {high:.3f}] | "
-                f"{auroc(kept) - auroc(among):+.3f} [{least:+.3f}, {most:+.3f}] |"
-            )
+    print()
+    print_header("kept", "points", "> 10 mm", "mean", "AUROC > 10 mm", "rise")
+    before = [auroc(d[known[d]]) for d in drawn]
+    for share in KEPT:
+        kept = known & (rank <= share)
+        after = np.array([auroc(d[kept[d]]) for d in drawn])
+        low, high = np.nanpercentile(after, [2.5, 97.5])
+        least, most = np.nanpercentile(after - before, [2.5, 97.5])
+        print(
+            f"| {share:.0%} | {kept.sum()} | {(errors[kept] > 10).sum()} | "
+            f"{errors[kept].mean():.2f} | "
+            f"{auroc(kept):.3f} [{low:.3f}, {high:.3f}] | "
+            f"{auroc(kept) - auroc(known):+.3f} [{least:+.3f}, {most:+.3f}] |"
+        )
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ import pydicom
 from PIL import Image
 from support.cines import RADII, edit, write_cine, write_enhanced
 
-from phdnet_tf.cli.outputs import FORMATS, Writer
 from phdnet_tf.dicom.survey import survey
+from phdnet_tf.files import OutputFolder
 from phdnet_tf.inference.errors import ServerDownError
 from phdnet_tf.inference.many_images import plan, run
 from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.outputs.formats import FORMATS
+from phdnet_tf.outputs.writer import PredictionWriter
 
 
 class Locator:
@@ -21,15 +23,20 @@ class Locator:
 
     at_once = 4
 
-    def __init__(self, maps=0):
+    def __init__(self, maps=0, unrecognised=()):
         self.maps = maps
+        self.unrecognised = unrecognised
         self.asked = 0
 
     def predict_many(self, images, names):
         place = (1.0, 2.0, 3.0)
         landmark = Landmark("lv_apex", 20.0, 30.0, 2.0, True, RADII, place)
         return [
-            Prediction(name, "4ch", "m/1", image.pixel_spacing, True, (landmark,))
+            Prediction(
+                *(name, "4ch", "m/1", image.pixel_spacing),
+                not any(part in name for part in self.unrecognised),
+                (landmark,),
+            )
             for image, name in zip(images, names, strict=True)
         ]
 
@@ -40,19 +47,22 @@ class Locator:
         return np.ones((1, 8, 8), "f4"), np.array([[[0, 0], [63, 63]]], "f4")
 
 
-def predicted(path, sandbox):
+def predicted(path, sandbox, locator=None):
     jobs = plan(survey([path], sandbox).cines, ["4ch"], "4ch", "all").jobs
-    found = run(jobs, {"4ch": Locator()}, sandbox)
+    found = run(jobs, {"4ch": locator or Locator()}, sandbox)
     return [done for _, done in found if done is not None]
 
 
-def writer(folder, sandbox, *formats, locator=None):
+def writer(folder, sandbox, *formats, locator=None, **options):
     predictors = None if locator is None else {"4ch": locator}
-    return Writer(folder, set(formats), sandbox, None, predictors)
+    output = OutputFolder(folder, True, print).__enter__()
+    return PredictionWriter(output, set(formats), sandbox, None, predictors, **options)
 
 
 def files(folder):
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    own = {"manifest.txt", ".phdnet-tf.lock"}
+    found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    return found - own
 
 
 def test_names_that_cannot_be_written_cost_no_other_file(sandbox, tmp_path):
@@ -123,7 +133,7 @@ def test_no_memory_for_a_picture_is_a_line(sandbox, tmp_path, monkeypatch):
             raise MemoryError
         path.write_bytes(b"drawn")
 
-    monkeypatch.setattr("phdnet_tf.outputs.overlay.save_overlay", save)
+    monkeypatch.setattr("phdnet_tf.outputs.writer.save_overlay", save)
 
     lines = writer(tmp_path / "out", sandbox, "png").write(done)
 
@@ -203,3 +213,92 @@ def test_markups_tell_their_phase(sandbox, tmp_path):
         for path in (tmp_path / "out").rglob("*.mrk.json")
     }
     assert names == {f"m/1 4ch cine 1 phase {number}" for number in (1, 2, 3)}
+
+
+def said(report):
+    """Meanings and values of all that a report says, one after the other."""
+    found = []
+
+    def walk(item):
+        for keyword in ("ConceptNameCodeSequence", "ConceptCodeSequence"):
+            for code in item.get(keyword, []):
+                found.append(code.CodeMeaning)
+        for value in item.get("MeasuredValueSequence", []):
+            found.append(float(value.NumericValue))
+        for part in item.get("ContentSequence", []):
+            walk(part)
+
+    walk(report)
+    return found
+
+
+def test_no_report_and_no_markups_of_frames_that_are_not_recognised(sandbox, tmp_path):
+    write_cine(tmp_path / "cine", phases=5)
+    some = Locator(unrecognised=("phase_02", "phase_04"))
+    none = Locator(unrecognised=("phase",))
+    output = tmp_path / "out"
+
+    (done,) = predicted(tmp_path / "cine", sandbox, some)
+    lines = writer(output / "some", sandbox, "sr", "slicer").write(done)
+    (nothing,) = predicted(tmp_path / "cine", sandbox, none)
+    others = writer(output / "none", sandbox, "sr", "slicer").write(nothing)
+
+    assert files(output / "some") == {
+        "cine/cine-1-sr.dcm",
+        *(f"cine/phase_0{n}.mrk.json" for n in (1, 3, 5)),
+    }
+    report = pydicom.dcmread(output / "some" / "cine" / "cine-1-sr.dcm")
+    assert report.CompletionFlag == "PARTIAL"
+    assert "2 of 5 frames are NOT RECOGNISED as 4ch" in lines[0]
+    assert files(output / "none") == set()
+    assert len(others) == 2 and "5 of 5" in others[0]
+    assert all("--include-unrecognised" in line for line in (*lines, *others))
+
+
+def test_a_report_of_what_is_not_recognised_says_so_in_words_and_code(
+    sandbox, tmp_path
+):
+    write_cine(tmp_path / "cine", phases=3)
+    (done,) = predicted(tmp_path / "cine", sandbox, Locator(unrecognised=("phase_02",)))
+    output = tmp_path / "out"
+
+    lines = writer(output, sandbox, "sr", "slicer", include_unrecognised=True).write(
+        done
+    )
+
+    report = pydicom.dcmread(output / "cine" / "cine-1-sr.dcm")
+    texts = said(report)
+    assert lines == []
+    assert "NOT RECOGNISED as 4ch: 1 of 3 frames" in report.SeriesDescription
+    # Each landmark stands in the image and in the patient.
+    assert texts.count("NOT RECOGNISED as 4ch") == 2
+    assert texts.count("Recognised") == 4
+    radius = texts.index("Radius that holds the landmark with 90 % probability")
+    assert texts[radius:].index(RADII["90"]) <= 3
+    markup = json.loads((output / "cine" / "phase_02.mrk.json").read_text())
+    assert "NOT RECOGNISED as 4ch" in str(markup["markups"][0]["controlPoints"])
+
+
+def test_tracks_and_animation_of_what_is_not_recognised_look_otherwise(
+    sandbox, tmp_path
+):
+    write_cine(tmp_path / "cine", phases=5)
+    pictures = []
+    for name, locator in (("no", Locator(unrecognised=("phase",))), ("yes", Locator())):
+        (done,) = predicted(tmp_path / "cine", sandbox, locator)
+        writer(tmp_path / name, sandbox, "tracks", "gif").write(done)
+        with Image.open(tmp_path / name / "cine" / "cine-1.gif") as movie:
+            pictures.append(np.asarray(movie.convert("RGB"), float))
+        tracks = tmp_path / name / "cine" / "cine-1-tracks.png"
+        pictures.append(np.asarray(Image.open(tracks).convert("L")))
+
+    # The second line of the animation's text is there only where it cautions.
+    changed = np.abs(pictures[0] - pictures[2]).max(axis=-1) > 50
+    assert changed[19:34, :150].any() and not changed[40:].any()
+    assert pictures[1].shape != pictures[3].shape or (pictures[1] != pictures[3]).any()
+    summary = tmp_path / "no"
+    writer(summary, sandbox, "tracks").finish(done.predictions, [done])
+    assert (
+        json.loads((summary / "cines.json").read_text())[0]["not_recognised_phases"]
+        == []
+    )

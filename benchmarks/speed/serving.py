@@ -33,31 +33,16 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+from untrained import export_untrained
 
 from phdnet_tf.client.encoding import encode_png
-from phdnet_tf.config import (
-    Config,
-    ModelConfig,
-)
-from phdnet_tf.export.graph import ServedGraph
-from phdnet_tf.export.saved_model import export, load_signatures
+from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
-from phdnet_tf.presets import VIEWS
 
 MODEL = "phdnet_4ch"
 CLIENTS = (1, 2, 4, 8, 16, 32)
 SPACING = np.array([[0.9375, 0.9375]], np.float32)
 KINDS = ("grpc float", "grpc png", "rest png", "rest json")
-
-
-def random_weights(models: Path) -> None:
-    """Exports a model that nobody trained: its speed is that of any other."""
-    from phdnet_tf.models.phdnet import build_phdnet
-
-    config = Config("4ch", ModelConfig(VIEWS["4ch"]))
-    model = build_phdnet(len(config.model.landmarks))
-    description = {"view": "4ch", "landmarks": list(VIEWS["4ch"])}
-    export(ServedGraph([model], config, [0.0] * 3), description, models / MODEL)
 
 
 class ServerProcess:
@@ -229,15 +214,8 @@ def batching(models: Path, rounds: int) -> dict[str, float]:
             pixel_spacing=tf.constant(np.repeat(SPACING, size, axis=0)),
         )["landmarks"].numpy()
 
-    def two() -> None:
-        threads = [threading.Thread(target=call, args=(1,)) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
     cases = {f"batch_{n}": (n, lambda n=n: call(n)) for n in (1, 2, 4, 8)}
-    cases["two_at_once"] = 2, two
+    cases["two_at_once"] = 2, lambda: in_parallel(lambda: call(1), 2)
     times: dict[str, list[float]] = {}
     for turn in range(rounds + 2):
         for name, (images, run) in cases.items():
@@ -385,7 +363,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder)
-        random_weights(models)
+        export_untrained(models)
         with serving(models) as server:
             tell(
                 "start",

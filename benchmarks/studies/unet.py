@@ -2,7 +2,7 @@
 
     phdnet-tf benchmark --view sa --data acdc_sa --system default --fold 5
         --time-limit 15 --output benchmark
-    python benchmarks/unet.py acdc_sa unet --fold 5 --time-limit 15
+    python benchmarks/studies/unet.py acdc_sa unet --fold 5 --time-limit 15
         --benchmark benchmark
 
 The paper's U-Net (`--preset unet`) learns squared errors of heatmaps that are nearly
@@ -15,7 +15,6 @@ the default's augmentation and learning rate. Finished folds are kept.
 
 import argparse
 import json
-import math
 import os
 import time
 from dataclasses import replace
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import kept_predictions
+from results import error_cells, interval, kept_predictions, print_header
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS
@@ -178,7 +177,6 @@ def main() -> None:
     options = parser.parse_args()
     load_tensorflow()
     from phdnet_tf.cli.data import open_source
-    from phdnet_tf.evaluation.metrics import mean_interval, summarise
 
     source = open_source(options.data, "sa")
     settings = {
@@ -225,25 +223,13 @@ def main() -> None:
     images = np.concatenate([each["images"] for each in found])
     subjects = np.concatenate([each["subjects"] for each in found])
     subjects = np.repeat(subjects[:, None], errors.shape[1], 1)
-    known = np.isfinite(errors)
-
-    def interval(values: np.ndarray, form: str) -> str:
-        low, high = mean_interval(values[known], subjects[known]) or (math.nan,) * 2
-        return f"[{low:{form}}, {high:{form}}]"
-
-    def told(name: str, errors: np.ndarray, change: str = "") -> None:
-        facts = summarise(errors)
-        print(
-            f"| {name} | {facts['mean']:.2f} ± {facts['std']:.2f} "
-            f"{interval(errors, '.2f')} | {facts['median']:.2f} | "
-            f"{facts['sdr_10']:.1%} | {facts['beyond_20']:.1%} | {change} |"
-        )
 
     print(f"\n{len(images)} images, {found[0]['parameters']:,} parameters. In mm.")
     print("*By fold*, and *without* its worst image: by how much the U-Net is worse.\n")
-    print("| | mean ± sd [95 %] | median | ≤ 10 mm | > 20 mm | U-Net worse by [95 %] |")
-    print("| --- " * 6 + "|")
-    told("U-Net", errors)
+    print_header(
+        "", "mean ± sd [95 %]", "median", "≤ 10 mm", "> 20 mm", "U-Net worse by [95 %]"
+    )
+    print(f"| U-Net | {error_cells(errors, subjects)} | |")
     fold_of = np.repeat(options.fold, [len(each["images"]) for each in found])
     others = np.arange(len(images)) != np.nanargmax(np.nanmax(errors, axis=1))
     for name, kept in references.items():
@@ -253,11 +239,14 @@ def main() -> None:
         worse = errors - default
         parts = {f"fold {fold}": fold_of == fold for fold in options.fold}
         parts["without"] = others
-        change = f"{worse[known].mean():+.2f} {interval(worse, '+.2f')}; " + ", ".join(
+        change = ", ".join(
             f"{part}: {np.nanmean(worse[chosen]):+.2f}"
             for part, chosen in parts.items()
         )
-        told(f"default, {name}", default, change)
+        print(
+            f"| default, {name} | {error_cells(default, subjects)} | "
+            f"{np.nanmean(worse):+.2f} {interval(worse, subjects, '+.2f')}; {change} |"
+        )
 
 
 if __name__ == "__main__":

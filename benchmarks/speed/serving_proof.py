@@ -1,6 +1,7 @@
 """The same answer by every way, on real images; and how long a restart takes.
 
-    python benchmarks/serving_proof.py --models models --sa acdc_sa --4ch bivme_4ch
+    python benchmarks/speed/serving_proof.py --models models --sa acdc_sa
+        --4ch bivme_4ch
 
 Every way is compared with `Predictor`, which is `phdnet-tf predict`: the C++
 runtime that TF Serving loads models with, and `phdnet-tf serve` as a process of its
@@ -29,7 +30,7 @@ from phdnet_tf.inference.predictor import Predictor
 from phdnet_tf.inference.results import Prediction
 from phdnet_tf.presets import VIEWS
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from support.runtime import Runtime, build
 
 AT_ONCE = 16

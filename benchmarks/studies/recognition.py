@@ -1,6 +1,6 @@
 """Which images a model recognises: right ones, other views, no hearts at all.
 
-    python benchmarks/recognition.py --model models/phdnet_sa --right acdc_sa
+    python benchmarks/studies/recognition.py --model models/phdnet_sa --right acdc_sa
         --wrong bivme_4ch
 
 Of the right folder, whose columns name the model's landmarks, the model's test fold is
@@ -9,12 +9,15 @@ test files, of drawn noise, emptiness and water.
 """
 
 import argparse
+import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pydicom.data
+from results import print_header
 from scipy import ndimage
 
 from phdnet_tf.cli.startup import load_tensorflow
@@ -27,6 +30,9 @@ Image = tuple[np.ndarray, tuple[float, float]]
 
 def pydicom_files() -> Iterator[Image]:
     """The first frame of every different image among pydicom's test files."""
+    # Of what is broken on purpose pydicom says much, with tracebacks.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="pydicom")
     seen = set()
     for file in sorted(pydicom.data.get_testdata_files()):
         try:
@@ -113,8 +119,7 @@ def main() -> None:
         ("noise", noise()),
         ("nothing, water", bottles()),
     ]
-    print("| images | number | recognised | image confidence, median |")
-    print("| --- | --- | --- | --- |")
+    print_header("images", "number", "recognised", "image confidence, median")
     for kind, images in kinds:
         recognised, confidence = [], []
         for pixels, spacing in images:

@@ -1,7 +1,7 @@
 """Whether jumps are found in drawn tracks, and what other tools say of a real cine.
 
-    python benchmarks/cine_quality.py --model models/phdnet_4ch --source bivme_4ch
-        --enhanced enhanced.dcm
+    python benchmarks/studies/cine_quality.py --model models/phdnet_4ch
+        --source bivme_4ch --enhanced enhanced.dcm
 
 The source has a folder DICOM, the phases of one four-chamber slice, and landmarks.csv,
 their reference points in pixels. The cine is also written as one Enhanced file, and
@@ -10,6 +10,7 @@ both are predicted with `phdnet-tf predict`. Needs dciodvfy (Debian: dicom3tools
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,23 +21,21 @@ import numpy as np
 import pydicom
 from highdicom import sr
 from highdicom.spatial import ImageToReferenceTransformer
+from results import print_header
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from support.cines import write_enhanced
-from test_tracks import circle
+from support.tracks import circle
 
-from phdnet_tf.inference.tracks import (
-    TOLERANCE_MM,
-    expected_points,
-)
+from phdnet_tf.inference.tracks import TOLERANCE_MM, expected_points
 
 PHASES = 25
 
 
 def drawn_jumps() -> None:
     """Moves phases of a drawn track by 40 mm, at every place, and looks for them."""
-    print(f"| phases in a row | found | false, a cine |\n{'| --- ' * 3}|")
+    print_header("phases in a row", "found", "false, a cine")
     for length in (1, 2, 3):
         found = false = cines = 0
         for period in (PHASES, None):
@@ -120,6 +119,8 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--enhanced", type=Path, help="Keep the Enhanced file here.")
     arguments = parser.parse_args()
+    if not shutil.which("dciodvfy"):
+        parser.error("expected the program dciodvfy. Install Debian's dicom3tools.")
     drawn_jumps()
     images = sorted((arguments.source / "DICOM").iterdir())
     spacing = pydicom.dcmread(images[0], stop_before_pixels=True).PixelSpacing

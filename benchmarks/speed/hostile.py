@@ -4,7 +4,7 @@ Each is looked at, predicted and written in every format as `phdnet-tf predict F
 --output DIR --maps` does it, in one process after the other, and has to give landmarks
 or one line that says why not. So has each file that is written of it.
 
-    python benchmarks/hostile.py --model models/phdnet_sa [--mutants 2000]
+    python benchmarks/speed/hostile.py --model models/phdnet_sa [--mutants 2000]
         [--real FILE ...] [--corpus docs/results/dicom_corpus.md] [--fuzz 20000]
         [--formats png sr ...]
 """
@@ -13,7 +13,6 @@ import argparse
 import collections
 import contextlib
 import io
-import os
 import resource
 import shutil
 import sys
@@ -22,23 +21,29 @@ import threading
 import time
 from pathlib import Path
 
+from phdnet_tf.cli.startup import load_tensorflow
+
+load_tensorflow()
+
 import numpy as np
 import pydicom.data
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+TESTS = Path(__file__).parents[2] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "dicom")]
 
 from support.hostile import bombs, drawn, mutate
+from test_hostile import elements, read_or_refuse
 
-from phdnet_tf.cli import outputs
+from phdnet_tf.cli.outputs import show
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.dicom.survey import survey
-from phdnet_tf.inference.many_images import (
-    plan,
-    run,
-)
+from phdnet_tf.files import OutputFolder
+from phdnet_tf.inference.many_images import plan, run
 from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.outputs.formats import FORMATS, PRINTED
+from phdnet_tf.outputs.writer import PredictionWriter
 
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
@@ -79,20 +84,23 @@ class Tester:
             planned = plan(found.cines, [view], view, "first")
             refused = [each.reason for each in [*found.skipped, *planned.skipped]]
             predictions, finished = [], []
-            writer = outputs.Writer(
-                self.output, self.formats, self.sandbox, spacing, locators
-            )
             unwritten = []
-            for _, done in run(planned.jobs, locators, self.sandbox, spacing):
-                if done:
-                    finished.append(done)
-                    predictions += done.predictions
-                    refused += [str(error) for _, error in done.errors]
-                    unwritten += writer.write(done)
-            unwritten += writer.finish(predictions, finished)
+            with OutputFolder(self.output, False, print) as output:
+                # Hardly one of the files shows a heart, and all has to be written.
+                writer = PredictionWriter(
+                    *(output, self.formats, self.sandbox, spacing, locators),
+                    include_unrecognised=True,
+                )
+                for _, done in run(planned.jobs, locators, self.sandbox, spacing):
+                    if done:
+                        finished.append(done)
+                        predictions += done.predictions
+                        refused += [str(error) for _, error in done.errors]
+                        unwritten += writer.write(done)
+                unwritten += writer.finish(predictions, finished)
             with contextlib.redirect_stdout(io.StringIO()):
-                for form in outputs.PRINTED:
-                    outputs.show(predictions, finished, form)
+                for form in PRINTED:
+                    show(predictions, finished, form)
             for line in [*refused, *unwritten]:
                 if not line.isprintable():
                     raise ValueError(f"more than a line: {line!r}")
@@ -163,7 +171,7 @@ def corpus(tester: Tester) -> str:
             "are written in all formats, reports and markups included. Made by",
             "",
             "```sh",
-            "python benchmarks/hostile.py --model models/phdnet_sa "
+            "python benchmarks/speed/hostile.py --model models/phdnet_sa "
             "--corpus docs/results/dicom_corpus.md",
             "```",
             "",
@@ -193,10 +201,6 @@ def mutants(tester: Tester, sources: list[Path], count: int, folder: Path) -> No
 
 def fuzz(count: int, path: Path) -> None:
     """Reads data sets of elements that hypothesis thinks up, the same every time."""
-    from hypothesis import given, seed, settings
-    from hypothesis import strategies as st
-    from test_hostile import elements, read_or_refuse
-
     contents = st.lists(elements(), max_size=14).map(b"".join)
 
     @seed(0)
@@ -217,7 +221,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, nargs="*", default=[])
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--fuzz", type=int, default=0)
-    parser.add_argument("--formats", nargs="*", default=outputs.FORMATS)
+    parser.add_argument("--formats", nargs="*", default=FORMATS)
     arguments = parser.parse_args()
     started = time.monotonic()
     with Sandbox() as sandbox, tempfile.TemporaryDirectory() as temporary:

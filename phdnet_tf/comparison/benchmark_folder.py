@@ -1,0 +1,134 @@
+"""The folder of a benchmark: what it is of, and the report of what is finished."""
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from phdnet_tf.comparison.cross_validation import PREDICTIONS, RESULT, is_finished
+from phdnet_tf.comparison.report import markdown
+from phdnet_tf.comparison.systems import SYSTEMS
+from phdnet_tf.comparison.tables import compare, curves, read_points
+from phdnet_tf.config import FOLDS
+from phdnet_tf.evaluation.plots import save_error_curves
+from phdnet_tf.files import whole_file
+from phdnet_tf.training.data import AnnotatedImages
+from phdnet_tf.training.publish import PACKAGES
+
+SETTINGS = "benchmark.json"
+
+
+def claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Makes a folder, or makes sure that it is of the same settings.
+
+    Args:
+        folder: Of the benchmark, or of one of its systems.
+        settings: Values for JSON; what was trained with others is not mixed in.
+
+    Raises:
+        ValueError: If the folder is of other settings.
+        OSError: If it cannot be made.
+    """
+    file = folder / SETTINGS
+    if not file.exists() and not any(folder.glob("fold_*")):
+        with whole_file(file) as path:
+            path.write_text(json.dumps(settings, indent=2) + "\n")
+        return
+    earlier = json.loads(file.read_text()) if file.exists() else {}
+    # As JSON has them: a tuple becomes a list.
+    current = json.loads(json.dumps(settings))
+    changed = [name for name in current if earlier.get(name) != current[name]]
+    if changed:
+        raise ValueError(
+            f"{folder} holds a benchmark with another {', '.join(changed)}. Choose "
+            "another --output."
+        )
+
+
+def write_report(
+    output: Path, settings: dict[str, Any], source: AnnotatedImages, command: str
+) -> str:
+    """Writes the report of the folds that all systems have finished.
+
+    Args:
+        output: Folder of the benchmark; README.md, error_curves.png, report.json and
+            predictions.csv are written to it.
+        settings: What the benchmark was started with: "view", "time_limit" in minutes
+            or None, "seed" and whatever else.
+        source: The data.
+        command: What makes it again.
+
+    Returns:
+        The report, or why there is none yet.
+
+    Raises:
+        ValueError: If the systems did not predict the same points.
+        OSError: If a file cannot be written.
+    """
+    finished = {
+        (system, fold): folder
+        for system in SYSTEMS
+        for fold in range(FOLDS)
+        if is_finished(folder := output / system / f"fold_{fold}")
+    }
+    systems = [name for name in SYSTEMS if any(s == name for s, _ in finished)]
+    common = [
+        fold for fold in range(FOLDS) if all((s, fold) in finished for s in systems)
+    ]
+    if not common:
+        return (
+            f"{output}: no report yet, for {', '.join(systems)} have no fold in "
+            "common. Run them on the same --fold."
+        )
+    compared = {
+        (system, fold): finished[system, fold] for system in systems for fold in common
+    }
+    points = read_points(compared)
+    report = {
+        "title": f"Benchmark: {source.name}",
+        "protocol": [
+            f"View {settings['view']}, test folds {', '.join(map(str, common))} of "
+            f"{FOLDS}, by subject: {source.count(common)} images. For each, the fold "
+            f"before it validates and six train. {_protocol(settings['time_limit'])}",
+            f"Seed {settings['seed']}.",
+        ],
+        "settings": settings,
+        "folds": common,
+        **compare(points),
+        "costs": [json.loads((f / RESULT).read_text()) for f in compared.values()],
+        "command": command,
+        "versions": {name: version(name) for name in PACKAGES},
+        "machine": _machine(),
+    }
+    text = markdown(report)
+    with whole_file(output / "report.json") as path:
+        path.write_text(json.dumps(report, indent=2) + "\n")
+    with whole_file(output / "README.md") as path:
+        path.write_text(text)
+    with whole_file(output / "error_curves.png") as path:
+        save_error_curves(path, curves(points))
+    lines: list[str] = []
+    for folder in compared.values():
+        header, *rows = (folder / PREDICTIONS).read_text().splitlines()
+        lines += rows
+    with whole_file(output / PREDICTIONS) as path:
+        path.write_text("\n".join([header, *lines]) + "\n")
+    return text
+
+
+def _protocol(minutes: float | None) -> str:
+    if minutes is None:
+        return "Every system is trained with the epochs and patience of its preset."
+    return (
+        f"Every system is trained for {minutes:g} minutes on each fold, on one machine."
+    )
+
+
+def _machine() -> str:
+    cores = len(os.sched_getaffinity(0))
+    accelerators = len(tf.config.list_physical_devices("GPU"))
+    return f"{platform.machine()}, {cores} cores, {accelerators} GPUs"

@@ -1,0 +1,139 @@
+"""Whole files, and output folders that are one process's and say what is theirs."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from phdnet_tf.files import OutputFolder, cache_folder, unfinished_folder, whole_file
+
+
+def names(folder):
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".phdnet-tf.lock"
+    }
+
+
+def write(folder, *files, overwrite=False, told=None):
+    told = [] if told is None else told
+    with OutputFolder(folder, overwrite, told.append) as output:
+        for name in files:
+            with output.whole_file(folder / name) as path:
+                path.write_text(name)
+
+
+def test_a_file_appears_whole_or_stays_what_it_was(tmp_path):
+    target = tmp_path / "below" / "a.txt"
+    with whole_file(target) as path:
+        path.write_text("first")
+        assert not target.exists() and path.suffix == ".txt"
+    with pytest.raises(RuntimeError), whole_file(target) as path:
+        path.write_text("sec")
+        raise RuntimeError
+    with whole_file(target):
+        pass
+
+    assert target.read_text() == "first"
+    assert names(tmp_path) == {"below/a.txt"}
+
+
+def test_two_writers_of_one_kind_do_not_meet(tmp_path):
+    with (
+        whole_file(tmp_path / "a.png") as one,
+        whole_file(tmp_path / "b.png") as two,
+        whole_file(tmp_path / "a.png") as three,
+    ):
+        for number, path in enumerate((one, two, three)):
+            path.write_text(str(number))
+
+    # They are renamed in the reverse order.
+    assert (tmp_path / "a.png").read_text() == "0"
+    assert (tmp_path / "b.png").read_text() == "1"
+
+
+def test_nothing_unfinished_stays_of_a_folder(tmp_path):
+    with pytest.raises(KeyboardInterrupt), unfinished_folder(tmp_path / "a") as partial:
+        (partial / "x").write_text("x")
+        raise KeyboardInterrupt
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["", "relative/path"])
+def test_a_cache_that_is_no_absolute_path_counts_as_none(monkeypatch, value):
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+
+    assert cache_folder() == Path.home() / ".cache" / "phdnet_tf"
+
+
+def test_results_that_are_there_are_not_written_over_unasked(tmp_path):
+    write(tmp_path / "out", "a.txt", "b/c.txt")
+
+    with pytest.raises(ValueError, match="something in it: .* --overwrite"):
+        write(tmp_path / "out", "d.txt")
+
+    assert names(tmp_path / "out") == {"a.txt", "b/c.txt", "manifest.txt"}
+
+
+def test_overwriting_removes_what_was_written_before_and_nothing_else(tmp_path):
+    write(tmp_path / "out", "a.txt", "b/c.txt", "two\nlines.txt", "# complete")
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    (tmp_path / "outside.txt").write_text("outside")
+    with (tmp_path / "out" / "manifest.txt").open("a") as manifest:
+        manifest.write('"../outside.txt"\n"/etc/hostname"\n"mine"\n')
+
+    write(tmp_path / "out", "d.txt", overwrite=True)
+
+    assert names(tmp_path / "out") == {"d.txt", "mine.txt", "manifest.txt"}
+    assert (tmp_path / "outside.txt").read_text() == "outside"
+
+
+def test_a_folder_with_files_of_others_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+
+    with pytest.raises(ValueError, match="something in it"):
+        write(tmp_path, "a.txt")
+
+    write(tmp_path, "a.txt", overwrite=True)
+    assert names(tmp_path) == {"a.txt", "notes.txt", "manifest.txt"}
+
+
+def test_a_run_that_writes_nothing_leaves_the_folder_free(tmp_path):
+    with pytest.raises(RuntimeError), OutputFolder(tmp_path, False, print):
+        raise RuntimeError
+
+    write(tmp_path, "a.txt")
+    assert names(tmp_path) == {"a.txt", "manifest.txt"}
+
+
+CLAIM = """
+import sys, time
+from pathlib import Path
+from phdnet_tf.files import OutputFolder
+folder = Path(sys.argv[1])
+with OutputFolder(folder, False, print) as output:
+    with output.whole_file(folder / "a.txt") as path:
+        path.write_text("a")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_one_processes_at_a_time_and_free_when_it_is_killed(tmp_path):
+    command = [sys.executable, "-c", CLAIM, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(ValueError, match="another phdnet-tf writes to it now"):
+            write(tmp_path, "b.txt", overwrite=True)
+        os.kill(other.pid, signal.SIGKILL)
+    told = []
+
+    write(tmp_path, "b.txt", told=told)
+
+    assert "the run before was ended while it wrote" in told[0]
+    assert names(tmp_path) == {"b.txt", "manifest.txt"}
