@@ -11,13 +11,13 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-NEED_A_SERVER = {"server", "client"}
-"""Folders in which nearly every test does."""
+SLOW = {"server", "client", "test_aspire_cmr.py", "test_hostile.py", "test_sandbox.py"}
+"""Folders and files in which nearly every test is."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name in NEED_A_SERVER:
+        if SLOW.intersection(item.path.parts):
             item.add_marker("slow")
     # Two processes end at about the same time if what takes long comes first.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
