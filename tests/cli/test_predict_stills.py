@@ -66,7 +66,9 @@ def test_the_output_folder_has_every_format_and_a_picture_for_each_image(
 
     written = sorted(str(p.relative_to(output)) for p in output.rglob("*.*"))
     assert written == [
+        ".phdnet-tf.lock",
         "image.png",
+        "manifest.txt",
         "predictions.csv",
         "predictions.json",
         "series/a/image.png",
@@ -83,7 +85,7 @@ def test_two_files_of_one_name_have_two_pictures(models, tmp_path):
 
     run("predict", *images, "--models", models, "--output", output, "--format", "png")
 
-    assert sorted(p.name for p in output.iterdir()) == ["image-2.png", "image.png"]
+    assert sorted(p.name for p in output.glob("*.png")) == ["image-2.png", "image.png"]
 
 
 def test_a_bad_file_does_not_stop_the_others_and_the_exit_code_tells(models, tmp_path):
