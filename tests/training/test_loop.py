@@ -117,7 +117,8 @@ def killed(tmp_path_factory):
 
     In the middle of an epoch it leaves the files that are there at that moment.
     """
-    run, copy = (tmp_path_factory.mktemp("killed") / name for name in ("run", "copy"))
+    run = tmp_path_factory.mktemp("killed")
+    copy = run.with_name(f"{run.name}_copy")
     tests = str(Path(__file__).parents[1])
     code = KILLED.format(tests=tests, run=str(run), copy=str(copy))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
