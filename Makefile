@@ -5,8 +5,10 @@ DEMO_MINUTES ?= 3.5
 
 READY = $(VENV)/ready
 PHDNET = $(VENV)/bin/phdnet-tf
+# Whole files, for their tests share models, and in the order of `tests/conftest.py`.
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint benchmark benchmark-serving constraints clean
+.PHONY: demo test test-fast lint benchmark benchmark-serving constraints clean
 
 $(READY): constraints.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -24,8 +26,13 @@ demo: $(READY)
 	@echo "Look at demo/predictions/*/*.png and demo/evaluation/error_curve.png"
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
+# For the edit loop: what trains, exports, or starts a server or a process is left out.
+test-fast: $(READY)
+	$(PYTEST) -m "not slow"
+
+# The hook in .pre-commit-config.yaml runs this, so that there is one list of checks.
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

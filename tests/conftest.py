@@ -4,10 +4,23 @@ import os
 from pathlib import Path
 
 import pytest
+from support.shared import ROOT
 
 # Read when TensorFlow is imported, and so before any test module is.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+SLOW = {"server", "client", "test_aspire_cmr.py", "test_hostile.py", "test_sandbox.py"}
+"""Folders and files in which nearly every test is."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW.intersection(item.path.parts):
+            item.add_marker("slow")
+    # Two processes end at about the same time if what takes long comes first.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,6 +28,16 @@ def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("cache")
     os.environ["XDG_CACHE_HOME"] = str(cache)
     return cache
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `support.shared` keeps what all processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    # With xdist each worker has a folder of its own within that of the run.
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ[ROOT] = str(run / "shared")
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,7 @@ def test_the_batching_config_takes_what_the_model_takes():
     assert not config.pad_variable_length_inputs
 
 
+@pytest.mark.slow
 def test_the_monitoring_config_has_the_path_of_the_local_server(server):
     import requests
 
@@ -131,6 +132,7 @@ def health(server, *models):
     )
 
 
+@pytest.mark.slow
 def test_the_health_check_tells_whether_models_are_in_service(server):
     assert health(server, "phdnet_sa").returncode == 0
     both = health(server, "phdnet_sa", "phdnet_4ch")
@@ -148,6 +150,7 @@ def version(tmp_path_factory):
     return exported(tmp_path_factory.mktemp("models"))
 
 
+@pytest.mark.slow
 def test_publishing_copies_the_whole_version_once(version, tmp_path):
     done = publish(version, tmp_path / "to")
 
@@ -159,6 +162,7 @@ def test_publishing_copies_the_whole_version_once(version, tmp_path):
     assert again.returncode == 1 and "exists" in again.stderr
 
 
+@pytest.mark.slow
 def test_publishing_refuses_what_is_no_version_or_whose_list_was_cut_off(
     version, tmp_path
 ):
@@ -176,6 +180,7 @@ def test_publishing_refuses_what_is_no_version_or_whose_list_was_cut_off(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_publishing_refuses_a_damaged_version(version, tmp_path):
     damaged = tmp_path / "from" / "phdnet_sa" / "1"
     shutil.copytree(version, damaged)

@@ -12,6 +12,8 @@ import pytest
 
 from phdnet_tf.dicom.write import write_image
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 BLOCKS = re.findall(r"^```(python|sh|json)\n(.*?)^```", PAGE.read_text(), re.M | re.S)
 

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from support.cines import edit
+from support.command import run
 from support.drawn import exported
+from support.training import SHAPE, shrink
 
-from phdnet_tf.cli import main
 from phdnet_tf.client.client import Client, connect
 from phdnet_tf.dicom.read import read_image
 from phdnet_tf.export.versions import model_folders
@@ -18,16 +18,10 @@ from phdnet_tf.inference.predictor import Predictor
 from phdnet_tf.phantom.folder import write_folder
 from phdnet_tf.server.app import Server, ServerConfig
 
+pytestmark = pytest.mark.slow
+
 VIEW = "2ch"
 LANDMARKS = ["anterior_mitral_hinge", "inferior_mitral_hinge", "apex"]
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +44,13 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    run(
-        *("train", "--view", VIEW, "--data", data, "--test-fold", 1),
-        *("--models", folder / "models", "--runs", folder / "runs"),
-        *("--time-limit", 0.03),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, "default", **SHAPE)
+        run(
+            *("train", "--view", VIEW, "--data", data, "--test-fold", 1),
+            *("--models", folder / "models", "--runs", folder / "runs"),
+            *("--time-limit", 0.03),
+        )
     return folder / "models"
 
 

@@ -20,6 +20,8 @@ from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.outputs.formats import FORMATS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):

@@ -1,14 +1,14 @@
 import csv
 import json
 
-import numpy as np
 import pytest
 from support.drawn import LANDMARKS, examples
+from support.training import bare_network, shrink
 from tensorflow.data.experimental import assert_cardinality
 
 from phdnet_tf.comparison import cross_validation
 from phdnet_tf.comparison.cross_validation import is_finished
-from phdnet_tf.comparison.systems import SYSTEMS
+from phdnet_tf.training import loop
 
 
 class Drawn:
@@ -38,7 +38,10 @@ def any_of(number, folds):
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch):
+def small(monkeypatch):
+    """Trainings of a network that is hardly one."""
+    shrink(monkeypatch, "paper")
+    monkeypatch.setattr(loop, "build_network", bare_network)
     monkeypatch.setattr(cross_validation, "LATENCY_RUNS", 1)
 
 
@@ -53,11 +56,30 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
-    run(tmp_path)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of the paper's network, killed after its training, and gone on with."""
 
-    kept = rows(tmp_path)
-    assert is_finished(tmp_path)
+    def fail(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, "paper")
+        patch.setattr(cross_validation, "LATENCY_RUNS", 1)
+        with pytest.MonkeyPatch.context() as full:
+            full.setattr(cross_validation, "_keep", fail)
+            with pytest.raises(OSError, match="No space"):
+                run(folder)
+        assert not is_finished(folder)
+        patch.setattr(cross_validation, "train", fail)
+        run(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_keeps_every_prediction_and_what_it_cost(finished):
+    kept = rows(finished)
     assert [(row["strategy"], row["landmark"]) for row in kept] == [
         (strategy, name)
         for strategy in ("smoothing", "simple", "weighted")
@@ -65,13 +87,14 @@ def test_a_run_keeps_every_prediction_and_what_it_cost(tmp_path):
     ]
     assert {row["image"] for row in kept} == {"DICOM/s1.dcm"}
     assert [bool(row["confidence"]) for row in kept] == [True, True] + 4 * [False]
-    result = json.loads((tmp_path / cross_validation.RESULT).read_text())
+    result = json.loads((finished / cross_validation.RESULT).read_text())
     assert result["steps"] >= [1] and result["ended_by"] == ["time limit"]
     assert result["latency_ms"] > 0 and result["model_bytes"] > 4 * 60_000
     # Two landmarks: two more heat values and four more displacements than none.
     assert result["parameters"] == 64_649 - 97 - 2 * 97
 
 
+@pytest.mark.slow
 def test_one_network_a_landmark_shares_the_time(tmp_path):
     run(tmp_path, "phdnet_one_each")
 
@@ -83,6 +106,7 @@ def test_one_network_a_landmark_shares_the_time(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_no_result_and_goes_on(tmp_path):
     def interrupt(progress):
         if progress.losses:
@@ -101,33 +125,6 @@ def test_an_interrupted_run_is_no_result_and_goes_on(tmp_path):
     assert len(log) >= 2
 
 
-def test_a_run_that_was_killed_after_its_training_does_not_train_again(
-    tmp_path, monkeypatch
-):
-    def fail(*args, **kwargs):
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cross_validation, "_keep", fail)
-        with pytest.raises(OSError, match="No space"):
-            run(tmp_path)
-    monkeypatch.setattr(cross_validation, "train", fail)
-
-    run(tmp_path)
-
-    assert is_finished(tmp_path)
-
-
-def test_all_systems_of_the_paper_and_the_default_are_there():
-    networks = {
-        (system.preset, system.mapping, system.strategy) for system in SYSTEMS.values()
-    }
-
-    assert networks == {
-        ("paper", "binary", "simple"),
-        ("paper", "gaussian", "smoothing"),
-        ("hourglass", "gaussian", "peak"),
-        ("unet", "gaussian", "peak"),
-        ("default", "gaussian", "augmented"),
-    }
-    assert np.sum([system.one_each for system in SYSTEMS.values()]) == 1
+@pytest.mark.slow
+def test_a_run_that_was_killed_after_its_training_does_not_train_again(finished):
+    assert is_finished(finished)

@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import tensorflow as tf
+from support.training import SHAPE
 
 from phdnet_tf.decoding.reading import Reading
 from phdnet_tf.decoding.test_time_augmentation import LOOKS, SIDE, look_again
@@ -129,10 +133,16 @@ def test_no_point_leaves_the_canvas():
     np.testing.assert_array_equal(reading.points, [[[511, 0]]])
 
 
+def small(landmarks, strategy):
+    """Settings that differ from the default's by the size of the network."""
+    config = make_config("default", "sa", landmarks, strategy=strategy)
+    return replace(config, model=replace(config.model, **SHAPE))
+
+
+@pytest.mark.slow
 def test_the_served_answer_is_that_of_all_pictures():
     settings = {
-        strategy: make_config("default", "sa", ("a",), strategy=strategy)
-        for strategy in ("weighted", "augmented")
+        strategy: small(("a",), strategy) for strategy in ("weighted", "augmented")
     }
     network = build_network(settings["weighted"].model)
     image = np.random.default_rng(0).random((2, 200, 220)).astype("f4")
@@ -150,8 +160,9 @@ def test_the_served_answer_is_that_of_all_pictures():
     assert np.abs(all_["landmarks"] - one["landmarks"]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_same_network_twice_answers_as_once():
-    config = make_config("default", "sa", ("a", "b"))
+    config = small(("a", "b"), "augmented")
     network = build_network(config.model)
     image = np.random.default_rng(0).random((2, 200, 220)).astype("f4")
     spacing = np.full((2, 2), 1.5, "f4")

@@ -6,6 +6,7 @@ import pytest
 from phdnet_tf.evaluation.metrics import (
     cumulative_errors,
     error_auroc,
+    mean_interval,
     point_errors,
     risk_coverage,
     summarise,
@@ -96,3 +97,22 @@ def test_the_authors_confidence_is_as_good_as_is_known(real_data):
 
     assert found["S-MHA"] == (0.789, 2.73)
     assert found["E-MHA"] == (0.817, 2.47)
+
+
+def test_the_interval_draws_whole_subjects():
+    # Two subjects: a resample is either one twice (mean 1 or 5), or both. The first has
+    # three times as many points, so that both together have a mean of 2.
+    errors, subjects = np.array([1.0, 1, 1, 5]), np.array(["a", "a", "a", "b"])
+
+    assert mean_interval(errors, subjects) == (1, 5)
+    assert mean_interval(errors[:3], subjects[:3]) is None
+
+
+def test_the_interval_is_that_of_the_normal_approximation_for_many_subjects():
+    errors = np.random.default_rng(5).normal(4, 2, 400)
+
+    low, high = mean_interval(errors, np.arange(400))
+
+    standard_error = errors.std() / 20
+    assert low == pytest.approx(errors.mean() - 1.96 * standard_error, abs=0.03)
+    assert high == pytest.approx(errors.mean() + 1.96 * standard_error, abs=0.03)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from support.drawn import LANDMARKS, examples
+from support.perfect import SHIFTS, perfect_but_for
 
 from phdnet_tf.evaluation.predictions import predict_examples
 from phdnet_tf.evaluation.summary import (
@@ -14,49 +14,9 @@ from phdnet_tf.evaluation.summary import (
     report,
 )
 from phdnet_tf.geometry import CANVAS_DIAGONAL
-from phdnet_tf.training.publish import learn_thresholds
 from phdnet_tf.trust.bins import Bins
 
 BINS = [Bins((0.3, 0.4, 0.5, 0.6), (None, 4.0, 3.0, 2.0, 1.0))] * 2
-SHIFTS = {"landmarks": 0.0, "smoothing": 0.0, "simple": 4.0}
-
-
-def perfect_but_for(shift_of):
-    """A signature that answers with the drawn discs' true places, shifted in x."""
-    truth = {
-        float(e["pixel_spacing"][0]): e["landmarks"]
-        for e in examples().as_numpy_iterator()
-    }
-
-    def explain(image, pixel_spacing):
-        points = tf.constant(truth[float(pixel_spacing[0, 0])])[None]
-        return {
-            **{name: points + [shift, 0.0] for name, shift in shift_of.items()},
-            "confidence": points[..., 0] / 100,
-            "high_confidence": points[..., 0] > 50,
-            "recognised": points[:, 0, 0] > 0,
-            "error_radius_mm": points[..., :1] / 10 * [1.0, 2.0, 3.0],
-            "evidence": points,
-            "member_spread_mm": 0 * points[..., 0],
-        }
-
-    return explain
-
-
-def test_errors_are_those_of_each_strategy_in_mm():
-    predictions = predict_examples(
-        perfect_but_for({"landmarks": 2.0, "smoothing": 2.0, "simple": 4.0}),
-        examples(),
-    )
-
-    spacing = np.array([float(e["pixel_spacing"][1]) for e in examples()])
-    np.testing.assert_allclose(
-        predictions.errors, np.tile(2 * spacing[:, None], (1, 2)), rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        predictions.errors_by["simple"], 2 * predictions.errors, rtol=1e-5
-    )
-    assert predictions.images[3] == "DICOM/s3.dcm" and predictions.subjects[3] == "s3"
 
 
 def test_the_report_separates_landmarks_and_high_confidence():
@@ -83,24 +43,6 @@ def test_the_report_separates_landmarks_and_high_confidence():
     assert result["high_confidence_images"] == 3 / 8
     assert result["strategies"]["simple"]["points"] == 16
     assert (result["images"], result["subjects"]) == (8, 8)
-
-
-def test_thresholds_are_learnt_for_each_landmark():
-    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
-    errors = np.zeros((8, 2))
-    errors[2, 0] = errors[5, 1] = 30
-    changed = predictions.__class__(**{**vars(predictions), "errors": errors})
-
-    thresholds = learn_thresholds(changed)
-
-    np.testing.assert_allclose(
-        thresholds, [predictions.confidence[2, 0], predictions.confidence[5, 1]]
-    )
-
-
-def test_no_images_are_refused_with_a_remedy():
-    with pytest.raises(ValueError, match="choose another fold"):
-        predict_examples(perfect_but_for(SHIFTS), [])
 
 
 def test_the_confidence_report_tells_what_was_foreseen():

@@ -8,6 +8,8 @@ from phdnet_tf.dicom.read import read_image
 from phdnet_tf.dicom.write import write_image
 from phdnet_tf.inference.predictor import Predictor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):

@@ -1,12 +1,8 @@
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from support.cines import RADII
 from support.tracks import SPACING, circle, predictions
 
-from phdnet_tf.cli.table import track_rows
 from phdnet_tf.inference.results import Landmark, Prediction
 from phdnet_tf.inference.tracks import (
     MAX_PHASES,
@@ -109,21 +105,6 @@ def test_too_few_phases_tell_nothing():
 
     assert find_tracks(before, range(1, 5), None) == []
     assert with_jumps(before, []) == before
-
-
-def test_a_cine_is_shown_in_a_line_whatever_its_file_is_called():
-    done = SimpleNamespace(
-        tracks=find_tracks(predictions(circle()), range(1, 26), 25),
-        predictions=predictions(circle()),
-        job=SimpleNamespace(
-            number=3,
-            frames=[SimpleNamespace(file=SimpleNamespace(name=Path("a\n\x1bb\udcfc")))],
-        ),
-    )
-
-    ((name, *_),) = track_rows(done)
-
-    assert name == "3 (a??b?)"
 
 
 def test_more_phases_than_memory_would_hold_get_no_track():

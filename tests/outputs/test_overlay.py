@@ -8,12 +8,15 @@ import pytest
 from support.cines import RADII
 
 from phdnet_tf.dicom.image import MRImage
-from phdnet_tf.evaluation.plots import save_confidence, save_error_curves
 from phdnet_tf.inference.results import Landmark, Prediction
 from phdnet_tf.outputs.overlay import DOUBTED, TRUSTED, save_overlay
 
 PIXELS = np.full((60, 90), 100, "f4")
+
+
 PIXELS[0, 0] = 0
+
+
 IMAGE = MRImage(PIXELS, (1.0, 1.0))
 
 
@@ -106,19 +109,6 @@ def test_the_title_names_file_and_frame_and_is_no_formula(tmp_path, monkeypatch)
     assert "votes: $^$" in drawn
 
 
-def test_error_curves_are_drawn_even_where_a_group_is_empty(tmp_path):
-    path = tmp_path / "curve.png"
-
-    curves = {"all": np.array([1.0, 3.0, np.nan]), "low": np.array([])}
-    save_error_curves(path, {"title": curves})
-    narrow = matplotlib.image.imread(path).shape[1]
-    save_error_curves(path, {"one": curves, "two": curves})
-
-    assert matplotlib.image.imread(path).shape[1] == 2 * narrow
-
-    assert matplotlib.image.imread(path).std() > 0
-
-
 def test_a_circle_holds_the_landmark_with_90_per_cent(tmp_path):
     path = tmp_path / "a.png"
     found = prediction(True)
@@ -142,20 +132,6 @@ def test_a_radius_longer_than_the_image_does_not_shrink_it(tmp_path):
     save_overlay(path, IMAGE, replace(found, landmarks=(huge,)))
 
     assert matplotlib.image.imread(path)[..., :3].mean() == pytest.approx(grey, 0.02)
-
-
-def test_risk_and_reliability_are_drawn(tmp_path):
-    errors = np.array([[1.0, np.nan], [5.0, 2.0]])
-    radii = {
-        "a": [
-            {"level": 0.5, "coverage": 0.4, "interval": (0.3, 0.6), "median_mm": 2.0},
-            {"level": 0.9, "coverage": 0.9, "interval": None, "median_mm": 5.0},
-        ]
-    }
-
-    save_confidence(tmp_path / "c.png", errors, {"confidence": 1 / errors}, radii)
-
-    assert matplotlib.image.imread(tmp_path / "c.png").shape[1] > 1000
 
 
 def test_a_large_image_is_shown_whole_beside_a_close_up_with_its_sides(

@@ -12,11 +12,7 @@ from phdnet_tf.inference.results import Landmark, Prediction
 
 hd = pytest.importorskip("highdicom")
 
-from phdnet_tf.outputs.structured_report import (
-    CERTAINTY,
-    Reported,
-    save_report,
-)
+from phdnet_tf.outputs.structured_report import CERTAINTY, Reported, save_report
 
 NAMES = ("tricuspid_valve", "mitral_valve", "lv_apex")
 POINTS = np.array([[10.25, 20.5], [33.125, 44.75], [70.0, 60.0625]])

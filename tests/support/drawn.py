@@ -1,13 +1,18 @@
 """What tests draw for themselves: examples and models that cost no training."""
 
+import shutil
+
 import numpy as np
 import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import export
+from phdnet_tf.export.versions import publish_version
+from phdnet_tf.files import unfinished_folder
 from phdnet_tf.models.build import build_network
 from phdnet_tf.presets import make_config
+from support.shared import shared
 
 LANDMARKS = ("bright", "grey")
 
@@ -61,8 +66,23 @@ def exported(
     thresholds=(0, 9e9),
     preset: str = "paper",
 ):
-    """A model folder with one version, of random weights; the second landmark is never
-    high confidence."""
+    """The next version in a model folder, of random weights; the second landmark is
+    never high confidence.
+
+    It is a copy: a model is exported once in a test run, which takes seconds.
+    """
+    name = "_".join(map(str, ("exported", view, strategy, *thresholds, preset)))
+    made = shared(
+        name, lambda root: export_anew(root, view, strategy, thresholds, preset)
+    )
+    (complete,) = made.glob("*/1")
+    with unfinished_folder(folder / complete.parent.name / "version") as partial:
+        shutil.copytree(complete, partial, dirs_exist_ok=True)
+        return publish_version(partial, folder / complete.parent.name)
+
+
+def export_anew(folder, view="sa", strategy=None, thresholds=(0, 9e9), preset="paper"):
+    """As `exported`, and by the exporter itself."""
     config = make_config(preset, view, LANDMARKS, strategy=strategy)
     served = ServedGraph([random_model(config)], config, thresholds)
     description = {

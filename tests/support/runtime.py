@@ -3,6 +3,7 @@
 It is what TF Serving runs models with; its own server is on no package registry.
 """
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,7 +44,20 @@ class Runtime:
         self.signatures = saved.meta_graphs[0].signature_def
 
     def run(self, requests):
-        """(signature, inputs) each -> outputs each; raises what the runtime says."""
+        """(signature, inputs) each -> outputs each."""
+        done, sizes = self._run(requests)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode()[-2000:])
+        return list(_parse(done.stdout, sizes))
+
+    def refusals(self, requests):
+        """What the runtime says of each of requests that all have to fail."""
+        done, sizes = self._run(requests)
+        said = re.findall(r"^\d+: .*", done.stderr.decode(), re.MULTILINE)
+        assert len(said) == len(sizes) and not done.stdout, said
+        return said
+
+    def _run(self, requests):
         job, sizes = [], []
         for number, (signature, inputs) in enumerate(requests):
             spec = self.signatures[signature]
@@ -69,10 +83,7 @@ class Runtime:
             capture_output=True,
             timeout=300,
         )
-        if done.returncode:
-            errors = done.stderr.decode().splitlines()
-            raise RuntimeError([e for e in errors if e[:1].isdigit()][-1])
-        return list(_parse(done.stdout, sizes))
+        return done, sizes
 
 
 def _parse(data, sizes):

@@ -1,6 +1,12 @@
-"""Settings of trainings that take seconds."""
+"""Settings and networks of trainings that take seconds."""
+
+from dataclasses import replace
+
+import keras
+from keras import layers, ops
 
 from phdnet_tf.config import Config, CropConfig, ModelConfig, TrainingConfig
+from phdnet_tf.presets import PRESETS
 from support.drawn import LANDMARKS
 
 SHAPE = {"filters": (8, 8, 16), "dilations": (1, 2), "strided": True}
@@ -16,3 +22,30 @@ def settings(shape=SHAPE, **changes):
         CropConfig(size=64, stretch=0.2),
         TrainingConfig(**values | RECIPE | changes),
     )
+
+
+def bare_network(model: ModelConfig) -> keras.Model:
+    """PHD-Net's inputs and outputs and nothing between, for what is around a network.
+
+    Most of a short training is tracing, which takes the longer, the more layers.
+    """
+    landmarks = len(model.landmarks)
+    image = keras.Input((None, None, 1))
+    patches = layers.AveragePooling2D(8)(image)
+    heatmap = layers.Conv2D(landmarks, 1)(patches)
+    flat = layers.Conv2D(2 * landmarks, 1)(patches)
+    displacement = ops.stack(ops.split(flat, 2, axis=-1), axis=-1)
+    return keras.Model(image, {"heatmap": heatmap, "displacement": displacement})
+
+
+def shrink(patch, preset: str, **shape) -> None:
+    """Has trainings by a preset take few crops at a time, which are done sooner.
+
+    Args:
+        patch: What puts the preset back, a `pytest.MonkeyPatch`.
+        preset: One of `PRESETS`.
+        shape: Attributes of the preset that make its network smaller.
+    """
+    row = PRESETS[preset]
+    training = replace(row.training, batch_size=2, epoch_size=400)
+    patch.setitem(PRESETS, preset, replace(row, training=training, **shape))

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -16,9 +15,10 @@ from support.training import settings
 
 from phdnet_tf.config import TrainingConfig
 from phdnet_tf.presets import make_config
-from phdnet_tf.training import schedule
 from phdnet_tf.training.keeper import best_model
 from phdnet_tf.training.loop import train
+
+pytestmark = pytest.mark.slow
 
 
 def weights(model):
@@ -95,7 +95,7 @@ def test_the_seed_reproduces_the_weights(finished, tmp_path):
 
 
 KILLED = """
-import os, signal, sys
+import os, shutil, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from support.training import settings
@@ -104,29 +104,43 @@ from phdnet_tf.training.keeper import best_model
 from phdnet_tf.training.loop import train
 
 def die(progress):
-    if progress.epoch == {epoch} and progress.step == {step}:
-        os.kill(os.getpid(), signal.SIGKILL)
+    match progress.epoch, progress.step:
+        case 1, 1:
+            shutil.copytree({run!r}, {copy!r})
+        case 2, 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 train(settings(), examples(4), examples(2, 1), Path({run!r}), on_progress=die)
 """
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (2, 0)])
-def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path, epoch, step):
-    undisturbed, outcome, _ = finished
-    code = KILLED.format(
-        tests=str(Path(__file__).parents[1]), run=str(tmp_path), epoch=epoch, step=step
-    )
-    killed = subprocess.run([sys.executable, "-c", code], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """What a kill leaves, by epoch and step.
 
-    resumed = train(settings(), examples(4), examples(2, 1), tmp_path)
+    In the middle of an epoch it leaves the files that are there at that moment.
+    """
+    run = tmp_path_factory.mktemp("killed")
+    copy = run.with_name(f"{run.name}_copy")
+    tests = str(Path(__file__).parents[1])
+    code = KILLED.format(tests=tests, run=str(run), copy=str(copy))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    return {(1, 1): copy, (2, 0): run}
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (2, 0)])
+def test_a_killed_run_goes_on_to_the_same_result(finished, killed, epoch, step):
+    undisturbed, outcome, _ = finished
+    run = killed[epoch, step]
+
+    resumed = train(settings(), examples(4), examples(2, 1), run)
 
     assert resumed.best_epoch == outcome.best_epoch
     for one, two in zip(weights(outcome.model), weights(resumed.model), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
-    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2"]
-    for one, two in zip(rows(undisturbed), rows(tmp_path), strict=True):
+    assert [row["epoch"] for row in rows(run)] == ["0", "1", "2"]
+    for one, two in zip(rows(undisturbed), rows(run), strict=True):
         assert float(one["val_loss"]) == pytest.approx(float(two["val_loss"]), rel=1e-4)
 
 
@@ -148,7 +162,8 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_keeps_the_best_model(tmp_path, interruptible):
+@pytest.mark.usefixtures("bare", "interruptible")
+def test_ctrl_c_keeps_the_best_model(tmp_path):
     def interrupt(progress):
         if (progress.epoch, progress.step) == (1, 1):
             os.kill(os.getpid(), signal.SIGINT)
@@ -160,6 +175,7 @@ def test_ctrl_c_keeps_the_best_model(tmp_path, interruptible):
     assert (outcome.ended_by, outcome.epochs, outcome.best_epoch) == ("interrupt", 1, 1)
 
 
+@pytest.mark.usefixtures("bare")
 def test_ctrl_c_before_there_is_a_model_is_passed_on(tmp_path):
     def interrupt(progress):
         raise KeyboardInterrupt
@@ -168,16 +184,7 @@ def test_ctrl_c_before_there_is_a_model_is_passed_on(tmp_path):
         train(settings(), examples(4), examples(2), tmp_path, on_progress=interrupt)
 
 
-def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
-    # A step this large never leads anywhere: the first epochs stay the best.
-    config = settings(epochs=40, patience=1, learning_rate=3.0)
-
-    outcome = train(config, examples(4), examples(2), tmp_path)
-
-    assert outcome.ended_by == "patience"
-    assert outcome.epochs == outcome.best_epoch + 1 < 40
-
-
+@pytest.mark.usefixtures("bare")
 def test_an_epoch_shows_every_image_where_these_are_more_than_its_size(tmp_path):
     outcome = train(
         settings(epochs=1, epoch_size=2), examples(5), examples(2), tmp_path
@@ -186,64 +193,7 @@ def test_an_epoch_shows_every_image_where_these_are_more_than_its_size(tmp_path)
     assert outcome.steps == 3  # of two crops each
 
 
-def test_the_time_limit_ends_training(tmp_path):
-    config = settings(epochs=500, epoch_size=2000)
-    started = time.monotonic()
-
-    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=2)
-
-    assert outcome.ended_by == "time limit"
-    assert outcome.best_epoch == outcome.epochs == 1
-    assert time.monotonic() - started < 60
-
-
-def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
-    first = train(settings(epochs=1), examples(4), examples(2), tmp_path)
-
-    again = train(
-        settings(epochs=9),
-        examples(4),
-        examples(2),
-        tmp_path,
-        # Time is left, but less than the validation takes.
-        time_limit=first.seconds + 0.001,
-    )
-
-    assert (again.epochs, again.ended_by) == (1, "time limit")
-
-
-@pytest.mark.parametrize(
-    ("decay", "limit", "highest"),
-    [(False, None, 0.01), (True, None, 0.01), (False, 1e6, 0.07), (True, 1e6, 0.07)],
-)
-def test_the_learning_rate_stays_or_rises_and_falls(
-    tmp_path, monkeypatch, decay, limit, highest
-):
-    monkeypatch.setattr(schedule, "WARM_UP", 2)
-    rates = []
-
-    class Noting(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            rates.append(float(self.model.optimizer.learning_rate))
-
-    monkeypatch.setattr(keras.callbacks, "TensorBoard", lambda *a, **k: Noting())
-
-    train(
-        settings(epochs=5, learning_rate=0.01, decay=decay, time_limit_boost=7.0),
-        examples(4),
-        examples(2, 1),
-        tmp_path,
-        time_limit=limit,
-    )
-
-    # Ten steps: two to rise, where it rises, and after two in ten the share of the
-    # other eight. An ample time limit makes it higher by its boost, and ends nothing.
-    rising = [1 / 2, 1] if decay or limit else [1, 1]
-    after = [1, *(n / 8 for n in range(7, 0, -1))] if decay else [1] * 8
-    wanted = [highest * share for share in rising + after]
-    assert rates == pytest.approx(wanted, rel=1e-4)
-
-
+@pytest.mark.usefixtures("bare")
 def test_no_images_are_refused_with_a_remedy(tmp_path):
     with pytest.raises(ValueError, match="validation: expected at least one image"):
         train(settings(), examples(2), examples(0), tmp_path)

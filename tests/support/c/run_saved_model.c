@@ -8,7 +8,8 @@
  *   string OPERATION OUTPUT FILE               feeds one string, a tensor of shape [1]
  *   fetch OPERATION OUTPUT                     writes a tensor's raw values to OUTPUTS
  *   run                                        runs the graph; feeds are then forgotten
- * An error is one line on standard error, "CODE: message", and exit code 1.
+ * A run that fails writes no values, but a line to standard error, "CODE: message"; the
+ * runs after it are done all the same, and the exit code is 1.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -65,14 +66,18 @@ int main(int count, char **arguments) {
 
   TF_Output feeds[MOST], fetches[MOST];
   TF_Tensor *fed[MOST], *fetched[MOST];
-  int feed_count = 0, fetch_count = 0;
+  int feed_count = 0, fetch_count = 0, failed = 0;
   char command[16], name[256], path[1024];
   int index;
   while (scanf("%15s", command) == 1) {
     if (strcmp(command, "run") == 0) {
       TF_SessionRun(session, NULL, feeds, fed, feed_count, fetches, fetched,
                     fetch_count, NULL, 0, NULL, status);
-      require(status);
+      if (TF_GetCode(status) != TF_OK) {
+        fprintf(stderr, "%d: %s\n", TF_GetCode(status), TF_Message(status));
+        failed = 1;
+        fetch_count = 0;
+      }
       for (int i = 0; i < fetch_count; i++) {
         fwrite(TF_TensorData(fetched[i]), 1, TF_TensorByteSize(fetched[i]), stdout);
         TF_DeleteTensor(fetched[i]);
@@ -117,5 +122,5 @@ int main(int count, char **arguments) {
   TF_DeleteSessionOptions(options);
   TF_DeleteGraph(graph);
   TF_DeleteStatus(status);
-  return 0;
+  return failed;
 }

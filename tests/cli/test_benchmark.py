@@ -1,0 +1,89 @@
+"""`phdnet-tf benchmark` as a user runs it."""
+
+import csv
+import json
+import shutil
+
+import pytest
+from support.command import run
+from support.training import shrink
+
+
+def benchmark(data, folder):
+    return [
+        *("benchmark", "--view", "4ch", "--data", data, "--system", "phdnet"),
+        *("--time-limit", "0.02", "--output", folder),
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """Output and folder of a benchmark of one fold."""
+    folder = tmp_path_factory.mktemp("benchmark") / "b"
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, "paper", filters=(8, 8, 8))
+        return run(*benchmark(data, folder), "--fold", "1").output, folder
+
+
+@pytest.fixture
+def copy(finished, small, tmp_path):
+    """The folder, to go on with."""
+    return shutil.copytree(finished[1], tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
+    finished, data, copy
+):
+    printed, _ = finished
+
+    again = run(*benchmark(data, copy), "--fold", "1", "--fold", "2")
+
+    assert "PHD-Net, all landmarks in one" in printed and "test folds 1 of 8" in printed
+    assert "fold_1: finished before" in again.output
+    assert "test folds 1, 2 of 8" in again.output
+    report = json.loads((copy / "report.json").read_text())
+    assert report["folds"] == [1, 2] and report["points"] == 6
+    assert (copy / "error_curves.png").stat().st_size > 0
+    with (copy / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Two folds of one image, three landmarks and three strategies.
+    assert len(rows) == 18 and {row["fold"] for row in rows} == {"1", "2"}
+
+
+@pytest.mark.slow
+def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, copy):
+    (copy / "unet" / "fold_2").mkdir(parents=True)
+    (copy / "unet" / "fold_2" / "result.json").write_text("{}")
+    (copy / "README.md").unlink()
+
+    told = run(*benchmark(data, copy), "--fold", "1")
+
+    assert "unet, phdnet have no fold in common" in told.output
+    assert not (copy / "README.md").exists()
+
+
+def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
+    (tmp_path / "benchmark.json").write_text('{"view": "sa"}')
+
+    refused = run(
+        "benchmark", "--view", "4ch", "--data", data, "--output", tmp_path, code=1
+    )
+
+    assert "another view" in refused.output and "--output" in refused.output
+
+
+@pytest.mark.slow
+def test_a_benchmark_does_not_go_on_with_what_another_version_trains(data, copy):
+    arguments = [*benchmark(data, copy), "--fold", "1"]
+    file = copy / "phdnet" / "benchmark.json"
+    settings = json.loads(file.read_text())
+    settings["recipe"]["training"]["batch_size"] += 1
+    file.write_text(json.dumps(settings))
+
+    other = run(*arguments, code=1)
+    file.unlink()
+    unknown = run(*arguments, code=1)
+
+    for refused in (other, unknown):
+        assert "another recipe" in refused.output and "--output" in refused.output

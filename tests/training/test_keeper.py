@@ -1,0 +1,45 @@
+import time
+
+import pytest
+from support.drawn import examples
+from support.training import settings
+
+from phdnet_tf.training.loop import train
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare")]
+
+
+def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
+    # A step this large never leads anywhere: the first epochs stay the best.
+    config = settings(epochs=40, patience=1, learning_rate=3.0)
+
+    outcome = train(config, examples(4), examples(2), tmp_path)
+
+    assert outcome.ended_by == "patience"
+    assert outcome.epochs == outcome.best_epoch + 1 < 40
+
+
+def test_the_time_limit_ends_training(tmp_path):
+    config = settings(epochs=500, epoch_size=200_000)
+    started = time.monotonic()
+
+    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=1)
+
+    assert outcome.ended_by == "time limit"
+    assert outcome.best_epoch == outcome.epochs == 1
+    assert time.monotonic() - started < 60
+
+
+def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
+    first = train(settings(epochs=1), examples(4), examples(2), tmp_path)
+
+    again = train(
+        settings(epochs=9),
+        examples(4),
+        examples(2),
+        tmp_path,
+        # Time is left, but less than the validation takes.
+        time_limit=first.seconds + 0.001,
+    )
+
+    assert (again.epochs, again.ended_by) == (1, "time limit")
