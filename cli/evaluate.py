@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -22,8 +21,12 @@ from phdnet_tf.config import FOLDS
     "folds",
     type=options.FOLD,
     multiple=True,
-    help="Fold to evaluate on; repeat for more. Default: the fold that training on "
-    "these data left untouched, or all.",
+    help="Fold to evaluate on; repeat for more. Default: all.",
+)
+@click.option(
+    "--include-seen",
+    is_flag=True,
+    help="Score the images, too, that the model has learnt from. They flatter it.",
 )
 @click.option(
     "--output",
@@ -38,10 +41,14 @@ def evaluate(
     model: Path | None,
     models: Path,
     folds: tuple[int, ...],
+    include_seen: bool,
     output: Path | None,
     overwrite: bool,
 ) -> None:
     """Compare a model's predictions to annotated landmarks, in mm.
+
+    Images that the model has learnt from, wherever they are now, are left out. Without
+    --data, the phantom that `train` uses without it is scored.
 
     The second part of the report tells how well the errors were foreseen. AURC is the
     mean error of the points that are kept, over all shares that one may keep, from the
@@ -56,8 +63,10 @@ def evaluate(
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.evaluation.save import save_evaluation
     from phdnet_tf.evaluation.summary import report
+    from phdnet_tf.evaluation.unseen import Unseen
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.saved_model import load_signatures
+    from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.export.versions import resolve_version
     from phdnet_tf.trust.bins import Bins
 
@@ -69,44 +78,46 @@ def evaluate(
                 f"{version} is a model of {description['view']}, not of {view}."
             )
         source = open_dataset(data, description["view"])
-        chosen = _choose_folds(folds, description, source.fingerprint)
+        chosen = sorted(set(folds)) or list(range(FOLDS))
         landmarks = tuple(description["landmarks"])
-        examples = source.examples(chosen, landmarks)
-        predictions = predict_examples(
-            load_signatures(version)["explain"],
-            examples.as_numpy_iterator(),
+        unseen = Unseen(
+            source.examples(chosen, landmarks).as_numpy_iterator(),
+            () if include_seen else load_seen_images(version),
         )
+        explain = load_signatures(version)["explain"]
+        try:
+            predictions = predict_examples(explain, unseen)
+        except ValueError as error:
+            if unseen.left_out:
+                raise click.ClickException(
+                    f"{source.name}: {version} has learnt from all {unseen.left_out} "
+                    "images that were to be scored. Keep a fold aside with 'train "
+                    "--test-fold', give other --data, or add --include-seen."
+                ) from error
+            raise
         bins = [Bins.from_dict(description["bins"][name]) for name in landmarks]
         result = {
             "model": f"{version.resolve().parent.name}/{version.resolve().name}",
             "data": source.name,
             "folds": chosen,
+            "include_seen": include_seen,
+            "left_out": unseen.left_out,
             **report(predictions, landmarks, bins),
         }
-        click.echo(f"{version} on {source.name}, folds {', '.join(map(str, chosen))}:")
+        scored = f"{version} on {source.name}, folds {', '.join(map(str, chosen))}"
+        if include_seen:
+            scored += ", THOSE IT HAS LEARNT FROM AMONG THEM, WHICH FLATTER IT"
+        elif unseen.left_out:
+            scored += f", without {unseen.left_out} images that it has learnt from"
+        click.echo(f"{scored}:")
+        if kin := unseen.known_subjects & set(predictions.subjects):
+            click.echo(
+                f"Caution: of {len(kin)} subjects that are scored the model has learnt "
+                "from other images. They may flatter it.",
+                err=True,
+            )
         click.echo(report_table(result))
         click.echo(f"\n{confidence_table(result['confidence'])}")
         if folder:
             save_evaluation(folder, result, predictions, landmarks)
             click.echo(f"\nWritten to {output}")
-
-
-def _choose_folds(
-    folds: tuple[int, ...], description: dict[str, Any], fingerprint: str
-) -> list[int]:
-    from phdnet_tf.training.data import described_folds
-
-    seen = described_folds(description["data"])
-    same_data = description["data"]["fingerprint"] == fingerprint
-    chosen = sorted(set(folds))
-    if not chosen:
-        chosen = (same_data and seen.test) or list(range(FOLDS))
-    learnt = seen.learnt(chosen)
-    if same_data and learnt:
-        click.echo(
-            f"Caution: the model was trained or validated on folds "
-            f"{', '.join(map(str, learnt))} of these data. Its errors on them "
-            "flatter it; train with --test-fold to keep a fold aside.",
-            err=True,
-        )
-    return chosen

@@ -243,12 +243,14 @@ def _train(
     run: Path,
     models: Path,
 ) -> Published:
-    from phdnet_tf.training.data import describe_data, divide_folds
+    from phdnet_tf.training.checks import require_images
+    from phdnet_tf.training.data import describe_data, divide_folds, seen_images
     from phdnet_tf.training.members import train_members
     from phdnet_tf.training.publish import publish
 
     landmarks = settings.config.model.landmarks
     folds = divide_folds(settings.validation_fold, settings.test_fold)
+    require_images(source, folds)
     data = describe_data(source, folds)
     counts = data["images"]
     click.echo(
@@ -275,7 +277,13 @@ def _train(
         on_member=announce,
     )
     return publish(
-        outcomes, settings.config, validating, models, run=run.name, data=data
+        outcomes,
+        settings.config,
+        validating,
+        models,
+        run=run.name,
+        data=data,
+        seen=seen_images(source, folds),
     )
 
 

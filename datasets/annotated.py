@@ -81,6 +81,18 @@ class AnnotatedDataset:
         splits = self.builder.info.splits
         return sum(splits[name].num_examples for name in self._splits(folds))
 
+    def content_hashes(self, folds: list[int]) -> list[str]:
+        """`MRImage.content_hash` of the images in some folds."""
+        splits = self._splits(folds)
+        if not splits:
+            return []
+        only = tfds.decode.PartialDecoding({"content_hash": True})
+        data = self.builder.as_dataset(split="+".join(splits), decoders=only)
+        return [
+            tf.compat.as_str(example["content_hash"])
+            for example in data.as_numpy_iterator()
+        ]
+
     def _splits(self, folds: list[int]) -> list[str]:
         names = [f"fold_{fold}" for fold in folds]
         return [name for name in names if name in self.builder.info.splits]

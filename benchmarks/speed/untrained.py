@@ -27,4 +27,4 @@ def export_untrained(models: Path) -> tuple[keras.Model, Path]:
     network = compile_model(CONFIG)
     served = ServedGraph([network], CONFIG, [0.0] * len(VIEWS[VIEW]))
     description = {"view": VIEW, "landmarks": list(VIEWS[VIEW])}
-    return network, export(served, description, models / f"phdnet_{VIEW}")
+    return network, export(served, description, models / f"phdnet_{VIEW}", {})

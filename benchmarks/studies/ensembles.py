@@ -48,7 +48,11 @@ def main() -> None:
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.versions import resolve_version
-    from phdnet_tf.training.data import cross_validation_folds, describe_data
+    from phdnet_tf.training.data import (
+        cross_validation_folds,
+        describe_data,
+        seen_images,
+    )
     from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.progress import Outcome
     from phdnet_tf.training.publish import publish
@@ -94,6 +98,7 @@ def main() -> None:
             folder / "all" / "models",
             run="run",
             data=describe_data(source, parts),
+            seen=seen_images(source, parts),
         )
         # It finds the model, and only tests it.
         run(SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0)

@@ -20,10 +20,12 @@ from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version, versions
 from phdnet_tf.files import whole_file
 from phdnet_tf.presets import PRESETS, make_config
+from phdnet_tf.training.checks import require_images
 from phdnet_tf.training.data import (
     AnnotatedImages,
     cross_validation_folds,
     describe_data,
+    seen_images,
 )
 from phdnet_tf.training.loop import train
 from phdnet_tf.training.progress import Progress
@@ -88,6 +90,7 @@ def run(
     system = SYSTEMS[name]
     parts = [(each,) for each in landmarks] if system.one_each else [landmarks]
     folds = cross_validation_folds(fold)
+    require_images(source, folds)
     tested = []
     for part in parts:
         label = part[0] if system.one_each else "all"
@@ -116,6 +119,7 @@ def run(
                 models,
                 run="run",
                 data=describe_data(source, folds),
+                seen=seen_images(source, folds),
             )
         version = resolve_version(models / f"{PRESETS[system.preset].network}_{view}")
         signatures = load_signatures(version)

@@ -1,6 +1,7 @@
 """SavedModels: written as the next version, and loaded."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import tensorflow as tf
 from phdnet_tf.export.checksums import CHECKSUMS, checksums
 from phdnet_tf.export.description import DESCRIPTION, describe_signature
 from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.export.seen_images import write_seen_images
 from phdnet_tf.export.versions import publish_version
 from phdnet_tf.export.warm_up import WARM_UP, write_warm_up
 from phdnet_tf.files import unfinished_folder
 
 
 def export(
-    served: ServedGraph, description: dict[str, Any], model_folder: Path
+    served: ServedGraph,
+    description: dict[str, Any],
+    model_folder: Path,
+    seen: Mapping[str, str],
 ) -> Path:
     """Publishes a model as the next version, in one step.
 
@@ -23,6 +28,7 @@ def export(
         served: What to save.
         description: What `phdnet.json` says of it.
         model_folder: For example `models/phdnet_sa`; made where it does not exist.
+        seen: By content hash what an image was for that the model has learnt from.
 
     Returns:
         The folder of the new version, for example `models/phdnet_sa/1`.
@@ -42,6 +48,7 @@ def export(
             },
         )
         (partial / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+        write_seen_images(partial, seen)
         write_warm_up(partial / WARM_UP)
         (partial / CHECKSUMS).write_text(checksums(partial))
         return publish_version(partial, model_folder)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from phdnet_tf.training.data import AnnotatedImages
+from phdnet_tf.training.data import AnnotatedImages, Folds
 
 
 def require_annotated(
@@ -33,20 +33,22 @@ def require_annotated(
     )
 
 
-def require_images(source: AnnotatedImages, folds: list[int], purpose: str) -> None:
-    """Refuses folds without an image.
+def require_images(source: AnnotatedImages, folds: Folds) -> None:
+    """Refuses folds without an image, where there have to be some.
 
     Args:
         source: The data.
-        folds: The folds.
-        purpose: What they are for: "training", "validation" or "test".
+        folds: What its folds are for.
 
     Raises:
-        ValueError: If they hold none.
+        ValueError: If there is none to train, to validate or, where a fold is to be
+            left untouched, to test on.
     """
-    if not source.count(folds):
-        raise ValueError(
-            f"{source.name}: expected images in the {purpose} fold "
-            f"{' or '.join(map(str, folds))}. Received none: fewer than eight subjects "
-            "leave folds empty; choose another."
-        )
+    for purpose in ("training", "validation", "test"):
+        own = getattr(folds, purpose)
+        if own and not source.count(own):
+            raise ValueError(
+                f"{source.name}: expected images in the {purpose} fold "
+                f"{' or '.join(map(str, own))}. Received none: fewer than eight "
+                "subjects leave folds empty; choose another."
+            )

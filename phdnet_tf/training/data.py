@@ -27,6 +27,9 @@ class AnnotatedImages(Protocol):
     def count(self, folds: list[int]) -> int:
         """Number of images in some folds."""
 
+    def content_hashes(self, folds: list[int]) -> list[str]:
+        """`MRImage.content_hash` of the images in some folds."""
+
 
 @dataclass(frozen=True)
 class Folds:
@@ -41,10 +44,6 @@ class Folds:
     training: list[int]
     validation: list[int]
     test: list[int]
-
-    def learnt(self, folds: list[int]) -> list[int]:
-        """Those of some folds that a model trained or validated on, in order."""
-        return sorted({*folds} & {*self.training, *self.validation})
 
 
 def divide_folds(validation: int, test: int | None = None) -> Folds:
@@ -84,6 +83,18 @@ def describe_data(source: AnnotatedImages, folds: Folds) -> dict[str, Any]:
     }
 
 
-def described_folds(data: dict[str, Any]) -> Folds:
-    """The folds that `describe_data` told of."""
-    return Folds(data["training_folds"], data["validation_folds"], data["test_folds"])
+def seen_images(source: AnnotatedImages, folds: Folds) -> dict[str, str]:
+    """The images that a model learns from, so that nobody judges it by them.
+
+    Args:
+        source: The data.
+        folds: What its folds are for.
+
+    Returns:
+        By content hash what an image is for: "training", or "validation", which also
+        teaches thresholds and radii.
+    """
+    return {
+        **dict.fromkeys(source.content_hashes(folds.validation), "validation"),
+        **dict.fromkeys(source.content_hashes(folds.training), "training"),
+    }

@@ -1,6 +1,7 @@
 """From trained networks to a published model: thresholds, radii, export."""
 
 import importlib.metadata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def publish(
     *,
     run: str,
     data: dict[str, Any],
+    seen: Mapping[str, str],
 ) -> Published:
     """Learns the confidence thresholds on the validation data, and exports.
 
@@ -57,6 +59,7 @@ def publish(
             `models/<network>_<view>/<next number>`.
         run: What the description calls the run.
         data: What `describe_data` returns.
+        seen: What `seen_images` returns.
 
     Returns:
         What was published.
@@ -115,9 +118,8 @@ def publish(
         "validation": validated,
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
-    version = export(
-        served, description, models / f"{config.model.network}_{config.view}"
-    )
+    folder = models / f"{config.model.network}_{config.view}"
+    version = export(served, description, folder, seen)
     return Published(version, outcomes, validated)
 
 

@@ -2,9 +2,13 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from support.cines import edit
 from support.command import run
 
 pytestmark = pytest.mark.slow
@@ -19,7 +23,7 @@ def test_evaluation_takes_the_fold_that_training_left_untouched(
     result = run("evaluate", "--data", data, "--models", models, "--output", output)
 
     report = json.loads((output / "evaluation.json").read_text())
-    assert report["folds"] == [1] and report["images"] == 1
+    assert report["images"] == 1 and report["left_out"] == 7
     assert "Caution" not in result.output
     with (output / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -31,9 +35,97 @@ def test_evaluation_takes_the_fold_that_training_left_untouched(
     assert (output / "error_curve.png").stat().st_size > 1000
 
 
-def test_evaluation_on_images_that_were_trained_on_is_cautioned(trained, data):
-    result = run(
-        *("evaluate", "--data", data, "--models", trained[1] / "models", "--fold", 2)
-    )
+def evaluated(folder, models, *options, code=0):
+    return run("evaluate", "--data", folder, "--models", models, *options, code=code)
 
-    assert "Caution: the model was trained or validated on folds 2" in result.output
+
+@pytest.fixture
+def models(trained):
+    return trained[1] / "models"
+
+
+@pytest.fixture
+def copy(data, tmp_path):
+    """The data once more, to be changed."""
+    return Path(shutil.copytree(data, tmp_path / "copy"))
+
+
+def resave_with_other_line_ends(folder):
+    table = folder / "landmarks.csv"
+    table.write_bytes(table.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def add_a_subject(folder):
+    """Before all others, so that by its place in the table it would move each."""
+    table = folder / "landmarks.csv"
+    header, first, *rest = table.read_text().splitlines()
+    image = first.split(",")[1]
+    new = folder / "DICOM" / "newcomer.dcm"
+    shutil.copy(folder / image, new)
+    ds = pydicom.dcmread(new)
+    ds.PixelData = bytes(ds.PixelData[::-1])
+    ds.save_as(new)
+    cells = first.split(",")
+    cells[:2] = ["newcomer", "DICOM/newcomer.dcm"]
+    table.write_text("\n".join([header, ",".join(cells), first, *rest]) + "\n")
+
+
+def rename_subjects_and_files(folder):
+    """As an anonymiser does, which writes every file anew."""
+    table = folder / "landmarks.csv"
+    header, *rows = table.read_text().splitlines()
+    renamed = []
+    for number, row in enumerate(rows):
+        cells = row.split(",")
+        edit(folder / cells[1], PatientID=f"P{number}", SOPInstanceUID=f"1.2.{number}")
+        (folder / cells[1]).rename(folder / "DICOM" / f"{number}.dcm")
+        cells[:2] = [f"P{number}", f"DICOM/{number}.dcm"]
+        renamed.append(",".join(cells))
+    table.write_text("\n".join([header, *renamed]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (resave_with_other_line_ends, 1),
+        (add_a_subject, 2),
+        (rename_subjects_and_files, 1),
+    ],
+)
+def test_no_image_that_was_learnt_from_is_scored_in_silence(
+    models, copy, tmp_path, change, left
+):
+    change(copy)
+    output = tmp_path / "out"
+
+    result = evaluated(copy, models, "--output", output)
+
+    report = json.loads((output / "evaluation.json").read_text())
+    assert (report["images"], report["left_out"]) == (left, 7)
+    assert "without 7 images that it has learnt from" in result.output
+
+
+def test_where_nothing_is_left_to_score_it_is_said_in_a_line(models, data):
+    refused = evaluated(data, models, "--fold", 2, code=1)
+
+    assert "has learnt from all 1 images" in refused.output
+    assert "--include-seen" in refused.output
+
+
+def test_images_that_were_learnt_from_are_scored_under_a_heading(models, data):
+    result = evaluated(data, models, "--include-seen")
+
+    assert "THOSE IT HAS LEARNT FROM AMONG THEM" in result.output
+    assert "8 images of 8 subjects" in result.output
+
+
+def test_other_images_of_subjects_that_were_learnt_from_are_cautioned(models, copy):
+    table = copy / "landmarks.csv"
+    add_a_subject(copy)
+    rows = table.read_text()
+    known = rows.splitlines()[2].split(",")[0]
+    table.write_text(rows.replace("newcomer,DICOM", f"{known},DICOM"))
+
+    result = evaluated(copy, models)
+
+    assert "Caution: of 1 subjects that are scored" in result.output

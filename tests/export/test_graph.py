@@ -206,7 +206,7 @@ def test_several_networks_are_one_model(tmp_path):
     inputs = tf.nest.map_structure(tf.constant, batch())
 
     version = saved_model.export(
-        graph.ServedGraph(networks, config, [0, 0]), {}, tmp_path
+        graph.ServedGraph(networks, config, [0, 0]), {}, tmp_path, {}
     )
 
     signatures = saved_model.load_signatures(version)

@@ -95,4 +95,4 @@ def export_anew(folder, view="sa", strategy=None, thresholds=(0, 9e9), preset="p
             "test_folds": [],
         },
     }
-    return export(served, description, folder / f"{config.model.network}_{view}")
+    return export(served, description, folder / f"{config.model.network}_{view}", {})

@@ -3,8 +3,8 @@ import pytest
 from phdnet_tf.training.data import (
     cross_validation_folds,
     describe_data,
-    described_folds,
     divide_folds,
+    seen_images,
 )
 
 
@@ -28,15 +28,31 @@ def test_what_does_not_validate_or_test_trains(test):
     assert folds.training == [k for k in range(8) if k not in (3, test)]
 
 
-def test_folds_that_were_learnt_are_told_from_the_untouched_one():
-    class Eight:
-        name, fingerprint = "drawn", "0"
+class Eight:
+    """Ten images a fold, of which the last is the same in all."""
 
-        def count(self, folds):
-            return 10 * len(folds)
+    name, fingerprint = "drawn", "0"
 
+    def count(self, folds):
+        return 10 * len(folds)
+
+    def content_hashes(self, folds):
+        return [f"{fold}{n}" for fold in folds for n in range(9)] + ["same"]
+
+
+def test_a_model_tells_what_its_folds_were_for():
     described = describe_data(Eight(), divide_folds(0, 5))
 
     assert described["images"] == {"training": 60, "validation": 10}
-    assert described_folds(described) == divide_folds(0, 5)
-    assert described_folds(described).learnt([7, 5, 0]) == [0, 7]
+    assert described["training_folds"] == [1, 2, 3, 4, 6, 7]
+    assert (described["validation_folds"], described["test_folds"]) == ([0], [5])
+
+
+def test_what_a_model_has_seen_is_what_it_trains_and_validates_on():
+    seen = seen_images(Eight(), divide_folds(0, 5))
+
+    assert len(seen) == 7 * 9 + 1
+    assert seen["38"] == "training" and seen["08"] == "validation"
+    assert "50" not in seen
+    # What is in both has taught the weights, which counts for more.
+    assert seen["same"] == "training"

@@ -17,6 +17,7 @@ from support.training import settings
 
 from phdnet_tf.training import keeper
 from phdnet_tf.training.checks import require_images
+from phdnet_tf.training.data import Folds
 from phdnet_tf.training.interrupts import uninterrupted
 from phdnet_tf.training.loop import train
 
@@ -187,7 +188,18 @@ class Source:
         return 3 * (0 in folds)
 
 
-def test_a_fold_without_images_is_found_before_training():
-    require_images(Source(), [0, 1], "training")
-    with pytest.raises(ValueError, match="drawn: .* in the test fold 1. Received none"):
-        require_images(Source(), [1], "test")
+@pytest.mark.parametrize(
+    ("folds", "named"),
+    [
+        (Folds([0], [0], [1]), "test fold 1"),
+        (Folds([0, 1], [2], []), "validation fold 2"),
+        (Folds([1, 2], [0], []), "training fold 1 or 2"),
+    ],
+)
+def test_a_fold_without_images_is_found_before_training(folds, named):
+    with pytest.raises(ValueError, match=f"drawn: .* in the {named}. Received none"):
+        require_images(Source(), folds)
+
+
+def test_folds_with_images_are_taken():
+    require_images(Source(), Folds([0, 1], [0], []))

@@ -115,7 +115,7 @@ def test_a_table_one_folder_below_is_named_and_nothing_else_is(tmp_path):
         read_table(tmp_path)
     write_table(tmp_path / "unpacked", HEADER)
 
-    with pytest.raises(ValueError, match="There is one in .*unpacked: name that folde"):
+    with pytest.raises(ValueError, match="There is one in .*unpacked: name that fold"):
         read_table(tmp_path)
 
 
