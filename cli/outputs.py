@@ -79,7 +79,12 @@ def show(results: Sequence[Result], done: Sequence[Done], form: str) -> None:
             click.echo(f"Error: {result['error']}", err=True)
 
 
-def summarise(skipped: Sequence[Skipped], reasons: dict[str, int], left: int) -> None:
+def summarise(
+    skipped: Sequence[Skipped],
+    reasons: dict[str, int],
+    left: int,
+    notes: dict[str, list[FileLocation]],
+) -> None:
     """Says on standard error which view was taken and why, and what was skipped."""
     for reason, count in reasons.items():
         click.echo(f"{count} series or image{'s' * (count != 1)}: {reason}.", err=True)
@@ -93,10 +98,14 @@ def summarise(skipped: Sequence[Skipped], reasons: dict[str, int], left: int) ->
         if not each.failed:
             groups.setdefault(each.reason, []).append(str(each.source))
     for reason, names in groups.items():
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        click.echo(
-            f"Skipped {len(names)}: {reason.rstrip('.')}: {names[0]}{more}", err=True
-        )
+        line = f"Skipped {len(names)}: {reason.rstrip('.')}: {_names(names)}"
+        click.echo(line, err=True)
+    for note, sources in notes.items():
+        click.echo(f"Note: {_names([*map(str, sources)])}: {note}.", err=True)
+
+
+def _names(names: list[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 class Writer:
@@ -182,6 +191,8 @@ class Writer:
             # It was read before, but may be gone by now, or the machine busier.
             if isinstance(image, DicomError):
                 lines.append(f"{pair[0]}: not drawn: {_reason(image, pair[0])}")
+            elif image.token != pair[0].token:
+                lines.append(f"{pair[0]}: not drawn: it is no longer the same file.")
             else:
                 yield *pair, image
 
@@ -235,7 +246,7 @@ class Writer:
             reported = [
                 Reported(
                     prediction,
-                    self._sandbox.identity(frame.file.source),
+                    self._sandbox.identity(frame.file.source, frame.token),
                     frame.number if frame.of > 1 else None,
                 )
                 for frame, prediction in zip(done.frames, done.predictions, strict=True)

@@ -8,7 +8,10 @@ frames of a file. Only this package reads DICOM.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pydicom
@@ -47,18 +50,24 @@ IDENTITY = (
     "FrameOfReferenceUID SOPClassUID SOPInstanceUID"
 ).split()
 
+PATIENT = ("PatientName", "PatientID", "PatientBirthDate")
+"""What tells patients apart where their files share all UIDs."""
+
 
 @dataclass(frozen=True)
 class FileHeader:
     """What tells a file's series, place and time, without its pixels.
 
-    Of the identity it has the UIDs only, to find what belongs together.
+    Of the identity it has the UIDs only, and a hash of name, id and birth date, to find
+    what belongs together.
 
     Attributes:
         modality: "MR", or another, or "".
         kind: Name of its SOP class, for example "MR Image Storage".
         image_type: For example ("ORIGINAL", "PRIMARY").
         descriptions: Of the series, the protocol and the sequence, where there are any.
+        patient: That hash.
+        study_uid: Study Instance UID, or "".
         series_uid: Series Instance UID, or "".
         instance_uid: SOP Instance UID, or "".
         instance_number: Instance Number, or None.
@@ -66,6 +75,7 @@ class FileHeader:
         columns: Of a frame.
         has_pixels: Whether there are any.
         heart_beat: Duration of the heart beat that the phases divide, in ms, or None.
+        phases: Into how many phases it is divided, or None.
         frames: Place and time of each frame.
     """
 
@@ -73,6 +83,8 @@ class FileHeader:
     kind: str
     image_type: tuple[str, ...]
     descriptions: tuple[str, ...]
+    patient: str
+    study_uid: str
     series_uid: str
     instance_uid: str
     instance_number: int | None
@@ -80,6 +92,7 @@ class FileHeader:
     columns: int
     has_pixels: bool
     heart_beat: float | None
+    phases: int | None
     frames: tuple[FrameHeader, ...]
 
 
@@ -153,6 +166,8 @@ class DicomFile:
                 descriptions=tuple(
                     shown(ds.get(keyword)) for keyword in described if ds.get(keyword)
                 ),
+                patient=_digest(map(one_line, map(ds.get, PATIENT))),
+                study_uid=str(ds.get("StudyInstanceUID") or ""),
                 series_uid=str(ds.get("SeriesInstanceUID") or ""),
                 instance_uid=str(ds.get("SOPInstanceUID") or ""),
                 instance_number=frames.whole(ds.get("InstanceNumber")),
@@ -160,17 +175,50 @@ class DicomFile:
                 columns=columns,
                 has_pixels=has_pixels,
                 heart_beat=frames.heart_beat(ds),
+                phases=frames.whole(ds.get("CardiacNumberOfImages")),
                 frames=tuple(frames.frame_headers(ds)),
             )
 
-    def identity(self) -> dict[str, str]:
+    def identity(self, token: str | None = None) -> dict[str, str]:
         """Whose image it is: the attributes of `IDENTITY`, "" where one is missing.
 
+        Args:
+            token: That of an image (`MRImage.token`) which must be from this data set.
+
         Raises:
-            DicomError: If the header is damaged.
+            DicomError: If the header is damaged, or the image is from another.
         """
         with plain_errors(self.path):
-            return {keyword: one_line(self._ds.get(keyword)) for keyword in IDENTITY}
+            if token is not None and token != self._token:
+                raise DicomError(
+                    f"{self.path}: is no longer the file whose pixels were read, so "
+                    "nothing is said of whose image it was. Predict it again."
+                )
+            return self._identity()
+
+    def _identity(self) -> dict[str, str]:
+        return {keyword: one_line(self._ds.get(keyword)) for keyword in IDENTITY}
+
+    @cached_property
+    def _token(self) -> str:
+        """A hash of identity and stored pixels, and no way back to them."""
+        digest = hashlib.sha256(_digest(self._identity().values()).encode())
+        for keyword in PIXELS:
+            digest.update(self._ds.get(keyword) or b"")
+        return digest.hexdigest()
+
+    def content(self) -> str:
+        """Equal for files of the same decoded pixels, however they are stored.
+
+        Raises:
+            DicomError: If they cannot be decoded.
+        """
+        digest = hashlib.sha256()
+        with plain_errors(self.path):
+            for number in range(1, frames.frame_count(self._ds) + 1):
+                require_grey_frame(self.path, self._ds, number)
+                digest.update(decoded_pixels(self.path, self._ds, number).tobytes())
+        return digest.hexdigest()
 
     def image(
         self,
@@ -193,6 +241,7 @@ class DicomFile:
                 pixel_spacing=spacing,
                 position=place.position,
                 orientation=place.orientation,
+                token=self._token,
             )
 
 
@@ -246,6 +295,12 @@ def _bare_syntax(path: Path) -> uid.UID | None:
             stop_when=lambda tag, vr, length: tag >> 16 != 2,
         )
     return meta.get("TransferSyntaxUID")
+
+
+def _digest(texts: Iterable[str]) -> str:
+    """Equal for the same texts, and no way back to them."""
+    # A text can hold anything but a line break.
+    return hashlib.sha256("\n".join(texts).encode(errors="replace")).hexdigest()
 
 
 def _no_dicom(path: Path) -> DicomError:

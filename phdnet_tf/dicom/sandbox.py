@@ -131,12 +131,12 @@ class Sandbox:
         values = self._ask("header", source)
         frames = tuple(
             FrameHeader(
-                frame["number"],
-                _tuple(frame["position"]),
-                _tuple(frame["orientation"]),
-                frame["time"],
-                frame["order"],
-                tuple(frame["kind"]),
+                **frame
+                | {
+                    "position": _tuple(frame["position"]),
+                    "orientation": _tuple(frame["orientation"]),
+                    "kind": tuple(frame["kind"]),
+                }
             )
             for frame in values.pop("frames")
         )
@@ -144,13 +144,27 @@ class Sandbox:
             values[name] = tuple(values[name])
         return FileHeader(**values, frames=frames)
 
-    def identity(self, source: FileLocation) -> dict[str, str]:
+    def identity(
+        self, source: FileLocation, token: str | None = None
+    ) -> dict[str, str]:
         """Whose image it is; see `DicomFile.identity`.
 
+        Args:
+            source: The file.
+            token: `MRImage.token` of the image in question, which was read before.
+
         Raises:
-            DicomError: If it cannot be read.
+            DicomError: If it cannot be read, or is no longer the file of that image.
         """
-        return self._ask("identity", source)
+        return self._ask("identity", source, token=token)
+
+    def content(self, source: FileLocation) -> str:
+        """Equal for files of the same pixels; see `DicomFile.content`.
+
+        Raises:
+            DicomError: If they cannot be decoded.
+        """
+        return self._ask("content", source)["content"]
 
     def image(
         self,
@@ -170,6 +184,7 @@ class Sandbox:
             pixel_spacing=(rows, columns),
             position=_tuple(values["position"]),
             orientation=_tuple(values["orientation"]),
+            token=values["token"],
         )
 
     def images(

@@ -66,13 +66,16 @@ class SandboxProcess:
             if request["what"] == "header":
                 return dataclasses.asdict(file.header()), None
             if request["what"] == "identity":
-                return file.identity(), None
+                return file.identity(request["token"]), None
+            if request["what"] == "content":
+                return {"content": file.content()}, None
             image = file.image(request["frame"], request["pixel_spacing"])
             values = {
                 "shape": image.pixels.shape,
                 "pixel_spacing": image.pixel_spacing,
                 "position": image.position,
                 "orientation": image.orientation,
+                "token": image.token,
             }
             return values, image.pixels
         except DicomError as error:

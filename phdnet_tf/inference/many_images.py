@@ -46,7 +46,7 @@ class Done:
     Attributes:
         job: The job.
         predictions: Of the frames that could be read, in the order of time.
-        frames: The frames that they are of.
+        frames: The frames that they are of, each with its image's token.
         errors: The frames that could not be predicted, and why.
         tracks: Of each landmark, where there are phases enough.
     """
@@ -100,7 +100,7 @@ def plan(
     left = 0
     for cine in cines:
         frames = choose(cine, which)
-        proposal = propose(cine.header.descriptions, cine.frames[0].header.orientation)
+        proposal = propose(cine.header.descriptions, cine.orientation)
         view, reason = _decide(proposal, views, chosen)
         first = cine.frames[0].file
         if not frames:
@@ -171,11 +171,12 @@ def run(
         for view, group in groupby(stream, key=lambda each: each[0][0].view):
             ask = asking[view]
             while piece := list(islice(group, locators[view].at_once)):
-                for ((job, frame), _), answer in zip(piece, ask(piece), strict=True):
-                    if isinstance(answer, Prediction):
+                answers = zip(piece, ask(piece), strict=True)
+                for ((job, frame), image), answer in answers:
+                    if isinstance(answer, Prediction) and isinstance(image, MRImage):
                         predictions.append(replace(answer, origin=_origin(job, frame)))
-                        frames.append(frame)
-                    else:
+                        frames.append(replace(frame, token=image.token))
+                    elif isinstance(answer, ValueError):
                         errors.append((frame, answer))
                     if frame is not job.frames[-1]:
                         yield frame, None
