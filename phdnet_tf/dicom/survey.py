@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,7 +50,6 @@ def survey(
     """
     result = Survey()
     headers: list[tuple[Found, FileHeader]] = []
-    seen: dict[tuple, tuple[FileLocation, set[str]]] = {}
     for found in find_files(paths, sandbox, result.skipped):
         try:
             header = sandbox.header(found.source)
@@ -59,17 +59,10 @@ def survey(
             skipped = _why_not(found, header, localisers or found.named)
             if skipped is not None:
                 result.skipped.append(skipped)
-            elif not _is_copy(found.source, header, seen, sandbox):
-                headers.append((found, header))
-            elif found.named:
-                # A copy is no further phase: without a series it stands for itself.
-                headers.append((found, replace(header, series_uid="")))
             else:
-                result.skipped.append(
-                    Skipped(found.source, "copy of another file", failed=False)
-                )
+                headers.append((found, header))
         advance()
-    result.cines = group(headers)
+    result.cines = group(_without_copies(headers, sandbox, result.skipped))
     for cine in result.cines:
         for note in _notes(cine):
             result.notes.setdefault(note, []).append(cine.frames[0].file.source)
@@ -110,41 +103,41 @@ def _is_localiser(header: FileHeader) -> bool:
     return "LOCALIZER" in header.image_type or any(word in text for word in LOCALISERS)
 
 
-def _is_copy(
-    source: FileLocation,
-    header: FileHeader,
-    seen: dict[tuple, tuple[FileLocation, set[str]]],
-    sandbox: Sandbox,
-) -> bool:
-    """Whether the same image was seen before; takes note of it if not.
+def _without_copies(
+    headers: list[tuple[Found, FileHeader]], sandbox: Sandbox, skipped: list[Skipped]
+) -> list[tuple[Found, FileHeader]]:
+    """The files without those whose image another has, too.
 
     That the identifiers are the same says little, for some programs give all files one.
     So the pixels of files that seem to be the same are looked at.
     """
-    if not header.instance_uid:
-        return False
+    alike = Counter(_what(header) for _, header in headers)
+    seen: set[tuple] = set()
+    kept = []
+    for found, header in headers:
+        what = _what(header)
+        if header.instance_uid and alike[what] > 1:
+            try:
+                image = (*what, sandbox.content(found.source))
+            except DicomError as error:
+                skipped.append(Skipped(found.source, str(error), failed=True))
+                continue
+            if image in seen and not found.named:
+                reason = "copy of another file"
+                skipped.append(Skipped(found.source, reason, failed=False))
+                continue
+            if image in seen:
+                # A copy is no further phase: without a series it stands for itself.
+                header = replace(header, series_uid="")
+            seen.add(image)
+        kept.append((found, header))
+    return kept
+
+
+def _what(header: FileHeader) -> tuple:
+    """Equal for copies of a file, and for few others."""
     owner = header.patient, header.study_uid, header.instance_uid
-    key = (*owner, header.instance_number, header.rows, header.columns, header.frames)
-    if key not in seen:
-        seen[key] = source, set()
-        return False
-    first, contents = seen[key]
-    if not contents:
-        contents.add(_content(first, sandbox))
-    content = _content(source, sandbox)
-    if content in contents:
-        return True
-    contents.add(content)
-    return False
-
-
-def _content(source: FileLocation, sandbox: Sandbox) -> str:
-    """Equal for the same pixels; what cannot be decoded is like nothing else."""
-    try:
-        return sandbox.content(source)
-    except DicomError:
-        # Whoever wants to predict it is told why.
-        return f"{source.path}/{source.member}"
+    return *owner, header.instance_number, header.rows, header.columns, header.frames
 
 
 def _notes(cine: Cine) -> Iterator[str]:

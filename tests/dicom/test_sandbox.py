@@ -261,10 +261,10 @@ def test_nothing_is_left_behind(cine, tmp_path):
 # A file of a patient is copied out of its archive.
 PATIENT = """
 import pathlib, sys, time
-from phdnet_tf.sandbox import Decoder, Source
+from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
 
-sandbox = Decoder()
-sandbox.image(Source(pathlib.Path(sys.argv[1]), "one.dcm"))
+sandbox = Sandbox()
+sandbox.image(FileLocation(pathlib.Path(sys.argv[1]), "one.dcm"))
 print(sandbox._folder.name, sandbox.process_id, flush=True)
 time.sleep(100)
 """
@@ -328,6 +328,57 @@ def test_a_module_of_the_users_folder_is_not_run(cine, tmp_path, monkeypatch):
 
     with Sandbox() as sandbox:
         assert sandbox.image(FileLocation(cine[0])).pixels.shape == (80, 100)
+
+
+def test_the_identity_is_that_of_the_pixels(sandbox, cine, tmp_path):
+    path = FileLocation(cine[0])
+    token = sandbox.image(path).token
+    assert sandbox.identity(path, token) == sandbox.identity(path)
+    moved = tmp_path / "moved.dcm"
+    moved.write_bytes(cine[0].read_bytes())
+    assert sandbox.identity(FileLocation(moved), token) == sandbox.identity(path)
+
+    # The next examination, saved under the same name.
+    edit(cine[0], PatientName="Another^One")
+
+    line = r"phase_01\.dcm: is no longer the file whose pixels were read"
+    with pytest.raises(DicomError, match=line):
+        sandbox.identity(path, token)
+    assert sandbox.identity(path, sandbox.image(path).token)
+
+
+@pytest.mark.parametrize("what", ["pixels", "uid", "member"])
+def test_any_change_of_identity_or_pixels_is_one(sandbox, cine, tmp_path, what):
+    def pack(path):
+        with zipfile.ZipFile(archive, "w") as file:
+            file.write(path, "one.dcm")
+
+    archive = tmp_path / "study.zip"
+    pack(cine[0])
+    source = (
+        FileLocation(archive, "one.dcm")
+        if what == "member"
+        else (FileLocation(cine[0]))
+    )
+    token = sandbox.image(source).token
+    if what == "pixels":
+        edit(cine[0], PixelData=bytes(2 * 80 * 100))
+    elif what == "uid":
+        edit(cine[0], SOPInstanceUID="1.2.3")
+    else:
+        archive.unlink()
+        pack(cine[1])
+
+    with pytest.raises(DicomError, match="is no longer the file"):
+        sandbox.identity(source, token)
+
+
+def test_a_token_tells_nothing_of_the_patient(sandbox, cine):
+    edit(cine[0], PatientName="Roentgen", PatientID="1895")
+
+    token = sandbox.image(FileLocation(cine[0])).token
+
+    assert len(token) == 64 and int(token, 16)
 
 
 def test_identity_has_no_control_codes(sandbox, cine):

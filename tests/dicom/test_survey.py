@@ -2,6 +2,8 @@ import os
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -87,6 +89,62 @@ def test_phases_that_were_given_the_same_uid_are_not_copies(sandbox, tmp_path):
     (cine,) = survey([tmp_path / "cine"], sandbox).cines
 
     assert len(cine.frames) == 6
+
+
+def test_other_pixels_under_the_same_uid_are_no_copy(sandbox, tmp_path):
+    path = drawn(tmp_path, "a.dcm")
+    other = drawn(tmp_path, "b.dcm")
+    pixels = pydicom.dcmread(path).pixel_array
+    edit(other, PixelData=np.flipud(pixels).tobytes())
+
+    found = survey([tmp_path], sandbox)
+
+    assert sum(len(cine.frames) for cine in found.cines) == 2 and not found.skipped
+
+
+def test_another_patient_under_the_same_uid_is_no_copy(sandbox, tmp_path):
+    drawn(tmp_path, "a.dcm")
+    edit(drawn(tmp_path, "b.dcm"), PatientName="Another")
+
+    found = survey([tmp_path], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [1, 1]
+    assert not found.skipped
+
+
+def test_a_copy_that_was_compressed_is_a_copy(sandbox, tmp_path):
+    paths = write_cine(tmp_path)
+    ds = pydicom.dcmread(paths[2])
+    ds.compress(
+        pydicom.uid.RLELossless, encoding_plugin="pydicom", generate_instance_uid=False
+    )
+    ds.save_as(tmp_path / "copy.dcm")
+
+    found = survey([tmp_path], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [6]
+    assert reasons(found) == ["copy of another file"]
+
+
+@pytest.mark.parametrize("copy", ["a_copy.dcm", "z_copy.dcm"])
+def test_a_damaged_copy_has_failed_and_the_cine_is_whole(sandbox, tmp_path, copy):
+    paths = write_cine(tmp_path)
+    (tmp_path / copy).write_bytes(paths[2].read_bytes()[:-500])
+
+    found = survey([tmp_path], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [6]
+    (skipped,) = found.skipped
+    assert skipped.failed
+    assert skipped.reason.startswith(f"{tmp_path / copy}: the pixel data are incompl")
+
+
+def test_a_file_that_is_named_twice_stands_for_itself(sandbox, tmp_path):
+    paths = write_cine(tmp_path)
+
+    found = survey([*paths, paths[1]], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [6, 1]
 
 
 def test_without_times_the_instance_numbers_tell_the_order(sandbox, tmp_path):
