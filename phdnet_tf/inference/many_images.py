@@ -92,7 +92,7 @@ def plan(
 
     Returns:
         The plan. With one model, it takes the cines of which nothing tells the view,
-        and none that tells of another view.
+        and none that tells or names another view.
     """
     jobs: list[Job] = []
     skipped: list[Skipped] = []
@@ -132,7 +132,7 @@ def _decide(
             f"looks like {proposal.view}, from {proposal.reason}, which no model is "
             f"for. Say --view {' or --view '.join(views)} to predict it all the same."
         )
-    if len(views) == 1:
+    if len(views) == 1 and (not proposal.named or views[0] in proposal.named):
         return views[0], f"view {views[0]}, the only model; {proposal.reason} it"
     return None, (
         f"{proposal.reason} the view. Say --view {' or --view '.join(views)}."

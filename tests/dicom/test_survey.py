@@ -217,6 +217,32 @@ def test_what_is_no_image_is_skipped_with_its_reason(sandbox, tmp_path):
     assert not any(each.failed for each in found.skipped)
 
 
+def test_a_protocol_of_a_whole_examination_makes_no_localiser(sandbox, tmp_path):
+    edit(drawn(tmp_path), ProtocolName="scout, cine, LGE")
+    assert len(survey([tmp_path], sandbox).cines) == 1
+
+    edit(tmp_path / "drawn.dcm", SeriesDescription="")
+    assert reasons(survey([tmp_path], sandbox)) == ["localiser"]
+
+
+@pytest.mark.parametrize(
+    "localiser",
+    [
+        {"SeriesDescription": "Scout"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+    ],
+)
+def test_a_localiser_is_an_image_if_the_user_says_so(sandbox, tmp_path, localiser):
+    path = edit(drawn(tmp_path), **localiser)
+
+    assert reasons(survey([tmp_path], sandbox)) == ["localiser"]
+    for found in (
+        survey([path], sandbox),
+        survey([tmp_path], sandbox, localisers=True),
+    ):
+        assert len(found.cines) == 1 and not found.skipped
+
+
 def test_what_the_user_named_has_failed_if_it_is_no_image(sandbox, tmp_path):
     path = drawn(tmp_path)
     edit(path, Modality="CT")
