@@ -109,7 +109,7 @@ def test_the_view_is_said_or_proposed_or_the_only_one(sandbox, tmp_path):
     oblique = decided(sandbox, tmp_path / "a", both, description="cine")
     short = {"ImageOrientationPatient": [0.611, 0.791, 0, 0.372, -0.287, 0.883]}
     named = decided(sandbox, tmp_path / "b", both, description="SAX", **short)
-    said = decided(sandbox, tmp_path / "c", ["4ch"], "4ch", description="SAX")
+    said = decided(sandbox, tmp_path / "c", ["4ch"], "4ch", description="SAX", **short)
 
     assert oblique.jobs[0].view == "4ch"
     assert "orientation" in next(iter(oblique.reasons))
