@@ -271,7 +271,12 @@ def _read_dataset(path: Path) -> Dataset:
         and "DirectoryRecordSequence" not in ds
         and not ("Rows" in ds and "PixelData" in ds)
     ):
-        raise _no_dicom(path)
+        if ds.preamble is None:
+            raise _no_dicom(path)
+        raise DicomError(
+            f"{path}: begins as a DICOM file, and does not even tell what it is: it is "
+            "incomplete. Export or copy it again."
+        )
     if "TransferSyntaxUID" not in ds.file_meta:
         ds.file_meta.TransferSyntaxUID = _guessed_syntax(path, ds)
     require_decoder(path, ds.file_meta.TransferSyntaxUID)

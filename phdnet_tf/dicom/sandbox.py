@@ -101,7 +101,7 @@ class Sandbox:
         return self._process.pid if self._process else None
 
     def members(self, archive: Path) -> list[tuple[str, bytes | None]]:
-        """Name and first 132 bytes of each file in a zip archive, in order.
+        """Name and `START_BYTES` first bytes of each file in a zip archive, in order.
 
         Instead of the bytes None where they cannot be read.
 

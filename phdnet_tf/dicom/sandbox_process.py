@@ -25,7 +25,7 @@ from typing import Any
 
 from phdnet_tf.dicom.dicomdir import file_set
 from phdnet_tf.dicom.errors import DicomError, printable, shown
-from phdnet_tf.dicom.guards import MAX_FILE_BYTES
+from phdnet_tf.dicom.guards import MAX_FILE_BYTES, START_BYTES
 from phdnet_tf.dicom.read import DicomFile
 
 MAX_MEMBERS = 20_000
@@ -148,7 +148,7 @@ class SandboxProcess:
             start = None
             # Damaged, encrypted, or compressed in a way that zipfile has not.
             with contextlib.suppress(Exception), archive.open(info) as file:
-                start = file.read(132).hex()
+                start = file.read(START_BYTES).hex()
             found.append((info.filename, start))
         return found
 
