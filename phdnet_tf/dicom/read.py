@@ -14,21 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pydicom
 from pydicom import uid
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset, read_file_meta_info
 
 from phdnet_tf.dicom import frames
-from phdnet_tf.dicom.errors import DicomError, first_line, one_line, plain_errors, shown
+from phdnet_tf.dicom.dataset import open_dataset
+from phdnet_tf.dicom.errors import DicomError, one_line, plain_errors, shown
 from phdnet_tf.dicom.frames import FrameHeader
-from phdnet_tf.dicom.guards import (
-    may_be_dicom,
-    require_decoder,
-    require_plausible_file,
-    require_room_for_frames,
-)
+from phdnet_tf.dicom.guards import require_room_for_frames
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.pixels import (
     PIXELS,
@@ -37,11 +29,6 @@ from phdnet_tf.dicom.pixels import (
     require_grey_frame,
 )
 
-# Larger values stay on the disk until somebody asks for them, which for the pixels is
-# when the guards have passed, and for most private elements never.
-DEFER_BYTES = 64 * 1024
-
-
 # What a report on an image must repeat of its patient, study and series (PS3.3: type 1
 # and 2 of these modules), and what names the image itself.
 IDENTITY = (
@@ -49,6 +36,9 @@ IDENTITY = (
     "StudyTime ReferringPhysicianName StudyID AccessionNumber SeriesInstanceUID "
     "FrameOfReferenceUID SOPClassUID SOPInstanceUID"
 ).split()
+
+DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "SequenceName")
+"""The most telling first."""
 
 PATIENT = ("PatientName", "PatientID", "PatientBirthDate")
 """What tells patients apart where their files share all UIDs."""
@@ -138,7 +128,7 @@ class DicomFile:
         """Reads the header; see the class."""
         self.path = Path(path)
         with plain_errors(self.path):
-            self._ds = _read_dataset(self.path)
+            self._ds = open_dataset(self.path, (*IDENTITY, *DESCRIPTIONS))
 
     def header(self) -> FileHeader:
         """What tells the file's series, place and time.
@@ -149,7 +139,6 @@ class DicomFile:
         ds = self._ds
         with plain_errors(self.path):
             kind = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID")
-            described = ("SeriesDescription", "ProtocolName", "SequenceName")
             rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
             has_pixels = any(keyword in ds for keyword in PIXELS)
             if has_pixels:
@@ -164,7 +153,9 @@ class DicomFile:
                 kind=shown(uid.UID(kind).name) if kind else "",
                 image_type=frames.texts(ds.get("ImageType")),
                 descriptions=tuple(
-                    shown(ds.get(keyword)) for keyword in described if ds.get(keyword)
+                    shown(ds.get(keyword))
+                    for keyword in DESCRIPTIONS
+                    if ds.get(keyword)
                 ),
                 patient=_digest(map(one_line, map(ds.get, PATIENT))),
                 study_uid=str(ds.get("StudyInstanceUID") or ""),
@@ -245,84 +236,7 @@ class DicomFile:
             )
 
 
-def _read_dataset(path: Path) -> Dataset:
-    """The file's content, its transfer syntax known and one that we decode."""
-    try:
-        require_plausible_file(path)
-        syntax = read_file_meta_info(path).get("TransferSyntaxUID")
-    except FileNotFoundError:
-        raise DicomError(f"{path}: no such file. Check the path.") from None
-    except IsADirectoryError:
-        raise DicomError(
-            f"{path}: is a folder. Expected a DICOM file; name one in it."
-        ) from None
-    except OSError as error:
-        reason = error.strerror or first_line(error)
-        raise DicomError(f"{path}: cannot be opened: {reason}.") from error
-    except InvalidDicomError:
-        syntax = _bare_syntax(path)
-    if syntax is not None:
-        require_decoder(path, syntax)
-
-    # `force` reads a file without preamble.
-    ds = pydicom.dcmread(path, force=True, defer_size=DEFER_BYTES)
-    if (
-        "SOPClassUID" not in ds
-        and "DirectoryRecordSequence" not in ds
-        and not ("Rows" in ds and "PixelData" in ds)
-    ):
-        if ds.preamble is None:
-            raise _no_dicom(path)
-        raise DicomError(
-            f"{path}: begins as a DICOM file, and does not even tell what it is: it is "
-            "incomplete. Export or copy it again."
-        )
-    if "TransferSyntaxUID" not in ds.file_meta:
-        ds.file_meta.TransferSyntaxUID = _guessed_syntax(path, ds)
-    require_decoder(path, ds.file_meta.TransferSyntaxUID)
-    return ds
-
-
-def _bare_syntax(path: Path) -> uid.UID | None:
-    """The transfer syntax of a file without preamble; None if it does not say.
-
-    To be known before the whole is read: of a photograph pydicom would take any bytes
-    for an element of gigabytes, and what is deflated it would inflate.
-    """
-    with path.open("rb") as file:
-        if not may_be_dicom(file.read(132)):
-            raise _no_dicom(path)
-        file.seek(0)
-        meta = read_dataset(
-            file,
-            is_implicit_VR=False,
-            is_little_endian=True,
-            stop_when=lambda tag, vr, length: tag >> 16 != 2,
-        )
-    return meta.get("TransferSyntaxUID")
-
-
 def _digest(texts: Iterable[str]) -> str:
     """Equal for the same texts, and no way back to them."""
     # A text can hold anything but a line break.
     return hashlib.sha256("\n".join(texts).encode(errors="replace")).hexdigest()
-
-
-def _no_dicom(path: Path) -> DicomError:
-    return DicomError(
-        f"{path}: not a DICOM file. Expected a DICOM MR image; convert other formats "
-        "to DICOM first."
-    )
-
-
-def _guessed_syntax(path: Path, ds: Dataset) -> uid.UID:
-    """The transfer syntax of a file that does not say it: as pydicom could read it."""
-    if "PixelData" in ds and ds["PixelData"].is_undefined_length:
-        raise DicomError(
-            f"{path}: the pixels are compressed, but the file has no TransferSyntaxUID "
-            "to say how. Export the file again, with its header."
-        )
-    implicit, little_endian = ds.original_encoding
-    if implicit:
-        return uid.ImplicitVRLittleEndian
-    return uid.ExplicitVRLittleEndian if little_endian else uid.ExplicitVRBigEndian
