@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -69,10 +69,22 @@ class Sandbox:
     """
 
     def __init__(self, memory: int = MEMORY_BYTES, seconds: float = SECONDS) -> None:
-        """Starts the process, which is ready in half a second; see the class."""
+        """Starts the process, which is ready in half a second; see the class.
+
+        Raises:
+            OSError: On Windows.
+        """
+        if os.name != "posix":
+            raise OSError(
+                "DICOM files are read in a process of their own, and Windows hands no "
+                "pipe to it. Run phdnet-tf on Linux, on macOS, or in Windows' WSL."
+            )
+        # It locks with what Windows has not.
+        from phdnet_tf.dicom.sandbox_folder import SandboxFolder
+
         self._memory, self._seconds = memory, seconds
         self._turn = threading.Lock()
-        self._folder = tempfile.TemporaryDirectory(prefix="phdnet-tf-")
+        self._folder = SandboxFolder()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = self._closed = False
         self._start()
@@ -282,7 +294,8 @@ class Sandbox:
         self._pipe, other = Pipe()
         self._ready = False
         command = [sys.executable, "-P", "-m", "phdnet_tf.dicom.sandbox_process"]
-        command += [str(other.fileno()), str(self._memory), self._folder.name]
+        command += [str(other.fileno()), str(self._memory), str(self._seconds)]
+        command += [self._folder.name]
         # A program, not a fork: a copy of this process would have its threads' locks,
         # and all of its memory to count.
         # In a session of its own, Ctrl-C leaves it to this process when it ends.
