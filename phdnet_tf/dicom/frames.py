@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -63,33 +63,39 @@ def frame_count(ds: Dataset) -> int:
     return frames
 
 
-def told(ds: Dataset, frame: int, macro: str, keyword: str) -> Any:
-    """What holds for a frame: its own functional group's, the shared, the file's.
+def groups(ds: Dataset, frame: int) -> list[Dataset]:
+    """Where it is told what holds for a frame: its own group, the shared, the file.
 
-    One after the other, for each attribute by itself: vendors' classic files have
-    functional groups of timing only, and a group may be there and empty.
+    Each attribute is looked for by itself: some vendors' classic files have functional
+    groups of timing only, and a group may be there and empty.
+    """
+    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
+    shared = ds.get("SharedFunctionalGroupsSequence") or []
+    return [*per_frame[frame - 1 : frame], *shared[:1], ds]
+
+
+def told(where: list[Dataset], macro: str, keyword: str) -> Any:
+    """What holds for a frame.
 
     Args:
-        ds: The file.
-        frame: From 1.
+        where: What `groups` gives.
         macro: Keyword of the macro's sequence, for example "PixelMeasuresSequence".
-        keyword: Of the attribute in it.
+        keyword: Of the attribute in it, or at the top of the file.
 
     Returns:
         The value as it stands in the file, which may be anything; or None.
     """
-    item = _item(ds, frame, macro, keyword)
+    *functional, ds = where
+    item = _item(functional, macro, keyword)
     return _value(ds, keyword) if item is None else item.get(keyword)
 
 
-def _item(ds: Dataset, frame: int, macro: str, keyword: str) -> Dataset | None:
+def _item(functional: list[Dataset], macro: str, keyword: str) -> Dataset | None:
     """The item of a functional group macro that tells an attribute; or None."""
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
-    shared = ds.get("SharedFunctionalGroupsSequence") or []
-    for group in (*per_frame[frame - 1 : frame], *shared[:1]):
-        for item in (group.get(macro) or [])[:1]:
-            if _value(item, keyword) is not None:
-                return item
+    for group in functional:
+        items = group.get(macro)
+        if items and _value(items[0], keyword) is not None:
+            return items[0]
     return None
 
 
@@ -102,36 +108,42 @@ def _value(ds: Dataset, keyword: str) -> Any:
 
 def pixel_spacing(ds: Dataset, frame: int) -> Any:
     """PixelSpacing as it stands in the file, which may be anything; or None."""
-    return told(ds, frame, "PixelMeasuresSequence", "PixelSpacing")
+    return told(groups(ds, frame), "PixelMeasuresSequence", "PixelSpacing")
 
 
 def rescale(ds: Dataset, frame: int) -> Dataset:
     """Where the modality LUT of a frame stands: its functional group, or the file."""
-    group = _item(ds, frame, "PixelValueTransformationSequence", "RescaleSlope")
-    return ds if group is None else group
+    *functional, _ = groups(ds, frame)
+    macro = "PixelValueTransformationSequence"
+    return _item(functional, macro, "RescaleSlope") or ds
 
 
 def frame_headers(ds: Dataset) -> list[FrameHeader]:
     """Place and time of every frame."""
-    return [frame_header(ds, number) for number in range(1, frame_count(ds) + 1)]
+    numbers = range(1, frame_count(ds) + 1)
+    if "PerFrameFunctionalGroupsSequence" in ds:
+        return [frame_header(ds, number) for number in numbers]
+    # All frames have the same, and there may be thousands.
+    first = frame_header(ds, 1)
+    where = groups(ds, 1)
+    return [replace(first, number=n, time=_time(ds, n, where)) for n in numbers]
 
 
 def frame_header(ds: Dataset, number: int) -> FrameHeader:
     """Place and time of a frame, counted from 1."""
+    where = groups(ds, number)
     macro = "FrameContentSequence"
-    frame_type = told(ds, number, "MRImageFrameTypeSequence", "FrameType")
-    component = told(ds, number, "MRImageFrameTypeSequence", "ComplexImageComponent")
+    frame_type = told(where, "MRImageFrameTypeSequence", "FrameType")
+    component = told(where, "MRImageFrameTypeSequence", "ComplexImageComponent")
     return FrameHeader(
         number,
-        numbers(told(ds, number, "PlanePositionSequence", "ImagePositionPatient"), 3),
-        numbers(
-            told(ds, number, "PlaneOrientationSequence", "ImageOrientationPatient"), 6
-        ),
-        _time(ds, number),
+        numbers(told(where, "PlanePositionSequence", "ImagePositionPatient"), 3),
+        numbers(told(where, "PlaneOrientationSequence", "ImageOrientationPatient"), 6),
+        _time(ds, number, where),
         whole(
             _first(
-                told(ds, number, macro, "TemporalPositionIndex"),
-                told(ds, number, CONVERTED, "TemporalPositionIdentifier"),
+                told(where, macro, "TemporalPositionIndex"),
+                told(where, CONVERTED, "TemporalPositionIdentifier"),
             )
         ),
         # Before these it is whether it is original, and primary.
@@ -139,39 +151,39 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
         + texts(component)
         + _kind_by_ge(ds),
         _first(
-            _seconds(_of_day(told(ds, number, macro, "FrameAcquisitionDateTime"))),
-            _seconds(told(ds, number, CONVERTED, "AcquisitionTime")),
-            _seconds(_of_day(told(ds, number, CONVERTED, "AcquisitionDateTime"))),
+            _seconds(_of_day(told(where, macro, "FrameAcquisitionDateTime"))),
+            _seconds(told(where, CONVERTED, "AcquisitionTime")),
+            _seconds(_of_day(told(where, CONVERTED, "AcquisitionDateTime"))),
         ),
         whole(
             _first(
-                told(ds, number, macro, "FrameAcquisitionNumber"),
-                told(ds, number, CONVERTED, "AcquisitionNumber"),
+                told(where, macro, "FrameAcquisitionNumber"),
+                told(where, CONVERTED, "AcquisitionNumber"),
             )
         ),
         _number(
             _first(
-                told(ds, number, "MREchoSequence", "EffectiveEchoTime"),
-                told(ds, number, CONVERTED, "EchoTime"),
+                told(where, "MREchoSequence", "EffectiveEchoTime"),
+                told(where, CONVERTED, "EchoTime"),
             )
         ),
         _number(
             _first(
-                told(ds, number, "MRModifierSequence", "InversionTimes"),
-                told(ds, number, CONVERTED, "InversionTime"),
+                told(where, "MRModifierSequence", "InversionTimes"),
+                told(where, CONVERTED, "InversionTime"),
             )
         ),
     )
 
 
-def _time(ds: Dataset, number: int) -> float | None:
+def _time(ds: Dataset, number: int, where: list[Dataset]) -> float | None:
     """Since the R wave, in ms; or since the first of the frames of a file."""
     step = _number(ds.get("FrameTime"))
     if step is not None and frame_count(ds) > 1:
         return (number - 1) * step
     macro, keyword = "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"
-    delay = told(ds, number, macro, keyword)
-    return _number(_first(delay, told(ds, number, CONVERTED, "TriggerTime")))
+    delay = told(where, macro, keyword)
+    return _number(_first(delay, told(where, CONVERTED, "TriggerTime")))
 
 
 def _kind_by_ge(ds: Dataset) -> tuple[str, ...]:
@@ -194,11 +206,11 @@ def _first(*values: Any) -> Any:
 
 def heart_beat(ds: Dataset) -> float | None:
     """Duration of the heart beat that the phases divide, in ms; None if not told."""
-    macro = "CardiacSynchronizationSequence"
+    where = groups(ds, 1)
     values = (
         ds.get("NominalInterval"),
-        told(ds, 1, macro, "RRIntervalTimeNominal"),
-        told(ds, 1, "UnassignedSharedConvertedAttributesSequence", "NominalInterval"),
+        told(where, "CardiacSynchronizationSequence", "RRIntervalTimeNominal"),
+        told(where, "UnassignedSharedConvertedAttributesSequence", "NominalInterval"),
     )
     return next((beat for beat in map(_number, values) if beat and beat > 0), None)
 
