@@ -146,17 +146,12 @@ def _slices(entries: list[Entry]) -> Iterator[list[Entry]]:
         if header.position is None or header.orientation is None:
             yield alike
             continue
-        orientations = _limited([frame.header.orientation for frame, _ in alike])
+        orientations = np.array([frame.header.orientation for frame, _ in alike])
         for turned in by(alike, _clusters(orientations, ANGLE)):
-            positions = _limited([frame.header.position for frame, _ in turned])
+            positions = np.array([frame.header.position for frame, _ in turned])
             # Slices of a stack are apart across, and are so by little along x, y and z.
-            axes = _axes(_limited([turned[0][0].header.orientation])[0])
+            axes = _axes(np.array(turned[0][0].header.orientation))
             yield from by(turned, _clusters(positions @ axes.T, DISTANCE))
-
-
-def _limited(values: list[tuple[float, ...] | None]) -> np.ndarray:
-    """float64[n, k], of which products are finite whatever a damaged file tells."""
-    return np.clip(np.array(values, float), -1e9, 1e9)
 
 
 def _axes(orientation: np.ndarray) -> np.ndarray:

@@ -17,6 +17,9 @@ from pydicom.dataset import Dataset
 from phdnet_tf.dicom.errors import shown
 from phdnet_tf.dicom.guards import MAX_FRAMES
 
+FARTHEST = 1e5
+"""What is further from the scanner's centre, in mm, is no place in a patient."""
+
 CONVERTED = "UnassignedPerFrameConvertedAttributesSequence"
 """Where files with a frame each were converted, what Enhanced MR has no place for."""
 
@@ -135,10 +138,12 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
     macro = "FrameContentSequence"
     frame_type = told(where, "MRImageFrameTypeSequence", "FrameType")
     component = told(where, "MRImageFrameTypeSequence", "ComplexImageComponent")
+    position = told(where, "PlanePositionSequence", "ImagePositionPatient")
+    orientation = told(where, "PlaneOrientationSequence", "ImageOrientationPatient")
     return FrameHeader(
         number,
-        numbers(told(where, "PlanePositionSequence", "ImagePositionPatient"), 3),
-        numbers(told(where, "PlaneOrientationSequence", "ImageOrientationPatient"), 6),
+        numbers(position, 3, FARTHEST),
+        numbers(orientation, 6, 2.0),
         _time(ds, number, where),
         whole(
             _first(
@@ -237,13 +242,16 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(shown(part) for part in value) if isinstance(value, Sequence) else ()
 
 
-def numbers(value: Any, length: int) -> tuple[float, ...] | None:
-    """So many finite numbers; None if it is anything else."""
+def numbers(
+    value: Any, length: int, most: float = math.inf
+) -> tuple[float, ...] | None:
+    """So many finite numbers, none larger than `most`; None if it is anything else."""
     try:
         values = tuple(float(part) for part in value or ())
     except (TypeError, ValueError):
         return None
-    return values if len(values) == length and all(map(math.isfinite, values)) else None
+    fine = all(math.isfinite(part) and abs(part) <= most for part in values)
+    return values if len(values) == length and fine else None
 
 
 def _number(value: Any) -> float | None:

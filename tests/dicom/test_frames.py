@@ -238,6 +238,21 @@ def test_without_a_place_there_is_no_position(position, orientation):
     assert image.patient_positions([[1, 2]]) is None
 
 
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"ImagePositionPatient": ["1e300", "0", "0"]},
+        {"ImagePositionPatient": [0, 0, 100_001]},
+        {"ImageOrientationPatient": [1, 0, 0, 0, "1e308", 0]},
+    ],
+)
+def test_an_absurd_place_is_none(cine, absurd):
+    image = read_image(edit(cine[0], **absurd))
+
+    assert image.position is None or image.orientation is None
+    assert image.patient_positions([[1, 2]]) is None
+
+
 def test_frames_of_compressed_files_are_decoded_one_by_one(cine, tmp_path):
     path = tmp_path / "enhanced.dcm"
     write_enhanced(path, cine)

@@ -352,12 +352,13 @@ sandbox_process.main()
 
 def test_a_decoder_that_lets_nothing_else_run_ends_all_the_same(tmp_path):
     ours, other = Pipe()
-    arguments = [str(other.fileno()), str(1 << 30), "0.5", str(tmp_path)]
+    arguments = [str(other.fileno()), str(1 << 30), "2", str(tmp_path)]
     command = [sys.executable, "-c", ENDLESS, *arguments]
     with subprocess.Popen(command, pass_fds=[other.fileno()]) as process:
         other.close()
         assert ours.recv_bytes() == b"ready"
         ours.send_bytes(b"{}")
+        time.sleep(1)
         ours.close()
 
         assert process.wait(20) == -signal.SIGALRM
