@@ -73,24 +73,26 @@ def propose(
     if angles.get(seen, 90) > TOLERANCE:
         seen = ""
     turned = f"its orientation, {angles.get(seen, 0):.0f} degrees from the usual one"
+    nor = "its" if orientation else "an"
     if not words:
         if seen:
             return Proposal(seen, turned)
-        what = "its" if orientation else "an"
-        return Proposal(None, f"neither its description nor {what} orientation tells")
+        return Proposal(None, f"neither its description nor {nor} orientation tells")
 
     [view, *others] = words
-    said = " and ".join(f"'{word}'" for word in words.values()) + " in its description"
+    *quoted, last = [f"'{word}'" for word in words.values()]
+    said = ", ".join(quoted) + " and " * bool(quoted) + last + " in its description"
     if not others:
         # Of most views there is no usual plane; but they lie far from those of others.
         off = angles.get(view, 90 if seen else 0)
         if off <= TOLERANCE_IF_NAMED:
             return Proposal(view, said)
         if view in angles:
-            said += f", {off:.0f} degrees off its usual plane,"
+            said += f", {off:.0f} degrees off its usual plane"
     if seen:
-        return Proposal(seen, f"{turned}, against {said.rstrip(',')}", tuple(words))
-    return Proposal(None, f"neither {said} nor its orientation tells", tuple(words))
+        how = "among" if seen in words else "against"
+        return Proposal(seen, f"{turned}, {how} {said}", tuple(words))
+    return Proposal(None, f"neither {said}, nor {nor} orientation tells", tuple(words))
 
 
 def _words(text: str) -> dict[str, str]:

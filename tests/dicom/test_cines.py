@@ -369,6 +369,14 @@ def test_planes_through_one_corner_are_apart(sandbox, tmp_path):
     assert [len(cine) for cine in found(sandbox, tmp_path)] == [2, 2, 2, 2]
 
 
+def test_slices_are_apart_whose_orientation_is_nonsense(sandbox, tmp_path):
+    for number, path in enumerate(write_cine(tmp_path, phases=8)):
+        place = [0, 0, number // 2 * 8]
+        edit(path, ImagePositionPatient=place, ImageOrientationPatient=[0] * 6)
+
+    assert [len(cine) for cine in found(sandbox, tmp_path)] == [2, 2, 2, 2]
+
+
 def test_absurd_places_are_grouped_all_the_same(sandbox, tmp_path):
     paths = write_cine(tmp_path, phases=4)
     edit(paths[0], ImagePositionPatient=["1e300", "-1e300", "1e308"])

@@ -116,6 +116,7 @@ def test_where_several_views_are_named_the_orientation_decides(
 
     assert proposal.view == view
     assert "'SAX'" in proposal.reason.upper() and "'4CH'" in proposal.reason.upper()
+    assert ("usual one, among '" in proposal.reason) == (view is not None)
     assert "orientation" in proposal.reason
 
 
