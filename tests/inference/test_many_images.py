@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from support.cines import RADII, edit, write_cine
+from support.cines import RADII, SAGITTAL, SHORT_AXIS, edit, write_cine
 
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.errors import NotServedError, ServerDownError
@@ -107,7 +107,7 @@ def decided(sandbox, folder, views, chosen=None, **keywords):
 def test_the_view_is_said_or_proposed_or_the_only_one(sandbox, tmp_path):
     both = ["sa", "4ch"]
     oblique = decided(sandbox, tmp_path / "a", both, description="cine")
-    short = {"ImageOrientationPatient": [0.611, 0.791, 0, 0.372, -0.287, 0.883]}
+    short = {"ImageOrientationPatient": SHORT_AXIS}
     named = decided(sandbox, tmp_path / "b", both, description="SAX", **short)
     said = decided(sandbox, tmp_path / "c", ["4ch"], "4ch", description="SAX", **short)
 
@@ -132,7 +132,7 @@ def test_with_one_model_a_series_that_tells_nothing_is_its(sandbox, tmp_path):
 
 
 def test_a_series_of_a_view_without_model_is_left_out(sandbox, tmp_path):
-    sagittal = {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}
+    sagittal = {"ImageOrientationPatient": SAGITTAL}
     planned = decided(sandbox, tmp_path / "a", ["4ch"], description="2CH", **sagittal)
 
     assert not planned.jobs
