@@ -20,6 +20,7 @@ from phdnet_tf.outputs.formats import PRINTED
 
 if TYPE_CHECKING:
     from phdnet_tf.dicom.find import Skipped
+    from phdnet_tf.dicom.sandbox import FileLocation
     from phdnet_tf.inference.many_images import Done
     from phdnet_tf.inference.results import Prediction
 
@@ -65,7 +66,12 @@ def show(results: Sequence[Result], done: Sequence[Done], form: str) -> None:
             click.echo(f"Error: {result['error']}", err=True)
 
 
-def summarise(skipped: Sequence[Skipped], reasons: dict[str, int], left: int) -> None:
+def summarise(
+    skipped: Sequence[Skipped],
+    reasons: dict[str, int],
+    left: int,
+    notes: dict[str, list[FileLocation]],
+) -> None:
     """Says on standard error which view was taken and why, and what was skipped."""
     for reason, count in reasons.items():
         click.echo(f"{count} series or image{'s' * (count != 1)}: {reason}.", err=True)
@@ -79,7 +85,11 @@ def summarise(skipped: Sequence[Skipped], reasons: dict[str, int], left: int) ->
         if not each.failed:
             groups.setdefault(each.reason, []).append(str(each.source))
     for reason, names in groups.items():
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        click.echo(
-            f"Skipped {len(names)}: {reason.rstrip('.')}: {names[0]}{more}", err=True
-        )
+        line = f"Skipped {len(names)}: {reason.rstrip('.')}: {_names(names)}"
+        click.echo(line, err=True)
+    for note, sources in notes.items():
+        click.echo(f"Note: {_names([*map(str, sources)])}: {note}.", err=True)
+
+
+def _names(names: list[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

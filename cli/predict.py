@@ -179,7 +179,11 @@ def predict(
         # The headers are read while TensorFlow is loaded, which takes seconds.
         read: list[None] = []
         looking = aside.submit(
-            survey, list(images), sandbox, advance=lambda: read.append(None)
+            survey,
+            list(images),
+            sandbox,
+            advance=lambda: read.append(None),
+            localisers=view is not None,
         )
         load_tensorflow()
         from phdnet_tf.cli.progress import counting, wait_for
@@ -194,7 +198,7 @@ def predict(
         found = wait_for(looking, "reading headers", lambda: len(read))
         planned = plan(found.cines, list(predictors), chosen, which)
         skipped = [*found.skipped, *planned.skipped]
-        outputs.summarise(skipped, planned.reasons, planned.left)
+        outputs.summarise(skipped, planned.reasons, planned.left, found.notes)
         results: list[Prediction | dict[str, str]] = [
             {"image": str(each.source), "error": each.reason}
             for each in skipped
@@ -325,7 +329,7 @@ def _with_uids(done: Done, sandbox: Sandbox) -> Done:
     errors = list(done.errors)
     for frame, prediction in zip(done.frames, done.predictions, strict=True):
         try:
-            identity = sandbox.identity(frame.file.source)
+            identity = sandbox.identity(frame.file.source, frame.token)
         except DicomError as error:
             line = f"{error} Its landmarks are written without UIDs."
             errors.append((frame, DicomError(line)))

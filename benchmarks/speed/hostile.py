@@ -1,5 +1,7 @@
 """Files that nobody should send: pydicom's test files, mutants of real ones, bombs.
 
+And folders of what hospitals have and is easily read wrong without a word.
+
 Each is looked at, predicted and written in every format as `phdnet-tf predict FILE
 --output DIR --maps` does it, in one process after the other, and has to give landmarks
 or one line that says why not. So has each file that is written of it.
@@ -33,6 +35,7 @@ from hypothesis import strategies as st
 TESTS = Path(__file__).parents[2] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "dicom")]
 
+from support.edges import edges
 from support.hostile import bombs, drawn, mutate
 from test_hostile import elements, read_or_refuse
 
@@ -71,8 +74,10 @@ class Tester:
         self.formats = formats
         self.slowest = 0.0
         self.reasons: collections.Counter = collections.Counter()
+        self.counts = 0, 0
+        """Images that were predicted, and files that failed, of what was met last."""
 
-    def outcome(self, path: Path) -> tuple[str, str]:
+    def outcome(self, path: Path, which: str = "first") -> tuple[str, str]:
         """("predicted", of what), or ("refused", why); anything else is a bug."""
         started = time.monotonic()
         view = self.predictor.view
@@ -81,8 +86,9 @@ class Tester:
         locators = {view: self.predictor}
         try:
             found = survey([path], self.sandbox)
-            planned = plan(found.cines, [view], view, "first")
-            refused = [each.reason for each in [*found.skipped, *planned.skipped]]
+            planned = plan(found.cines, [view], view, which)
+            skipped = [*found.skipped, *planned.skipped]
+            refused = [each.reason for each in skipped]
             predictions, finished = [], []
             unwritten = []
             with OutputFolder(self.output, False, print) as output:
@@ -101,12 +107,14 @@ class Tester:
             with contextlib.redirect_stdout(io.StringIO()):
                 for form in PRINTED:
                     show(predictions, finished, form)
-            for line in [*refused, *unwritten]:
+            for line in [*refused, *unwritten, *found.notes]:
                 if not line.isprintable():
                     raise ValueError(f"more than a line: {line!r}")
         finally:
             self.slowest = max(self.slowest, time.monotonic() - started)
             shutil.rmtree(self.output, ignore_errors=True)
+        failed = len(refused) - sum(not each.failed for each in skipped)
+        self.counts = len(predictions), failed
         if predictions:
             frames = sum(len(cine.frames) for cine in found.cines)
             what = f"{len(predictions)} of {frames} frames" if frames > 1 else "1 frame"
@@ -243,6 +251,13 @@ def main() -> None:
             result, why = tester.outcome(path)
             print(f"{path.name:28} {result:10} {why}")
             path.unlink()
+        met = folder / "edges"
+        met.mkdir()
+        for name, path, expected in edges(met):
+            result, why = tester.outcome(path, "all")
+            print(f"{name:28} {result:10} {why}")
+            if tester.counts != expected:
+                raise SystemExit(f"{name}: expected {expected}, got {tester.counts}")
         if arguments.fuzz:
             fuzz(arguments.fuzz, folder / "fuzz.dcm")
     for reason, count in tester.reasons.items():

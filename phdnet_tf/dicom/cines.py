@@ -6,12 +6,28 @@ one file each or as frames of one file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from phdnet_tf.dicom.find import Found
-from phdnet_tf.dicom.frame_order import place_in_time
+from phdnet_tf.dicom.frame_order import GUESS, Moment, apart, by, in_order
 from phdnet_tf.dicom.frames import FrameHeader
 from phdnet_tf.dicom.read import FileHeader
+from phdnet_tf.dicom.write import AXIAL
+
+ORIGIN = (0.0, 0.0, 0.0)
+
+# Slices of mice are half a mm apart, and positions are told to a thousandth.
+DISTANCE = 0.2
+"""Between positions of one slice, in mm."""
+
+ANGLE = 0.01
+"""Between direction cosines of one slice: half a degree, about."""
+
+TIME_TOLERANCE = 0.2
+"""Between echo times, or inversion times, of one cine, in ms."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,7 @@ class Frame:
         of: Frames that the file has.
         header: Its place and time.
         phase: Its number in its cine, from 1.
+        token: `MRImage.token` of its image, once that has been read.
     """
 
     file: Found
@@ -31,11 +48,15 @@ class Frame:
     of: int
     header: FrameHeader
     phase: int = 1
+    token: str | None = None
 
     def __str__(self) -> str:
         """The name to show."""
         suffix = f" frame {self.number}" if self.of > 1 else ""
         return f"{self.file.source}{suffix}"
+
+
+Entry = tuple[Frame, FileHeader]
 
 
 @dataclass(frozen=True)
@@ -47,18 +68,45 @@ class Cine:
         header: Of the file that the first is in.
         heart_beat: Duration of the heart beat that the phases divide, in ms, if the
             phases cover all of it; or None.
+        order: What tells the order of the frames, in words; see `in_order`.
+        shares_times: Whether it is a frame by itself because others of its series and
+            place have the same time.
     """
 
     frames: tuple[Frame, ...]
     header: FileHeader
     heart_beat: float | None
+    order: str
+    shares_times: bool = False
+
+    @property
+    def order_is_guess(self) -> bool:
+        """Whether nothing in the files tells the order."""
+        return self.order == GUESS and len(self.frames) > 1
+
+    @property
+    def missing(self) -> int:
+        """How many of the phases that the header tells of are not here."""
+        return max(0, (self.header.phases or 0) - len(self.frames))
+
+    @property
+    def orientation(self) -> tuple[float, ...] | None:
+        """Six direction cosines, those of x first; or None.
+
+        An axial plane at the very origin is what is written where none is known.
+        """
+        header = self.frames[0].header
+        if header.position == ORIGIN and header.orientation == AXIAL:
+            return None
+        return header.orientation
 
 
 def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
-    """Puts frames of one series, place and kind together, in the order of time.
+    """Puts frames of one patient, study, series, place and kind together, in order.
 
-    Magnitude and phase of a velocity measurement may be in one series. A file that does
-    not tell its series stands for itself.
+    Magnitude and phase of a velocity measurement may be in one series, as may be images
+    of several echo or inversion times. A file that does not tell its series stands for
+    itself.
 
     Args:
         headers: Files and what their headers say.
@@ -66,39 +114,114 @@ def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
     Returns:
         The cines, in the order of their first files.
     """
-    slices: dict[tuple, list[tuple[Frame, FileHeader]]] = {}
+    entries: dict[tuple, list[Entry]] = {}
     for found, header in headers:
-        series = header.series_uid or found.source
+        owner = header.patient, header.study_uid, header.series_uid or found.source
         for frame in header.frames:
-            place = _place(frame, found, header)
-            key = (series, header.rows, header.columns, frame.kind, place)
+            told = frame.position is not None and frame.orientation is not None
+            # Frames of one file that tell no place are phases; files that do not are
+            # not known to be.
+            place = None if told else found.source
+            key = (*owner, header.rows, header.columns, frame.kind, place)
             entry = Frame(found, frame.number, len(header.frames), frame), header
-            slices.setdefault(key, []).append(entry)
-    return [_cine(entries) for entries in slices.values()]
-
-
-def _place(frame: FrameHeader, found: Found, header: FileHeader) -> object:
-    """Equal for frames of one slice. The tenth of a mm is far below any slice's."""
-    if frame.position is None or frame.orientation is None:
-        # Frames of one file that tell no place are phases; files that do not are not
-        # known to be.
-        return found.source
-    return (
-        tuple(round(value, 1) + 0.0 for value in frame.position),
-        tuple(round(value, 3) + 0.0 for value in frame.orientation),
+            entries.setdefault(key, []).append(entry)
+    slices = [one for some in entries.values() for one in _slices(some)]
+    cines = [cine for one in slices for cine in _cines(one)]
+    first = {found.source: number for number, (found, _) in enumerate(headers)}
+    return sorted(
+        cines,
+        key=lambda cine: min((first[f.file.source], f.number) for f in cine.frames),
     )
 
 
-def _cine(entries: list[tuple[Frame, FileHeader]]) -> Cine:
-    ordered = sorted(
-        entries,
-        key=lambda entry: place_in_time(entry[0].header, entry[1].instance_number),
-    )
-    frames = tuple(
-        Frame(frame.file, frame.number, frame.of, frame.header, phase)
-        for phase, (frame, _) in enumerate(ordered, 1)
-    )
-    return Cine(frames, ordered[0][1], _whole_beat(frames, ordered[0][1].heart_beat))
+def _slices(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Parted by echo and inversion time, orientation and position.
+
+    With tolerances: what was computed or written again differs in its last digits.
+    """
+    frames = [frame.header for frame, _ in entries]
+    weighting = [(_or_none(f.echo_time), _or_none(f.inversion_time)) for f in frames]
+    for alike in by(entries, _clusters(weighting, TIME_TOLERANCE)):
+        header = alike[0][0].header
+        if header.position is None or header.orientation is None:
+            yield alike
+            continue
+        orientations = np.array([frame.header.orientation for frame, _ in alike])
+        for turned in by(alike, _clusters(orientations, ANGLE)):
+            positions = np.array([frame.header.position for frame, _ in turned])
+            # Slices of a stack are apart across, and are so by little along x, y and z.
+            axes = _axes(np.array(turned[0][0].header.orientation))
+            yield from by(turned, _clusters(positions @ axes.T, DISTANCE))
+
+
+def _axes(orientation: np.ndarray) -> np.ndarray:
+    """Along x, along y and across a slice; of the patient where it tells nonsense."""
+    along = np.reshape(orientation, (2, 3))
+    axes = np.concatenate([along, [np.cross(along[0], along[1])]])
+    return axes if abs(np.linalg.det(axes)) > 0.5 else np.eye(3)
+
+
+def _clusters(
+    values: Sequence[Sequence[float]] | np.ndarray, tolerance: float
+) -> list[tuple[int, ...]]:
+    """Keys that are equal for values that are nearly equal.
+
+    Args:
+        values: [n, k], finite numbers.
+        tolerance: Those that are no further from the next in their column have the same
+            key. Unlike rounding, it parts no two that lie close.
+
+    Returns:
+        n keys of k numbers each.
+    """
+    columns = np.clip(np.asarray(values, float), -1e30, 1e30)
+    order = np.argsort(columns, axis=0)
+    rising = np.take_along_axis(columns, order, axis=0)
+    steps = np.diff(rising, axis=0, prepend=rising[:1]) > tolerance
+    keys = np.empty(columns.shape, int)
+    np.put_along_axis(keys, order, np.cumsum(steps, axis=0), axis=0)
+    return [tuple(key) for key in keys.tolist()]
+
+
+def _or_none(time: float | None) -> float:
+    """A time, or one that none has."""
+    return -1e9 if time is None else time
+
+
+def _cines(entries: list[Entry]) -> Iterator[Cine]:
+    """The cines among the frames of one slice."""
+    moments = [
+        Moment(
+            index=index,
+            # Not as it is shown: two names may look alike.
+            file=f"{frame.file.source.path}/{frame.file.source.member or ''}",
+            number=frame.number,
+            temporal_position=frame.header.order,
+            trigger_time=frame.header.time,
+            acquired=frame.header.acquired,
+            instance=header.instance_number,
+            acquisition=frame.header.acquisition,
+            image_type=header.image_type,
+            beat=header.heart_beat,
+            phases=header.phases,
+        )
+        for index, (frame, header) in enumerate(entries)
+    ]
+    parts = apart(moments)
+    for part in parts:
+        ordered, order = in_order(part)
+        frames = tuple(
+            replace(entries[moment.index][0], phase=phase)
+            for phase, moment in enumerate(ordered, 1)
+        )
+        header = entries[ordered[0].index][1]
+        yield Cine(
+            frames,
+            header,
+            _whole_beat(frames, header.heart_beat),
+            order,
+            shares_times=len(part) == 1 < len(parts),
+        )
 
 
 def _whole_beat(frames: tuple[Frame, ...], beat: float | None) -> float | None:

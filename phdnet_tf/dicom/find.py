@@ -6,15 +6,24 @@ What a file holds is known from a `Sandbox`; no file is decoded here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from phdnet_tf.dicom.errors import DicomError, printable
-from phdnet_tf.dicom.guards import may_be_dicom
+from phdnet_tf.dicom.guards import START_BYTES, may_be_dicom
 from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
 
 ZIP = b"PK\x03\x04"
+
+# Archives that nothing here looks into, as they are called.
+_PACKED = re.compile(
+    r"\.(zip|tar|tgz|tbz2?|txz|7z|rar|(tar|dcm|dicom|ima)\.(gz|bz2|xz|zst))$", re.I
+)
+
+# As files of DICOM are called: by their ending, by UIDs, or as on a CD.
+_CALLED_DICOM = re.compile(r"\.(dcm|dicom|ima)$|(\d+\.){5,}\d+|^(im|mr)[_-]?\d+$", re.I)
 
 
 @dataclass(frozen=True)
@@ -77,46 +86,108 @@ def find_files(
             skipped.append(Skipped(source, line, failed=True))
         elif path.name.upper() == "DICOMDIR":
             yield from _in_file_set(path, sandbox, skipped)
-        elif (_start(path) or b"").startswith(ZIP):
-            yield from _in_archive(path, Path(path.name), sandbox, skipped)
         else:
-            yield Found(FileLocation(path), Path(path.name), named=True)
+            start = _start(path) or b""
+            if start.startswith(ZIP):
+                yield from _in_archive(path, Path(path.name), sandbox, skipped)
+            elif _is_packed(path.name, start):
+                skipped.append(_packed(FileLocation(path)))
+            else:
+                yield Found(FileLocation(path), Path(path.name), named=True)
 
 
 def _files(folder: Path, skipped: list[Skipped]) -> list[Path]:
-    """All files below a folder, in the order of their names."""
+    """All files below a folder, in the order of their names; links are followed."""
 
-    def refuse(error: OSError) -> None:
-        source = FileLocation(Path(error.filename))
-        line = f"{source}: cannot be opened: {error.strerror}."
-        skipped.append(Skipped(source, line, failed=True))
+    def refuse(path: str, reason: str) -> None:
+        source = FileLocation(Path(path))
+        skipped.append(Skipped(source, f"{source}: {reason}", failed=True))
 
-    found = (
-        Path(below, name)
-        for below, _, names in os.walk(folder, onerror=refuse)
-        for name in names
-    )
-    # Pipes, sockets and links to nowhere are none. What seems not to exist at all lies
-    # where nobody may look at it, and has failed when it is read.
-    return sorted(
-        file for file in found if os.path.isfile(file) or not os.path.lexists(file)
-    )
+    def cannot_open(error: OSError) -> None:
+        refuse(error.filename, f"cannot be opened: {error.strerror}.")
+
+    found = []
+    # A link may lead to a folder that it lies in, or to one that is met anyway.
+    met = {_place(folder)}
+    walk = os.walk(folder, onerror=cannot_open, followlinks=True)
+    for below, folders, names in walk:
+        folders.sort()
+        places = {name: _place(Path(below, name)) for name in folders}
+        links = {name for name in folders if os.path.islink(Path(below, name))}
+        # What is no link comes first, so that files keep the names that they have.
+        for name in sorted(folders, key=lambda name: name in links):
+            if places[name] in met:
+                folders.remove(name)
+            elif places[name] is not None:
+                met.add(places[name])
+        for name in names:
+            file = Path(below, name)
+            # What seems not to exist at all lies where nobody may look at it, and has
+            # failed when it is read. Pipes and sockets are no files.
+            if os.path.isfile(file) or not os.path.lexists(file):
+                found.append(file)
+            elif not os.path.exists(file) and not name.startswith("."):
+                refuse(str(file), "is a link to what is not there. Check the copy.")
+    return sorted(found)
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Equal for names of one folder; None where nobody may look at it."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _in_folder(
     file: Path, name: Path, sandbox: Sandbox, skipped: list[Skipped]
 ) -> Iterator[Found]:
     start = _start(file)
-    if file.name.upper() == "DICOMDIR":
-        # The folder is looked through whatever its index says.
-        skipped.append(Skipped(FileLocation(file), "index of a folder", failed=False))
-    elif start is None or may_be_dicom(start):
-        # What cannot be opened may be an image; that it cannot is told by its header.
-        yield Found(FileLocation(file), name, named=False)
-    elif start.startswith(ZIP) and file.suffix.lower() == ".zip":
+    if start and start.startswith(ZIP) and file.suffix.lower() == ".zip":
         yield from _in_archive(file, name, sandbox, skipped)
     else:
-        skipped.append(Skipped(FileLocation(file), "not DICOM", failed=False))
+        yield from _if_image(FileLocation(file), name, start, skipped)
+
+
+def _if_image(
+    source: FileLocation, name: Path, start: bytes | None, skipped: list[Skipped]
+) -> Iterator[Found]:
+    """A file of a folder or an archive, if it may be an image.
+
+    Args:
+        source: The file.
+        name: See `Found`.
+        start: Its first bytes; None if it cannot be opened.
+        skipped: Takes it if it is none.
+    """
+    if name.name.upper() == "DICOMDIR":
+        # All is looked through whatever its index says.
+        skipped.append(Skipped(source, "index of a folder", failed=False))
+    elif start is None or may_be_dicom(start):
+        # What cannot be opened may be an image; that it cannot is told by its header.
+        yield Found(source, name, named=False)
+    elif _is_packed(name.name, start):
+        skipped.append(_packed(source))
+    elif _CALLED_DICOM.search(name.name) and not name.name.startswith("."):
+        what = "does not begin like one" if start else "is empty"
+        line = f"{source}: has the name of a DICOM file, but {what}. Copy it again."
+        skipped.append(Skipped(source, line, failed=True))
+    else:
+        skipped.append(Skipped(source, "not DICOM", failed=False))
+
+
+def _is_packed(name: str, start: bytes) -> bool:
+    """Whether it is an archive of a kind that nothing here looks into."""
+    return start[257:262] == b"ustar" or bool(start and _PACKED.search(name))
+
+
+def _packed(source: FileLocation) -> Skipped:
+    line = (
+        f"{source}: is an archive that is not looked into. Unpack it, and name the "
+        "folder."
+    )
+    return Skipped(source, line, failed=True)
 
 
 def _in_archive(
@@ -132,13 +203,9 @@ def _in_archive(
         # What could lead out of the output folder, a root or a drive, is left out.
         parts = member.replace("\\", "/").split("/")
         inside = Path(*(p for p in parts if p not in ("", ".", "..") and ":" not in p))
-        source = FileLocation(path, member)
-        if inside.name.upper() == "DICOMDIR":
-            skipped.append(Skipped(source, "index of a folder", failed=False))
-        elif start is None or may_be_dicom(start):
-            yield Found(source, folder / inside, named=False)
-        else:
-            skipped.append(Skipped(source, "not DICOM", failed=False))
+        yield from _if_image(
+            FileLocation(path, member), folder / inside, start, skipped
+        )
 
 
 def _in_file_set(
@@ -151,28 +218,57 @@ def _in_file_set(
         return
     folder = path.resolve().parent
     for name in listed:
-        file = _without_case(path.parent, name)
-        # The functions of a Path fail where a name is too long for any file.
-        if os.path.isfile(file):
+        file = _as_it_is_called(path.parent, name)
+        if file is not None:
             yield Found(FileLocation(file), Path(folder.name) / name, named=False)
         else:
-            source = FileLocation(file)
+            source = FileLocation(path.parent / name)
             line = f"{source}: no such file, though {path} lists it. Check the copy."
             skipped.append(Skipped(source, printable(line), failed=True))
 
 
-def _without_case(folder: Path, name: str) -> Path:
-    """The file as it is called here: a CD's upper case may have become lower case."""
-    for candidate in (name, name.lower()):
-        if os.path.exists(folder / candidate):
-            return folder / candidate
-    return folder / name
+def _as_it_is_called(folder: Path, name: str) -> Path | None:
+    """The file that a DICOMDIR lists; None if there is none.
+
+    Copied from a CD, names may have changed their case, and got the version that ISO
+    9660 has, or an ending.
+    """
+    # The functions of a Path fail where a name is too long for any file.
+    if os.path.isfile(folder / name):
+        return folder / name
+    *parts, last = name.split("/")
+    for part in parts:
+        found = _alike(folder, part, _plain)
+        if found is None:
+            return None
+        folder = found
+    file = _alike(folder, last, _plain) or _alike(folder, last, _without_ending)
+    return file if file is not None and os.path.isfile(file) else None
+
+
+def _alike(folder: Path, name: str, plain: Callable[[str], str]) -> Path | None:
+    """What in a folder has a name that is plainly the same; None if nothing has."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return None
+    wanted = plain(name)
+    same = [other for other in names if plain(other) == wanted]
+    return folder / (name if name in same else same[0]) if same else None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().partition(";")[0]
+
+
+def _without_ending(name: str) -> str:
+    return _plain(name).removesuffix(".dcm")
 
 
 def _start(path: Path) -> bytes | None:
     """The first bytes of a file; None if it cannot be opened."""
     try:
         with path.open("rb") as file:
-            return file.read(132)
+            return file.read(START_BYTES)
     except OSError:
         return None

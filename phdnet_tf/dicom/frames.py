@@ -7,14 +7,21 @@ groups, some shared by all frames and some of each frame (PS3.3, C.7.6.16).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydicom.dataset import Dataset
 
 from phdnet_tf.dicom.errors import shown
 from phdnet_tf.dicom.guards import MAX_FRAMES
+
+FARTHEST = 1e5
+"""What is further from the scanner's centre, in mm, is no place in a patient."""
+
+CONVERTED = "UnassignedPerFrameConvertedAttributesSequence"
+"""Where files with a frame each were converted, what Enhanced MR has no place for."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +33,13 @@ class FrameHeader:
         position: Centre of the top-left pixel in patient space (LPS), in mm; or None.
         orientation: Six direction cosines, those of x first; or None.
         time: Since the R wave, in ms; or None.
-        order: Its number in time where the file has one; or None.
+        order: Its temporal position where the file has one; or None.
         kind: What its values are, for example ("M_FFE", "M") or ("PHASE MAP", "P"), in
             the words of the file.
+        acquired: When it was, in seconds since midnight; or None.
+        acquisition: Number of the acquisition that it is from; or None.
+        echo_time: In ms; or None.
+        inversion_time: In ms; or None.
     """
 
     number: int
@@ -37,6 +48,10 @@ class FrameHeader:
     time: float | None = None
     order: int | None = None
     kind: tuple[str, ...] = ()
+    acquired: float | None = None
+    acquisition: int | None = None
+    echo_time: float | None = None
+    inversion_time: float | None = None
 
 
 def frame_count(ds: Dataset) -> int:
@@ -51,98 +66,173 @@ def frame_count(ds: Dataset) -> int:
     return frames
 
 
-def is_enhanced(ds: Dataset) -> bool:
-    """Whether the geometry is in functional groups."""
-    return "SharedFunctionalGroupsSequence" in ds or (
-        "PerFrameFunctionalGroupsSequence" in ds
-    )
+def groups(ds: Dataset, frame: int) -> list[Dataset]:
+    """Where it is told what holds for a frame: its own group, the shared, the file.
 
-
-def functional_group(ds: Dataset, frame: int, macro: str) -> Dataset:
-    """The item of a functional group macro that holds for a frame.
-
-    Args:
-        ds: The file.
-        frame: From 1.
-        macro: Keyword of the macro's sequence, for example "PixelMeasuresSequence".
-
-    Returns:
-        The frame's own item, or else the shared one, or else an empty data set.
+    Each attribute is looked for by itself: some vendors' classic files have functional
+    groups of timing only, and a group may be there and empty.
     """
     per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
     shared = ds.get("SharedFunctionalGroupsSequence") or []
-    groups = [*per_frame[frame - 1 : frame], *shared[:1]]
-    for group in groups:
+    return [*per_frame[frame - 1 : frame], *shared[:1], ds]
+
+
+def told(where: list[Dataset], macro: str, keyword: str) -> Any:
+    """What holds for a frame.
+
+    Args:
+        where: What `groups` gives.
+        macro: Keyword of the macro's sequence, for example "PixelMeasuresSequence".
+        keyword: Of the attribute in it, or at the top of the file.
+
+    Returns:
+        The value as it stands in the file, which may be anything; or None.
+    """
+    *functional, ds = where
+    item = _item(functional, macro, keyword)
+    return _value(ds, keyword) if item is None else item.get(keyword)
+
+
+def _item(functional: list[Dataset], macro: str, keyword: str) -> Dataset | None:
+    """The item of a functional group macro that tells an attribute; or None."""
+    for group in functional:
         items = group.get(macro)
-        if items:
+        if items and _value(items[0], keyword) is not None:
             return items[0]
-    return Dataset()
+    return None
+
+
+def _value(ds: Dataset, keyword: str) -> Any:
+    """A value; None where it is empty, too."""
+    value = ds.get(keyword)
+    empty = isinstance(value, str | Sequence) and not len(value)
+    return None if empty else value
 
 
 def pixel_spacing(ds: Dataset, frame: int) -> Any:
     """PixelSpacing as it stands in the file, which may be anything; or None."""
-    if is_enhanced(ds):
-        return functional_group(ds, frame, "PixelMeasuresSequence").get("PixelSpacing")
-    return ds.get("PixelSpacing")
+    return told(groups(ds, frame), "PixelMeasuresSequence", "PixelSpacing")
 
 
 def rescale(ds: Dataset, frame: int) -> Dataset:
-    """Where the modality LUT of a frame stands: the file, or its functional group."""
-    if is_enhanced(ds):
-        group = functional_group(ds, frame, "PixelValueTransformationSequence")
-        return group if "RescaleSlope" in group else ds
-    return ds
+    """Where the modality LUT of a frame stands: its functional group, or the file."""
+    *functional, _ = groups(ds, frame)
+    macro = "PixelValueTransformationSequence"
+    return _item(functional, macro, "RescaleSlope") or ds
 
 
 def frame_headers(ds: Dataset) -> list[FrameHeader]:
     """Place and time of every frame."""
-    return [frame_header(ds, number) for number in range(1, frame_count(ds) + 1)]
+    numbers = range(1, frame_count(ds) + 1)
+    if "PerFrameFunctionalGroupsSequence" in ds:
+        return [frame_header(ds, number) for number in numbers]
+    # All frames have the same, and there may be thousands.
+    first = frame_header(ds, 1)
+    where = groups(ds, 1)
+    return [replace(first, number=n, time=_time(ds, n, where)) for n in numbers]
 
 
 def frame_header(ds: Dataset, number: int) -> FrameHeader:
     """Place and time of a frame, counted from 1."""
-    if not is_enhanced(ds):
-        time = _number(ds.get("TriggerTime"))
-        step = _number(ds.get("FrameTime"))
-        if time is None and step is not None and "NumberOfFrames" in ds:
-            time = (number - 1) * step
-        return FrameHeader(
-            number,
-            numbers(ds.get("ImagePositionPatient"), 3),
-            numbers(ds.get("ImageOrientationPatient"), 6),
-            time,
-            whole(ds.get("TemporalPositionIdentifier")),
-            # Before these it is whether it is original, and primary.
-            texts(ds.get("ImageType"))[2:],
-        )
-    plane = functional_group(ds, number, "PlanePositionSequence")
-    turned = functional_group(ds, number, "PlaneOrientationSequence")
-    content = functional_group(ds, number, "FrameContentSequence")
-    cardiac = functional_group(ds, number, "CardiacSynchronizationSequence")
-    kind = functional_group(ds, number, "MRImageFrameTypeSequence")
-    # Where classic files were converted, what Enhanced MR has no place for is here.
-    old = functional_group(ds, number, "UnassignedPerFrameConvertedAttributesSequence")
+    where = groups(ds, number)
+    macro = "FrameContentSequence"
+    frame_type = told(where, "MRImageFrameTypeSequence", "FrameType")
+    component = told(where, "MRImageFrameTypeSequence", "ComplexImageComponent")
+    position = told(where, "PlanePositionSequence", "ImagePositionPatient")
+    orientation = told(where, "PlaneOrientationSequence", "ImageOrientationPatient")
     return FrameHeader(
         number,
-        numbers(plane.get("ImagePositionPatient"), 3),
-        numbers(turned.get("ImageOrientationPatient"), 6),
-        _number(cardiac.get("NominalCardiacTriggerDelayTime", old.get("TriggerTime"))),
-        whole(content.get("TemporalPositionIndex")),
-        texts(kind.get("FrameType", ds.get("ImageType")))[2:]
-        + texts(kind.get("ComplexImageComponent")),
+        numbers(position, 3, FARTHEST),
+        numbers(orientation, 6, 2.0),
+        _time(ds, number, where),
+        whole(
+            _first(
+                told(where, macro, "TemporalPositionIndex"),
+                told(where, CONVERTED, "TemporalPositionIdentifier"),
+            )
+        ),
+        # Before these it is whether it is original, and primary.
+        texts(frame_type or ds.get("ImageType"))[2:]
+        + texts(component)
+        + _kind_by_ge(ds),
+        _first(
+            _seconds(_of_day(told(where, macro, "FrameAcquisitionDateTime"))),
+            _seconds(told(where, CONVERTED, "AcquisitionTime")),
+            _seconds(_of_day(told(where, CONVERTED, "AcquisitionDateTime"))),
+        ),
+        whole(
+            _first(
+                told(where, macro, "FrameAcquisitionNumber"),
+                told(where, CONVERTED, "AcquisitionNumber"),
+            )
+        ),
+        _number(
+            _first(
+                told(where, "MREchoSequence", "EffectiveEchoTime"),
+                told(where, CONVERTED, "EchoTime"),
+            )
+        ),
+        _number(
+            _first(
+                told(where, "MRModifierSequence", "InversionTimes"),
+                told(where, CONVERTED, "InversionTime"),
+            )
+        ),
     )
+
+
+def _time(ds: Dataset, number: int, where: list[Dataset]) -> float | None:
+    """Since the R wave, in ms; or since the first of the frames of a file."""
+    step = _number(ds.get("FrameTime"))
+    if step is not None and frame_count(ds) > 1:
+        return (number - 1) * step
+    macro, keyword = "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"
+    delay = told(where, macro, keyword)
+    return _number(_first(delay, told(where, CONVERTED, "TriggerTime")))
+
+
+def _kind_by_ge(ds: Dataset) -> tuple[str, ...]:
+    """GE's own words for magnitude, phase and parts of a velocity measurement.
+
+    Its ImageType is the same for all of them.
+    """
+    creator, *elements = (
+        ds.get((0x0043, number), None) for number in (0x0010, 0x102F, 0x1030)
+    )
+    if creator is not None and not str(creator.value).startswith("GEMS"):
+        return ()
+    return tuple(shown(each.value) for each in elements if each is not None)
+
+
+def _first(*values: Any) -> Any:
+    """The first that is not None; or None."""
+    return next((value for value in values if value is not None), None)
 
 
 def heart_beat(ds: Dataset) -> float | None:
     """Duration of the heart beat that the phases divide, in ms; None if not told."""
-    cardiac = functional_group(ds, 1, "CardiacSynchronizationSequence")
-    old = functional_group(ds, 1, "UnassignedSharedConvertedAttributesSequence")
-    told = (
+    where = groups(ds, 1)
+    values = (
         ds.get("NominalInterval"),
-        cardiac.get("RRIntervalTimeNominal"),
-        old.get("NominalInterval"),
+        told(where, "CardiacSynchronizationSequence", "RRIntervalTimeNominal"),
+        told(where, "UnassignedSharedConvertedAttributesSequence", "NominalInterval"),
     )
-    return next(filter(None, map(_number, told)), None)
+    return next((beat for beat in map(_number, values) if beat and beat > 0), None)
+
+
+def _of_day(date_time: object) -> str:
+    """The time in a DICOM date and time."""
+    return str(date_time or "")[8:]
+
+
+def _seconds(time: object) -> float | None:
+    """A DICOM time in seconds since midnight; None if it is none."""
+    form = r"([0-9]{2}):?([0-9]{2}):?([0-9]{2}(?:\.[0-9]{1,6})?)"
+    parts = re.match(form, str(time or "").strip())
+    if parts is None:
+        return None
+    hours, minutes, rest = map(float, parts.groups())
+    return 3600 * hours + 60 * minutes + rest
 
 
 def texts(value: object) -> tuple[str, ...]:
@@ -152,18 +242,22 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(shown(part) for part in value) if isinstance(value, Sequence) else ()
 
 
-def numbers(value: Any, length: int) -> tuple[float, ...] | None:
-    """So many finite numbers; None if it is anything else."""
+def numbers(
+    value: Any, length: int, most: float = math.inf
+) -> tuple[float, ...] | None:
+    """So many finite numbers, none larger than `most`; None if it is anything else."""
     try:
         values = tuple(float(part) for part in value or ())
     except (TypeError, ValueError):
         return None
-    return values if len(values) == length and all(map(math.isfinite, values)) else None
+    fine = all(math.isfinite(part) and abs(part) <= most for part in values)
+    return values if len(values) == length and fine else None
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, Sequence):
-        return None
+    """A finite number, of several the first; None if it is anything else."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        value = value[0] if value else None
     found = numbers([value], 1)
     return found[0] if found else None
 

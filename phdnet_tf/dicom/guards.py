@@ -14,6 +14,9 @@ from pydicom import uid
 
 from phdnet_tf.dicom.errors import DicomError, shown
 
+START_BYTES = 512
+"""Bytes of a file that tell what it may be: as many as the first block of a tar has."""
+
 # A cine of 30 phases in 20 slices of 256 x 256 has 80 MB; what is larger would not fit
 # into the decoding process beside its own frame.
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -66,12 +69,12 @@ _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 def may_be_dicom(start: bytes) -> bool:
-    """Whether a file that starts with these 132 bytes can be DICOM.
+    """Whether a file that starts with these bytes, 132 or more, can be DICOM.
 
     By its preamble; or else as a data set begins, little or big endian. That is in
     group 8, or in group 2 if only the preamble is missing.
     """
-    if start[128:] == b"DICM":
+    if start[128:132] == b"DICM":
         return True
     little, big = start[:2], start[1::-1]
     low = (b"\x02\x00", b"\x08\x00")

@@ -19,12 +19,15 @@ class MRImage:
             where the file does not say.
         orientation: Six direction cosines in patient space, first those of the
             direction in which x grows, then those in which y grows; or None.
+        token: Names the data set that it was read from, and tells nothing of it; see
+            `Sandbox.identity`.
     """
 
     pixels: np.ndarray
     pixel_spacing: tuple[float, float]
     position: tuple[float, ...] | None = None
     orientation: tuple[float, ...] | None = None
+    token: str = ""
 
     def content_hash(self) -> str:
         """Names the image by what it shows: a re-saved or anonymised copy has the same.

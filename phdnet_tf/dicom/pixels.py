@@ -11,7 +11,7 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, pixel_array
 
 from phdnet_tf.dicom.errors import DicomError, last_line, shown
-from phdnet_tf.dicom.frames import frame_count, numbers, rescale
+from phdnet_tf.dicom.frames import frame_count, numbers, rescale, whole
 from phdnet_tf.dicom.guards import (
     DECODERS,
     MAX_PIXELS,
@@ -44,9 +44,15 @@ def require_grey_frame(path: Path, ds: Dataset, frame: int | None) -> int:
         )
     rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
     if rows < 1 or columns < 1 or rows * columns > MAX_PIXELS:
+        large = rows > 0 and columns > 0
+        remedy = (
+            "Export it as the scanner reconstructed it, or make it smaller, with its "
+            "PixelSpacing to match, for example by `dcmscale +Sxv 1024`."
+        )
         raise DicomError(
             f"{path}: expected an image of 1 to {MAX_PIXELS} pixels. Received: {rows} "
-            f"rows and {columns} columns. Export or copy the file again."
+            f"rows and {columns} columns. "
+            + (remedy if large else "Export or copy the file again.")
         )
     samples = int(ds.get("SamplesPerPixel") or 1)
     colours = ds.get("PhotometricInterpretation") or "MONOCHROME2"
@@ -114,6 +120,8 @@ def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
                 math.ceil(ds.BitsAllocated / 8),
             )
         stored = pixel_array(ds, index=number - 1, decoding_plugin=DECODERS[syntax])
+        stored = _without_unused_bits(ds, stored)
+        padded = _padding(ds, stored)
     except (DicomError, MemoryError):
         raise
     except Exception as error:
@@ -131,10 +139,46 @@ def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
         pixels = apply_modality_lut(stored, lut).astype(np.float32)
         if ds.get("PhotometricInterpretation") == "MONOCHROME1":
             # Turned within its own range, so that rescaled values keep their limits.
-            pixels = pixels.min() + pixels.max() - pixels
+            measured = pixels[~padded] if not padded.all() else pixels
+            pixels = measured.min() + measured.max() - pixels
+        if padded.any():
+            if padded.all():
+                raise DicomError(
+                    f"{path}: all pixels are padding (PixelPaddingValue). Expected an "
+                    "image; export or copy the file again."
+                )
+            # No signal, as the darkest of what was measured has none.
+            pixels[padded] = pixels[~padded].min()
     if not np.isfinite(pixels).all():
         raise DicomError(
             f"{path}: some pixel values are not finite after the modality LUT. Correct "
             "RescaleSlope and RescaleIntercept in the file, or export it again."
         )
     return pixels
+
+
+def _without_unused_bits(ds: Dataset, stored: np.ndarray) -> np.ndarray:
+    """Stored values of BitsStored bits, whatever is in the bits above (PS3.5, 8.1.1).
+
+    pydicom does it for pixels that are not compressed by JPEG 2000 or JPEG-LS.
+    """
+    if "PixelData" not in ds or stored.dtype.kind not in "iu":
+        return stored
+    unused = 8 * stored.dtype.itemsize - int(ds.BitsStored)
+    # To the top and back: there and back again the sign comes along.
+    return (stored << unused) >> unused if unused > 0 else stored
+
+
+def _padding(ds: Dataset, stored: np.ndarray) -> np.ndarray:
+    """bool[H, W], where there is no image (PS3.3, C.7.5.1.1.2: Pixel Padding Value)."""
+    value = whole(ds.get("PixelPaddingValue"))
+    if value is None or stored.dtype.kind not in "iu":
+        return np.zeros(stored.shape, bool)
+    limit = whole(ds.get("PixelPaddingRangeLimit"))
+    # Some write the bits of a negative number as a positive one, or bits that are not
+    # stored: as the pixels, they are what BitsStored bits hold of them.
+    values = 1 << int(ds.BitsStored)
+    least = -values // 2 if ds.get("PixelRepresentation") == 1 else 0
+    ends = [value, value if limit is None else limit]
+    ends = [(end - least) % values + least for end in ends]
+    return (stored >= min(ends)) & (stored <= max(ends))

@@ -8,24 +8,19 @@ frames of a file. Only this package reads DICOM.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import pydicom
 from pydicom import uid
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset, read_file_meta_info
 
 from phdnet_tf.dicom import frames
-from phdnet_tf.dicom.errors import DicomError, first_line, one_line, plain_errors, shown
+from phdnet_tf.dicom.dataset import open_dataset
+from phdnet_tf.dicom.errors import DicomError, one_line, plain_errors, shown
 from phdnet_tf.dicom.frames import FrameHeader
-from phdnet_tf.dicom.guards import (
-    may_be_dicom,
-    require_decoder,
-    require_plausible_file,
-    require_room_for_frames,
-)
+from phdnet_tf.dicom.guards import require_room_for_frames
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.pixels import (
     PIXELS,
@@ -33,11 +28,6 @@ from phdnet_tf.dicom.pixels import (
     known_spacing,
     require_grey_frame,
 )
-
-# Larger values stay on the disk until somebody asks for them, which for the pixels is
-# when the guards have passed, and for most private elements never.
-DEFER_BYTES = 64 * 1024
-
 
 # What a report on an image must repeat of its patient, study and series (PS3.3: type 1
 # and 2 of these modules), and what names the image itself.
@@ -47,18 +37,27 @@ IDENTITY = (
     "FrameOfReferenceUID SOPClassUID SOPInstanceUID"
 ).split()
 
+DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "SequenceName")
+"""The most telling first."""
+
+PATIENT = ("PatientName", "PatientID", "PatientBirthDate")
+"""What tells patients apart where their files share all UIDs."""
+
 
 @dataclass(frozen=True)
 class FileHeader:
     """What tells a file's series, place and time, without its pixels.
 
-    Of the identity it has the UIDs only, to find what belongs together.
+    Of the identity it has the UIDs only, and a hash of name, id and birth date, to find
+    what belongs together.
 
     Attributes:
         modality: "MR", or another, or "".
         kind: Name of its SOP class, for example "MR Image Storage".
         image_type: For example ("ORIGINAL", "PRIMARY").
         descriptions: Of the series, the protocol and the sequence, where there are any.
+        patient: That hash.
+        study_uid: Study Instance UID, or "".
         series_uid: Series Instance UID, or "".
         instance_uid: SOP Instance UID, or "".
         instance_number: Instance Number, or None.
@@ -66,6 +65,7 @@ class FileHeader:
         columns: Of a frame.
         has_pixels: Whether there are any.
         heart_beat: Duration of the heart beat that the phases divide, in ms, or None.
+        phases: Into how many phases it is divided, or None.
         frames: Place and time of each frame.
     """
 
@@ -73,6 +73,8 @@ class FileHeader:
     kind: str
     image_type: tuple[str, ...]
     descriptions: tuple[str, ...]
+    patient: str
+    study_uid: str
     series_uid: str
     instance_uid: str
     instance_number: int | None
@@ -80,6 +82,7 @@ class FileHeader:
     columns: int
     has_pixels: bool
     heart_beat: float | None
+    phases: int | None
     frames: tuple[FrameHeader, ...]
 
 
@@ -125,7 +128,7 @@ class DicomFile:
         """Reads the header; see the class."""
         self.path = Path(path)
         with plain_errors(self.path):
-            self._ds = _read_dataset(self.path)
+            self._ds = open_dataset(self.path, (*IDENTITY, *DESCRIPTIONS))
 
     def header(self) -> FileHeader:
         """What tells the file's series, place and time.
@@ -136,7 +139,6 @@ class DicomFile:
         ds = self._ds
         with plain_errors(self.path):
             kind = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID")
-            described = ("SeriesDescription", "ProtocolName", "SequenceName")
             rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
             has_pixels = any(keyword in ds for keyword in PIXELS)
             if has_pixels:
@@ -151,8 +153,12 @@ class DicomFile:
                 kind=shown(uid.UID(kind).name) if kind else "",
                 image_type=frames.texts(ds.get("ImageType")),
                 descriptions=tuple(
-                    shown(ds.get(keyword)) for keyword in described if ds.get(keyword)
+                    shown(ds.get(keyword))
+                    for keyword in DESCRIPTIONS
+                    if ds.get(keyword)
                 ),
+                patient=_digest(map(one_line, map(ds.get, PATIENT))),
+                study_uid=str(ds.get("StudyInstanceUID") or ""),
                 series_uid=str(ds.get("SeriesInstanceUID") or ""),
                 instance_uid=str(ds.get("SOPInstanceUID") or ""),
                 instance_number=frames.whole(ds.get("InstanceNumber")),
@@ -160,17 +166,50 @@ class DicomFile:
                 columns=columns,
                 has_pixels=has_pixels,
                 heart_beat=frames.heart_beat(ds),
+                phases=frames.whole(ds.get("CardiacNumberOfImages")),
                 frames=tuple(frames.frame_headers(ds)),
             )
 
-    def identity(self) -> dict[str, str]:
+    def identity(self, token: str | None = None) -> dict[str, str]:
         """Whose image it is: the attributes of `IDENTITY`, "" where one is missing.
 
+        Args:
+            token: That of an image (`MRImage.token`) which must be from this data set.
+
         Raises:
-            DicomError: If the header is damaged.
+            DicomError: If the header is damaged, or the image is from another.
         """
         with plain_errors(self.path):
-            return {keyword: one_line(self._ds.get(keyword)) for keyword in IDENTITY}
+            if token is not None and token != self._token:
+                raise DicomError(
+                    f"{self.path}: is no longer the file whose pixels were read, so "
+                    "nothing is said of whose image it was. Predict it again."
+                )
+            return self._identity()
+
+    def _identity(self) -> dict[str, str]:
+        return {keyword: one_line(self._ds.get(keyword)) for keyword in IDENTITY}
+
+    @cached_property
+    def _token(self) -> str:
+        """A hash of identity and stored pixels, and no way back to them."""
+        digest = hashlib.sha256(_digest(self._identity().values()).encode())
+        for keyword in PIXELS:
+            digest.update(self._ds.get(keyword) or b"")
+        return digest.hexdigest()
+
+    def content(self) -> str:
+        """Equal for files of the same decoded pixels, however they are stored.
+
+        Raises:
+            DicomError: If they cannot be decoded.
+        """
+        digest = hashlib.sha256()
+        with plain_errors(self.path):
+            for number in range(1, frames.frame_count(self._ds) + 1):
+                require_grey_frame(self.path, self._ds, number)
+                digest.update(decoded_pixels(self.path, self._ds, number).tobytes())
+        return digest.hexdigest()
 
     def image(
         self,
@@ -193,76 +232,11 @@ class DicomFile:
                 pixel_spacing=spacing,
                 position=place.position,
                 orientation=place.orientation,
+                token=self._token,
             )
 
 
-def _read_dataset(path: Path) -> Dataset:
-    """The file's content, its transfer syntax known and one that we decode."""
-    try:
-        require_plausible_file(path)
-        syntax = read_file_meta_info(path).get("TransferSyntaxUID")
-    except FileNotFoundError:
-        raise DicomError(f"{path}: no such file. Check the path.") from None
-    except IsADirectoryError:
-        raise DicomError(
-            f"{path}: is a folder. Expected a DICOM file; name one in it."
-        ) from None
-    except OSError as error:
-        reason = error.strerror or first_line(error)
-        raise DicomError(f"{path}: cannot be opened: {reason}.") from error
-    except InvalidDicomError:
-        syntax = _bare_syntax(path)
-    if syntax is not None:
-        require_decoder(path, syntax)
-
-    # `force` reads a file without preamble.
-    ds = pydicom.dcmread(path, force=True, defer_size=DEFER_BYTES)
-    if (
-        "SOPClassUID" not in ds
-        and "DirectoryRecordSequence" not in ds
-        and not ("Rows" in ds and "PixelData" in ds)
-    ):
-        raise _no_dicom(path)
-    if "TransferSyntaxUID" not in ds.file_meta:
-        ds.file_meta.TransferSyntaxUID = _guessed_syntax(path, ds)
-    require_decoder(path, ds.file_meta.TransferSyntaxUID)
-    return ds
-
-
-def _bare_syntax(path: Path) -> uid.UID | None:
-    """The transfer syntax of a file without preamble; None if it does not say.
-
-    To be known before the whole is read: of a photograph pydicom would take any bytes
-    for an element of gigabytes, and what is deflated it would inflate.
-    """
-    with path.open("rb") as file:
-        if not may_be_dicom(file.read(132)):
-            raise _no_dicom(path)
-        file.seek(0)
-        meta = read_dataset(
-            file,
-            is_implicit_VR=False,
-            is_little_endian=True,
-            stop_when=lambda tag, vr, length: tag >> 16 != 2,
-        )
-    return meta.get("TransferSyntaxUID")
-
-
-def _no_dicom(path: Path) -> DicomError:
-    return DicomError(
-        f"{path}: not a DICOM file. Expected a DICOM MR image; convert other formats "
-        "to DICOM first."
-    )
-
-
-def _guessed_syntax(path: Path, ds: Dataset) -> uid.UID:
-    """The transfer syntax of a file that does not say it: as pydicom could read it."""
-    if "PixelData" in ds and ds["PixelData"].is_undefined_length:
-        raise DicomError(
-            f"{path}: the pixels are compressed, but the file has no TransferSyntaxUID "
-            "to say how. Export the file again, with its header."
-        )
-    implicit, little_endian = ds.original_encoding
-    if implicit:
-        return uid.ImplicitVRLittleEndian
-    return uid.ExplicitVRLittleEndian if little_endian else uid.ExplicitVRBigEndian
+def _digest(texts: Iterable[str]) -> str:
+    """Equal for the same texts, and no way back to them."""
+    # A text can hold anything but a line break.
+    return hashlib.sha256("\n".join(texts).encode(errors="replace")).hexdigest()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -69,10 +69,22 @@ class Sandbox:
     """
 
     def __init__(self, memory: int = MEMORY_BYTES, seconds: float = SECONDS) -> None:
-        """Starts the process, which is ready in half a second; see the class."""
+        """Starts the process, which is ready in half a second; see the class.
+
+        Raises:
+            OSError: On Windows.
+        """
+        if os.name != "posix":
+            raise OSError(
+                "DICOM files are read in a process of their own, and Windows hands no "
+                "pipe to it. Run phdnet-tf on Linux, on macOS, or in Windows' WSL."
+            )
+        # It locks with what Windows has not.
+        from phdnet_tf.dicom.sandbox_folder import SandboxFolder
+
         self._memory, self._seconds = memory, seconds
         self._turn = threading.Lock()
-        self._folder = tempfile.TemporaryDirectory(prefix="phdnet-tf-")
+        self._folder = SandboxFolder()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = self._closed = False
         self._start()
@@ -101,7 +113,7 @@ class Sandbox:
         return self._process.pid if self._process else None
 
     def members(self, archive: Path) -> list[tuple[str, bytes | None]]:
-        """Name and first 132 bytes of each file in a zip archive, in order.
+        """Name and `START_BYTES` first bytes of each file in a zip archive, in order.
 
         Instead of the bytes None where they cannot be read.
 
@@ -131,12 +143,12 @@ class Sandbox:
         values = self._ask("header", source)
         frames = tuple(
             FrameHeader(
-                frame["number"],
-                _tuple(frame["position"]),
-                _tuple(frame["orientation"]),
-                frame["time"],
-                frame["order"],
-                tuple(frame["kind"]),
+                **frame
+                | {
+                    "position": _tuple(frame["position"]),
+                    "orientation": _tuple(frame["orientation"]),
+                    "kind": tuple(frame["kind"]),
+                }
             )
             for frame in values.pop("frames")
         )
@@ -144,13 +156,27 @@ class Sandbox:
             values[name] = tuple(values[name])
         return FileHeader(**values, frames=frames)
 
-    def identity(self, source: FileLocation) -> dict[str, str]:
+    def identity(
+        self, source: FileLocation, token: str | None = None
+    ) -> dict[str, str]:
         """Whose image it is; see `DicomFile.identity`.
 
+        Args:
+            source: The file.
+            token: `MRImage.token` of the image in question, which was read before.
+
         Raises:
-            DicomError: If it cannot be read.
+            DicomError: If it cannot be read, or is no longer the file of that image.
         """
-        return self._ask("identity", source)
+        return self._ask("identity", source, token=token)
+
+    def content(self, source: FileLocation) -> str:
+        """Equal for files of the same pixels; see `DicomFile.content`.
+
+        Raises:
+            DicomError: If they cannot be decoded.
+        """
+        return self._ask("content", source)["content"]
 
     def image(
         self,
@@ -170,6 +196,7 @@ class Sandbox:
             pixel_spacing=(rows, columns),
             position=_tuple(values["position"]),
             orientation=_tuple(values["orientation"]),
+            token=values["token"],
         )
 
     def images(
@@ -267,7 +294,8 @@ class Sandbox:
         self._pipe, other = Pipe()
         self._ready = False
         command = [sys.executable, "-P", "-m", "phdnet_tf.dicom.sandbox_process"]
-        command += [str(other.fileno()), str(self._memory), self._folder.name]
+        command += [str(other.fileno()), str(self._memory), str(self._seconds)]
+        command += [self._folder.name]
         # A program, not a fork: a copy of this process would have its threads' locks,
         # and all of its memory to count.
         # In a session of its own, Ctrl-C leaves it to this process when it ends.

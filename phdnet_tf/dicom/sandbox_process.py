@@ -5,7 +5,7 @@ are opened in a process of their own, with limits; `sandbox.Sandbox` starts it, 
 and starts another when it is gone. The two speak over a pipe: JSON, and pixels as bare
 bytes, so that nothing that comes back can run code in the process that asks.
 
-Run as `python -m phdnet_tf.dicom.sandbox_process DESCRIPTOR MEMORY FOLDER`.
+Run as `python -m phdnet_tf.dicom.sandbox_process DESCRIPTOR MEMORY SECONDS FOLDER`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import contextlib
 import dataclasses
 import json
 import os
+import select
 import shutil
 import signal
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -25,7 +27,7 @@ from typing import Any
 
 from phdnet_tf.dicom.dicomdir import file_set
 from phdnet_tf.dicom.errors import DicomError, printable, shown
-from phdnet_tf.dicom.guards import MAX_FILE_BYTES
+from phdnet_tf.dicom.guards import MAX_FILE_BYTES, START_BYTES
 from phdnet_tf.dicom.read import DicomFile
 
 MAX_MEMBERS = 20_000
@@ -66,13 +68,16 @@ class SandboxProcess:
             if request["what"] == "header":
                 return dataclasses.asdict(file.header()), None
             if request["what"] == "identity":
-                return file.identity(), None
+                return file.identity(request["token"]), None
+            if request["what"] == "content":
+                return {"content": file.content()}, None
             image = file.image(request["frame"], request["pixel_spacing"])
             values = {
                 "shape": image.pixels.shape,
                 "pixel_spacing": image.pixel_spacing,
                 "position": image.position,
                 "orientation": image.orientation,
+                "token": image.token,
             }
             return values, image.pixels
         except DicomError as error:
@@ -145,7 +150,7 @@ class SandboxProcess:
             start = None
             # Damaged, encrypted, or compressed in a way that zipfile has not.
             with contextlib.suppress(Exception), archive.open(info) as file:
-                start = file.read(132).hex()
+                start = file.read(START_BYTES).hex()
             found.append((info.filename, start))
         return found
 
@@ -189,32 +194,50 @@ def _limit_memory(bytes_: int) -> None:
 
 
 def main() -> None:
-    """Answers requests until the other end of the pipe is closed, or memory is short.
-
-    Closed, it means that who asked is gone, perhaps without a chance to remove the
-    folder. Then that is done here, for a patient's file may be in it.
-    """
+    """Answers requests until who asks is gone, or memory is short."""
     # What ends a batch job is sent to all of its processes: this one has to outlive the
     # one that asks.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    descriptor, memory, folder = sys.argv[1:]
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    descriptor, memory, seconds, folder = sys.argv[1:]
     connection = Connection(int(descriptor))
     process = SandboxProcess(Path(folder))
     # Decoders print to standard output and error what nobody asked for.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
+    watch = threading.Thread(target=_watch, args=(int(descriptor), folder), daemon=True)
+    watch.start()
     _load_decoders()
     _limit_memory(int(memory))
     try:
         connection.send_bytes(b"ready")
         while not process.spent:
-            values, pixels = process.answer(json.loads(connection.recv_bytes()))
+            request = json.loads(connection.recv_bytes())
+            # Who asks waits no longer than `seconds`, if there still is anybody. Unlike
+            # the watch, it ends a decoder that lets no other thread run.
+            signal.setitimer(signal.ITIMER_REAL, 2 * float(seconds))
+            values, pixels = process.answer(request)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send_bytes(json.dumps(values).encode())
             if pixels is not None:
                 connection.send_bytes(pixels.tobytes())
     except (EOFError, OSError):
-        shutil.rmtree(folder, ignore_errors=True)
+        watch.join()
+
+
+def _watch(descriptor: int, folder: str) -> None:
+    """Ends the process when the other end of the pipe is closed, whatever it is at.
+
+    Then who asked is gone, perhaps without a chance to remove the folder. It is removed
+    here, for a patient's file may be in it. (That a parent dies, Linux could signal by
+    itself, but means by it the thread that started the process.)
+    """
+    poll = select.poll()
+    poll.register(descriptor, 0)  # for nothing but that
+    poll.poll()
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 def _load_decoders() -> None:

@@ -46,7 +46,7 @@ class Done:
     Attributes:
         job: The job.
         predictions: Of the frames that could be read, in the order of time.
-        frames: The frames that they are of.
+        frames: The frames that they are of, each with its image's token.
         errors: The frames that could not be predicted, and why.
         tracks: Of each landmark, where there are phases enough.
     """
@@ -92,7 +92,7 @@ def plan(
 
     Returns:
         The plan. With one model, it takes the cines of which nothing tells the view,
-        and none that tells of another view.
+        and none that tells or names another view.
     """
     jobs: list[Job] = []
     skipped: list[Skipped] = []
@@ -100,7 +100,7 @@ def plan(
     left = 0
     for cine in cines:
         frames = choose(cine, which)
-        proposal = propose(cine.header.descriptions, cine.frames[0].header.orientation)
+        proposal = propose(cine.header.descriptions, cine.orientation)
         view, reason = _decide(proposal, views, chosen)
         first = cine.frames[0].file
         if not frames:
@@ -135,7 +135,7 @@ def _decide(
             f"for. --view {' or --view '.join(views)} would look for the landmarks of "
             "that view in it all the same."
         )
-    if len(views) == 1:
+    if len(views) == 1 and (not proposal.named or views[0] in proposal.named):
         return views[0], f"view {views[0]}, the only model; {proposal.reason} it"
     return None, (
         f"{proposal.reason} the view. Say --view {' or --view '.join(views)}."
@@ -174,11 +174,12 @@ def run(
         for view, group in groupby(stream, key=lambda each: each[0][0].view):
             ask = asking[view]
             while piece := list(islice(group, locators[view].at_once)):
-                for ((job, frame), _), answer in zip(piece, ask(piece), strict=True):
-                    if isinstance(answer, Prediction):
+                answers = zip(piece, ask(piece), strict=True)
+                for ((job, frame), image), answer in answers:
+                    if isinstance(answer, Prediction) and isinstance(image, MRImage):
                         predictions.append(replace(answer, origin=_origin(job, frame)))
-                        frames.append(frame)
-                    else:
+                        frames.append(replace(frame, token=image.token))
+                    elif isinstance(answer, ValueError):
                         errors.append((frame, answer))
                     if frame is not job.frames[-1]:
                         yield frame, None

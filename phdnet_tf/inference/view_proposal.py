@@ -16,24 +16,14 @@ CHAMBERS = r"[\s_-]?(ch(?!ann|est)|kammer|cam|cavit)"
 ALONE = r"(?<![a-z])%s(?![a-z])"
 
 # What scanners, protocols and hospitals write, in English, German, French and Spanish.
-# The first that is found counts, so what names a view in full comes first.
-PATTERNS = (
-    (
-        "4ch",
-        rf"(?<!\d)4{CHAMBERS}|four[\s_-]?chamber|vier[\s_-]?kammer|{ALONE % 'hla'}",
-    ),
-    (
-        "2ch",
-        rf"(?<!\d)2{CHAMBERS}|two[\s_-]?chamber|zwei[\s_-]?kammer|{ALONE % 'vla'}",
-    ),
-    ("3ch", rf"(?<!\d)3{CHAMBERS}|three[\s_-]?chamber|drei[\s_-]?kammer"),
-    ("lvot", r"lvot|rvot|outflow"),
-    (
-        "sa",
-        rf"short[\s_-]?ax|sax|{ALONE % 'sa'}|kurz[\s_-]?achs|petit[\s_-]?axe"
-        r"|eje[\s_-]?corto",
-    ),
-)
+PATTERNS = {
+    "4ch": rf"(?<!\d)4{CHAMBERS}|four[\s_-]?chamber|vier[\s_-]?kammer|{ALONE % 'hla'}",
+    "2ch": rf"(?<!\d)2{CHAMBERS}|two[\s_-]?chamber|zwei[\s_-]?kammer|{ALONE % 'vla'}",
+    "3ch": rf"(?<!\d)3{CHAMBERS}|three[\s_-]?chamber|drei[\s_-]?kammer",
+    "lvot": r"lvot|rvot|outflow",
+    "sa": rf"short[\s_-]?ax|sax|{ALONE % 'sa'}|kurz[\s_-]?achs|petit[\s_-]?axe"
+    r"|eje[\s_-]?corto",
+}
 
 # Normals of the usual planes in patient space (LPS), without sign. The short axis looks
 # along the left ventricle: to the left, forward and down. The plane of four chambers
@@ -44,6 +34,9 @@ NORMALS = {"sa": (0.70, -0.54, -0.47), "4ch": (0.05, -0.80, 0.60)}
 # and the two planes, or a coronal plane, lie 37 and more from each other.
 TOLERANCE = 20.0
 
+# The same for a plane whose description names the view.
+TOLERANCE_IF_NAMED = 30.0
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -52,10 +45,12 @@ class Proposal:
     Attributes:
         view: "sa", "4ch", another such as "2ch", or None if nothing tells.
         reason: Part of a sentence.
+        named: Views that a description names, if that decided nothing.
     """
 
     view: str | None
     reason: str
+    named: tuple[str, ...] = ()
 
 
 def propose(
@@ -68,32 +63,59 @@ def propose(
         orientation: Six direction cosines, those of x first; or None.
 
     Returns:
-        The view, from the descriptions if one names it, else from the orientation.
-        The reason quotes what names the view, not the whole description, which may
-        name a person.
+        The view that is named by the first description that names any. The view that
+        the orientation tells if that names several, or its plane is another. The reason
+        quotes what names the view, not the whole description, which may name a person.
     """
-    for text in descriptions:
-        for view, pattern in PATTERNS:
-            match = re.search(pattern, text.lower())
-            if match:
-                word = text[match.start() : match.end()].strip(" _-")
-                return Proposal(view, f"'{word}' in its description")
-    if orientation is None:
-        return Proposal(None, "neither its description nor an orientation tells")
-    normal = _normal(orientation)
-    angles = {view: _angle(normal, usual) for view, usual in NORMALS.items()}
-    nearest = min(angles, key=lambda view: angles[view])
-    if angles[nearest] <= TOLERANCE:
-        return Proposal(
-            nearest,
-            f"its orientation, {angles[nearest]:.0f} degrees from the usual one",
-        )
-    return Proposal(None, "neither its description nor its orientation tells")
+    words = next(filter(None, map(_words, descriptions)), {})
+    angles = _angles(orientation) if orientation else {}
+    seen = min(angles, key=lambda view: angles[view], default="")
+    if angles.get(seen, 90) > TOLERANCE:
+        seen = ""
+    turned = f"its orientation, {angles.get(seen, 0):.0f} degrees from the usual one"
+    nor = "its" if orientation else "an"
+    if not words:
+        if seen:
+            return Proposal(seen, turned)
+        return Proposal(None, f"neither its description nor {nor} orientation tells")
+
+    [view, *others] = words
+    *quoted, last = [f"'{word}'" for word in words.values()]
+    said = ", ".join(quoted) + " and " * bool(quoted) + last + " in its description"
+    if not others:
+        # Of most views there is no usual plane; but they lie far from those of others.
+        off = angles.get(view, 90 if seen else 0)
+        if off <= TOLERANCE_IF_NAMED:
+            return Proposal(view, said)
+        if view in angles:
+            said += f", {off:.0f} degrees off its usual plane"
+    if seen:
+        how = "among" if seen in words else "against"
+        return Proposal(seen, f"{turned}, {how} {said}", tuple(words))
+    return Proposal(None, f"neither {said}, nor {nor} orientation tells", tuple(words))
 
 
-def _normal(orientation: tuple[float, ...]) -> tuple[float, float, float]:
+def _words(text: str) -> dict[str, str]:
+    """The views that a text names, and the word that does."""
+    found = {
+        view: re.search(pattern, text.lower()) for view, pattern in PATTERNS.items()
+    }
+    words = {
+        view: text[match.start() : match.end()].strip(" _-")
+        for view, match in found.items()
+        if match
+    }
+    if "3ch" in words:
+        # It is the view of the outflow tract, and is often called both.
+        words.pop("lvot", None)
+    return words
+
+
+def _angles(orientation: tuple[float, ...]) -> dict[str, float]:
+    """How far a plane is from the usual ones, in degrees."""
     a, b, c, d, e, f = orientation
-    return b * f - c * e, c * d - a * f, a * e - b * d
+    normal = b * f - c * e, c * d - a * f, a * e - b * d
+    return {view: _angle(normal, usual) for view, usual in NORMALS.items()}
 
 
 def _angle(one: tuple[float, float, float], other: tuple[float, float, float]) -> float:

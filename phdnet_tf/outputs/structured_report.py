@@ -29,6 +29,9 @@ from phdnet_tf.trust.radii import RADIUS_NAMES
 UNIQUE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 """Without these, nothing tells which image a report is about."""
 
+OWNER = ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID")
+"""What all images of a report share."""
+
 SUPERIOR = CodedConcept("264217000", "SCT", "Superior")
 INFERIOR = CodedConcept("261089000", "SCT", "Inferior")
 LATERAL = CodedConcept("49370004", "SCT", "Lateral")
@@ -94,7 +97,8 @@ def save_report(
         complete: Whether these are all frames that were to be predicted.
 
     Raises:
-        ValueError: If an image does not tell its UIDs.
+        ValueError: If an image does not tell its UIDs, or not all are of one patient
+            and study.
         OSError: If the file cannot be written.
     """
     for each in reported:
@@ -104,6 +108,11 @@ def save_report(
                     f"{each.prediction.image}: has no valid {keyword}, so no report "
                     "can refer to it. Use --format json."
                 )
+    if len({tuple(map(each.identity.get, OWNER)) for each in reported}) > 1:
+        raise ValueError(
+            f"{reported[0].prediction.image}: is now of another patient or study than "
+            "the other phases, so no report holds them all. Predict them again."
+        )
     with quiet():
         try:
             report = _report(reported, complete)

@@ -113,6 +113,8 @@ class PredictionWriter:
             # It was read before, but may be gone by now, or the machine busier.
             if isinstance(image, DicomError):
                 lines.append(f"{pair[0]}: not drawn: {_reason(image, pair[0])}")
+            elif image.token != pair[0].token:
+                lines.append(f"{pair[0]}: not drawn: it is no longer the same file.")
             else:
                 yield *pair, image
 
@@ -189,7 +191,7 @@ class PredictionWriter:
             reported = [
                 Reported(
                     prediction,
-                    self._sandbox.identity(frame.file.source),
+                    self._sandbox.identity(frame.file.source, frame.token),
                     frame.number if frame.of > 1 else None,
                 )
                 for frame, prediction in pairs

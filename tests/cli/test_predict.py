@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from matplotlib.text import Text
 from PIL import Image
 from PIL.ImageDraw import ImageDraw
-from support.cines import edit, write_cine, write_enhanced
+from support.cines import SAGITTAL, SHORT_AXIS, edit, write_cine, write_enhanced
 from support.drawn import exported
 
 from phdnet_tf.cli import main
@@ -156,8 +156,12 @@ def test_all_phases_give_tracks_an_animation_a_report_and_markups(models, tmp_pa
 
 def test_the_model_is_found_from_the_description_and_said(both, tmp_path):
     write_cine(tmp_path / "study" / "a", description="cine 4CH", position=(0, 0, 0))
-    write_cine(tmp_path / "study" / "b", description="cine SAX", position=(0, 0, 9))
-    write_cine(tmp_path / "study" / "c", description="cine 2CH", position=(0, 9, 0))
+    for name, view, plane in (("b", "SAX", SHORT_AXIS), ("c", "2CH", SAGITTAL)):
+        write_cine(
+            tmp_path / "study" / name,
+            description=f"cine {view}",
+            ImageOrientationPatient=plane,
+        )
 
     result = predict(tmp_path / "study", "--format", "json", models=both)
 
@@ -183,7 +187,9 @@ def test_where_nothing_tells_the_view_it_is_asked_for(both, tmp_path):
 
 
 def test_an_image_of_another_view_is_not_silently_predicted(models, tmp_path):
-    (path, *_) = write_cine(tmp_path / "cine", description="SAX")
+    (path, *_) = write_cine(
+        tmp_path / "cine", description="SAX", ImageOrientationPatient=SHORT_AXIS
+    )
 
     refused = predict(path, models=models, code=2)
     told = predict(path, "--view", "4ch", models=models)
@@ -203,6 +209,26 @@ def test_what_was_skipped_is_summarised(models, tmp_path):
     assert "Skipped 2: not MR, but CT: " in result.stderr
     assert "phase_05.dcm and 1 more" in result.stderr
     assert "Skipped 1: not DICOM: " in result.stderr
+
+
+def test_a_localiser_is_predicted_if_its_view_is_said(models, tmp_path):
+    write_cine(tmp_path / "study", description="Scout", CardiacNumberOfImages=25)
+
+    refused = predict(tmp_path / "study", models=models, code=1)
+    given = predict(tmp_path / "study", "--view", "4ch", models=models)
+
+    assert "Skipped 6: localiser" in refused.stderr
+    assert "view 4ch, as you said" in given.stderr
+    assert "Note: " in given.stderr and "6 of the 25 phases" in given.stderr
+
+
+def test_what_is_damaged_in_a_folder_makes_the_command_fail(models, tmp_path):
+    write_cine(tmp_path / "study")
+    (tmp_path / "study" / "empty.dcm").write_bytes(b"")
+
+    result = predict(tmp_path / "study", models=models, code=1)
+
+    assert "empty.dcm: has the name of a DICOM file, but is empty" in result.stderr
 
 
 def test_a_folder_without_images_is_refused(models, tmp_path):
@@ -271,7 +297,9 @@ def test_whatever_ends_a_batch_the_results_are_there(models, tmp_path, monkeypat
 
 
 def test_a_file_that_fails_is_told_of_where_no_model_fits_the_rest(models, tmp_path):
-    (path, *_) = write_cine(tmp_path / "cine", description="2CH")
+    (path, *_) = write_cine(
+        tmp_path / "cine", description="2CH", ImageOrientationPatient=SAGITTAL
+    )
     broken = tmp_path / "broken.dcm"
     broken.write_bytes(path.read_bytes()[:700])
 
@@ -288,10 +316,10 @@ def test_uids_that_can_no_longer_be_read_cost_no_landmarks(
     write_cine(tmp_path / "cine", phases=2)
     identity = Sandbox.identity
 
-    def gone(self, source):
+    def gone(self, source, token):
         if source.path.name == "phase_01.dcm":
             raise DicomError(f"{source}: no such file.")
-        return identity(self, source)
+        return identity(self, source, token)
 
     monkeypatch.setattr(Sandbox, "identity", gone)
 

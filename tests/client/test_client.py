@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from support import tf_serving
-from support.cines import write_cine
+from support.cines import SHORT_AXIS, oblique, write_cine
 from support.drawn import exported
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
@@ -510,8 +510,13 @@ def both_views(tmp_path_factory):
 def test_a_server_of_both_views_takes_each_image_to_its_model(
     both_views, tmp_path, protocol
 ):
-    for name in ("SAX", "4CH"):
-        write_cine(tmp_path / name, phases=1, description=name)
+    for name, plane in (("SAX", SHORT_AXIS), ("4CH", list(oblique()))):
+        write_cine(
+            tmp_path / name,
+            phases=1,
+            description=name,
+            ImageOrientationPatient=plane,
+        )
     arguments = ("predict", tmp_path / "SAX", tmp_path / "4CH", "--format", "json")
 
     local = run(*arguments, "--models", both_views.folder)

@@ -96,6 +96,68 @@ def test_enhanced_mr_without_functional_groups_has_no_spacing(cine, tmp_path):
     assert read_image(path, pixel_spacing=(2, 3), frame=1).pixel_spacing == (2, 3)
 
 
+def hybrid(path, **groups):
+    """A classic file with a functional group of timing, and a shared one as given."""
+    ds = pydicom.dcmread(path)
+    content = Dataset()
+    content.FrameAcquisitionDateTime = "20200101120000"
+    ds.PerFrameFunctionalGroupsSequence = [Dataset()]
+    ds.PerFrameFunctionalGroupsSequence[0].FrameContentSequence = [content]
+    ds.SharedFunctionalGroupsSequence = [Dataset()]
+    for keyword, item in groups.items():
+        setattr(ds.SharedFunctionalGroupsSequence[0], keyword, [item])
+    ds.save_as(path)
+
+
+def test_what_functional_groups_do_not_tell_the_file_does(cine):
+    """As in classic files of vendors that have groups of timing only."""
+    edit(cine[2], RescaleSlope="2", RescaleIntercept="-5", RescaleType="US")
+    before, header = read_image(cine[2]), DicomFile(cine[2]).header()
+
+    hybrid(cine[2])
+
+    after = read_image(cine[2])
+    np.testing.assert_array_equal(after.pixels, before.pixels)
+    assert after.pixel_spacing == before.pixel_spacing == (1.5, 1.25)
+    assert after.position == before.position != None  # noqa: E711
+    assert after.orientation == before.orientation != None  # noqa: E711
+    (frame,), (old,) = DicomFile(cine[2]).header().frames, header.frames
+    assert (frame.time, frame.kind) == (old.time, old.kind) == (300, old.kind)
+    assert DicomFile(cine[2]).header().heart_beat == BEAT
+    assert frame.acquired == 12 * 3600
+
+
+def test_groups_that_are_there_and_empty_tell_nothing(cine):
+    rescale = Dataset()
+    rescale.RescaleSlope = None
+    edit(cine[0], RescaleSlope="2", RescaleIntercept="1")
+    before = read_image(cine[0])
+    hybrid(
+        cine[0],
+        PixelMeasuresSequence=Dataset(),
+        PlanePositionSequence=Dataset(),
+        PixelValueTransformationSequence=rescale,
+    )
+
+    after = read_image(cine[0])
+
+    assert after.pixel_spacing == (1.5, 1.25) and after.position == before.position
+    np.testing.assert_array_equal(after.pixels, before.pixels)
+
+
+def test_an_empty_group_of_a_frame_gives_way_to_the_shared_one(cine, tmp_path):
+    path = tmp_path / "enhanced.dcm"
+    ds = write_enhanced(path, cine)
+    measures = Dataset()
+    measures.PixelSpacing = [0.75, 0.5]
+    ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = [measures]
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        frame.PixelMeasuresSequence = [Dataset()]
+    ds.save_as(path)
+
+    assert read_image(path, frame=2).pixel_spacing == (0.75, 0.5)
+
+
 @pytest.mark.parametrize("frames", [0, 2_000_000_000, -3])
 def test_absurd_numbers_of_frames_are_refused_or_one(cine, frames):
     edit(cine[0], NumberOfFrames=frames)
@@ -173,6 +235,21 @@ def test_positions_in_the_patient_are_those_of_highdicom():
 def test_without_a_place_there_is_no_position(position, orientation):
     image = MRImage(np.zeros((8, 8), "f4"), (1, 1), position, orientation)
 
+    assert image.patient_positions([[1, 2]]) is None
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"ImagePositionPatient": ["1e300", "0", "0"]},
+        {"ImagePositionPatient": [0, 0, 100_001]},
+        {"ImageOrientationPatient": [1, 0, 0, 0, "1e308", 0]},
+    ],
+)
+def test_an_absurd_place_is_none(cine, absurd):
+    image = read_image(edit(cine[0], **absurd))
+
+    assert image.position is None or image.orientation is None
     assert image.patient_positions([[1, 2]]) is None
 
 

@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate
 
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.guards import MAX_PIXELS
-from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.read import DicomFile, read_image
 from phdnet_tf.dicom.write import write_image
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -266,6 +266,147 @@ def test_monochrome1_is_turned_so_that_bright_is_signal(image):
     np.testing.assert_array_equal(read_image(image).pixels, PIXELS[::-1, ::-1])
 
 
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        uid.ExplicitVRLittleEndian,
+        uid.RLELossless,
+        uid.JPEG2000Lossless,
+        uid.JPEGLSLossless,
+    ],
+)
+def test_bits_above_those_stored_are_no_pixels(tmp_path, syntax, signed):
+    """12 bits are stored in 16, and those above them hold anything."""
+    low = -2048 if signed else 0
+    values = np.arange(64 * 64).reshape(64, 64) + low
+    stored = (values & 0x0FFF) | 0x5000
+    path = write(tmp_path / "a.dcm", stored.astype("uint16"))
+    ds = pydicom.dcmread(path)
+    ds.PixelRepresentation = signed
+    if syntax.is_encapsulated:
+        ds.compress(syntax, generate_instance_uid=False)
+    ds.BitsStored, ds.HighBit = 12, 11
+    ds.save_as(path)
+
+    np.testing.assert_array_equal(read_image(path).pixels, values)
+
+
+# Padding
+
+
+def padded(path, values, value, outside, **attributes):
+    """A round field of view, with what stands outside of it; where that is."""
+    y, x = np.mgrid[:12, :10]
+    outside_of_it = np.hypot(x - 4.5, y - 5.5) > 4.5
+    stored = np.where(outside_of_it, outside, values)
+    dtype = "<i2" if stored.min() < 0 else "<u2"
+    edit(
+        path,
+        PixelData=stored.astype(dtype).tobytes(),
+        PixelRepresentation=int(stored.min() < 0),
+        **attributes,
+    )
+    ds = pydicom.dcmread(path)
+    ds.add_new("PixelPaddingValue", "US" if value >= 0 else "SS", value)
+    ds.save_as(path)
+    return outside_of_it
+
+
+@pytest.mark.parametrize(
+    ("value", "outside"),
+    [
+        (-2000, -2000),
+        (63536, -2000),  # the same bits, as if they had no sign
+        (65535, 65535),
+        (4000, 4000),
+        (0, 0),
+    ],
+)
+@pytest.mark.parametrize(
+    ("photometric", "dark"), [("MONOCHROME2", 100), ("MONOCHROME1", 100)]
+)
+def test_padding_is_as_dark_as_the_darkest_pixel(
+    image, value, outside, photometric, dark
+):
+    values = np.arange(120).reshape(12, 10) + 100
+    around = padded(
+        image, values, value, outside, PhotometricInterpretation=photometric
+    )
+    inside = values[~around]
+    # By hand: turned within its range, so that the brightest becomes the darkest.
+    turned = (
+        inside if photometric == "MONOCHROME2" else inside.max() + inside.min() - inside
+    )
+
+    pixels = read_image(image).pixels
+
+    np.testing.assert_array_equal(pixels[~around], turned)
+    np.testing.assert_array_equal(pixels[around], inside.min())
+
+
+@pytest.mark.parametrize("ends", [(60000, 65000), (65000, 60000), (-3000, -2000)])
+def test_a_range_of_padding_is_all_padding(image, ends):
+    values = np.arange(120).reshape(12, 10) + 100
+    outside = np.linspace(*sorted(ends), 120).astype(int).reshape(12, 10)
+    around = padded(image, values, ends[0], outside)
+    ds = pydicom.dcmread(image)
+    ds.add_new("PixelPaddingRangeLimit", "SS" if ends[1] < 0 else "US", ends[1])
+    ds.RescaleSlope, ds.RescaleIntercept = "2", "-50"
+    ds.save_as(image)
+
+    pixels = read_image(image).pixels
+
+    np.testing.assert_array_equal(pixels[~around], 2 * values[~around] - 50)
+    np.testing.assert_array_equal(pixels[around], 2 * values[~around].min() - 50)
+
+
+def test_padding_alone_is_no_image(image):
+    padded(image, np.full((12, 10), 7), 7, 7)
+
+    assert "all pixels are padding" in refusal(image)
+
+
+# Letters
+
+
+@pytest.mark.parametrize(
+    "declared", [None, "", "ISO_IR 6", "ISO_IR 100", "ISO_IR 144", "UTF-8", "nonsense"]
+)
+@pytest.mark.parametrize("name", ["Müller^Jörg", "Петров^Пётр", "山田^太郎"])
+def test_names_in_utf_8_are_read_as_what_they_are(image, declared, name):
+    edit(image, PatientName="PLACE^HOLDER" + "_" * 20, SpecificCharacterSet=declared)
+    content = image.read_bytes()
+    whole = b"PLACE^HOLDER" + b"_" * 20
+    assert content.count(whole) == 1
+    image.write_bytes(content.replace(whole, name.encode().ljust(len(whole))))
+
+    assert DicomFile(image).identity()["PatientName"] == name
+
+
+@pytest.mark.parametrize(
+    ("declared", "name", "encoding"),
+    [
+        ("ISO_IR 100", "Müller^Jörg", "latin-1"),
+        ("ISO_IR 144", "Петров", "iso8859-5"),
+        ("ISO_IR 192", "山田^太郎", "utf-8"),
+        ("GB18030", "王^小东", "gb18030"),
+        # Right as UTF-8, too, and there another word.
+        ("GBK", "联通", "gbk"),
+        ("ISO_IR 166", "เขต", "iso8859-11"),
+        # Of a letter that is no UTF-8 and none of what is told, nothing is made up.
+        ("ISO_IR 138", "שלום", "iso8859-8"),
+    ],
+)
+def test_names_are_read_as_is_told(image, declared, name, encoding):
+    stored = name.encode(encoding)
+    edit(image, PatientName="_" * 40, SpecificCharacterSet=declared)
+    content = image.read_bytes()
+    image.write_bytes(content.replace(b"_" * 40, stored.ljust(40)))
+
+    assert DicomFile(image).identity()["PatientName"] == name
+
+
 # Files that lack something
 
 
@@ -456,6 +597,13 @@ def test_an_image_too_large_to_be_one_is_refused_before_decoding(image):
     edit(image, Rows=65535, Columns=65535)
 
     assert f"1 to {MAX_PIXELS} pixels. Received: 65535 rows" in refusal(image)
+
+
+def test_an_image_that_is_too_large_is_to_be_made_smaller(tmp_path):
+    path = write(tmp_path / "a.dcm", np.zeros((4096, 4096), np.uint16))
+
+    line = refusal(path)
+    assert "4096 rows and 4096 columns" in line and "make it smaller" in line
 
 
 def test_values_that_are_not_finite_are_refused(image):

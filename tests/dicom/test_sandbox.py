@@ -1,10 +1,13 @@
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from support.hostile import BOMBS
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.read import DicomFile, read_image
 from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
+from phdnet_tf.dicom.sandbox_folder import remove_leftovers
 from phdnet_tf.dicom.sandbox_process import SandboxProcess
 from phdnet_tf.dicom.write import write_image
 
@@ -258,16 +262,50 @@ def test_nothing_is_left_behind(cine, tmp_path):
         os.kill(process, 0)
 
 
-# A file of a patient is copied out of its archive.
+# A file of a patient is copied out of its archive; then the process may get stuck.
 PATIENT = """
-import pathlib, sys, time
-from phdnet_tf.sandbox import Decoder, Source
+import pathlib, sys, threading, time
+from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
 
-sandbox = Decoder()
-sandbox.image(Source(pathlib.Path(sys.argv[1]), "one.dcm"))
+sandbox = Sandbox(seconds=100)
+sandbox.image(FileLocation(pathlib.Path(sys.argv[1]), "one.dcm"))
+if len(sys.argv) > 2:
+    stuck = FileLocation(pathlib.Path(sys.argv[2]))
+    threading.Thread(target=sandbox.header, args=(stuck,), daemon=True).start()
+    time.sleep(1)
 print(sandbox._folder.name, sandbox.process_id, flush=True)
 time.sleep(100)
 """
+
+
+def until(true, seconds=20):
+    """Waits until something is true, and says whether it was."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.05)
+    return true()
+
+
+def has_ended(process):
+    """Whether a process is gone; one that nobody waited for is."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return text.rpartition(")")[2].split()[0] == "Z"
+
+
+@contextlib.contextmanager
+def with_a_patient(cine, tmp_path, *stuck):
+    """The folder of another process's sandbox, that process, and the sandbox's."""
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(cine[0], "one.dcm")
+    command = [sys.executable, "-c", PATIENT, str(archive), *map(str, stuck)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        folder, worker = process.stdout.readline().split()
+        assert os.listdir(folder)
+        yield folder, process, int(worker)
 
 
 # SIGKILL to both leaves nobody to remove anything.
@@ -278,22 +316,98 @@ time.sleep(100)
 def test_nothing_is_left_behind_by_a_process_that_is_killed(
     cine, tmp_path, number, also_the_worker
 ):
-    archive = tmp_path / "study.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        file.write(cine[0], "one.dcm")
-    command = [sys.executable, "-c", PATIENT, str(archive)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        folder, worker = process.stdout.readline().split()
-        assert os.listdir(folder)
-
+    with with_a_patient(cine, tmp_path) as (folder, process, worker):
         if also_the_worker:
-            os.kill(int(worker), number)
+            os.kill(worker, number)
         process.send_signal(number)
 
-    end = time.monotonic() + 20
-    while os.path.exists(folder) and time.monotonic() < end:
-        time.sleep(0.05)
+    assert until(lambda: not os.path.exists(folder))
+
+
+@pytest.mark.parametrize("stuck", ["pipe", "items.dcm"])
+def test_a_process_that_is_stuck_ends_with_the_one_that_asks(cine, tmp_path, stuck):
+    """In a read that never ends, and in one that takes many seconds."""
+    path = tmp_path / stuck
+    if stuck == "pipe":
+        os.mkfifo(path)
+    else:
+        BOMBS[stuck](path)
+    with with_a_patient(cine, tmp_path, path) as (folder, process, worker):
+        assert not has_ended(worker)
+        process.kill()
+
+    assert until(lambda: has_ended(worker), 3)
     assert not os.path.exists(folder)
+
+
+# It looks for a match for hours, and meanwhile no other thread of its process runs.
+ENDLESS = """
+import re
+from phdnet_tf.dicom import sandbox_process
+
+sandbox_process.SandboxProcess.answer = lambda *_: re.match("(a+)+$", "a" * 60 + "b")
+sandbox_process.main()
+"""
+
+
+def test_a_decoder_that_lets_nothing_else_run_ends_all_the_same(tmp_path):
+    ours, other = Pipe()
+    arguments = [str(other.fileno()), str(1 << 30), "2", str(tmp_path)]
+    command = [sys.executable, "-c", ENDLESS, *arguments]
+    with subprocess.Popen(command, pass_fds=[other.fileno()]) as process:
+        other.close()
+        assert ours.recv_bytes() == b"ready"
+        ours.send_bytes(b"{}")
+        time.sleep(1)
+        ours.close()
+
+        assert process.wait(20) == -signal.SIGALRM
+
+
+def test_what_was_left_behind_is_removed_at_the_next_start(cine, tmp_path):
+    with with_a_patient(cine, tmp_path) as (left, process, worker):
+        os.kill(worker, signal.SIGSTOP)  # It can remove nothing,
+        os.kill(process.pid, signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)  # and never could.
+    assert until(lambda: has_ended(worker)) and os.listdir(left)
+
+    with Sandbox() as sandbox:
+        assert not os.path.exists(left)
+        with Sandbox():
+            # What is in use is not removed.
+            assert os.path.isdir(sandbox._folder.name)
+            with_archive = FileLocation(tmp_path / "study.zip", "one.dcm")
+            assert sandbox.image(with_archive).pixels.shape == (80, 100)
+
+
+def test_of_folders_only_those_of_sandboxes_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (elsewhere, tmp_path / "other-1", tmp_path / "phdnet-tf-sandbox-1"):
+        folder.mkdir()
+        (folder / "a.dcm").write_bytes(b"a")
+    (tmp_path / "phdnet-tf-sandbox-2").symlink_to(elsewhere)
+    (tmp_path / "phdnet-tf-sandbox-3").write_bytes(b"a file")
+
+    remove_leftovers()
+
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [
+        "elsewhere",
+        "other-1",
+        "phdnet-tf-sandbox-2",
+        "phdnet-tf-sandbox-3",
+    ]
+    assert (elsewhere / "a.dcm").exists()
+
+
+def test_a_system_that_cannot_do_it_is_told_so_in_a_line(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        with pytest.raises(OSError, match="Run phdnet-tf on Linux") as error:
+            Sandbox()
+
+    assert str(error.value).isprintable()
 
 
 def test_to_close_it_waits_for_no_answer(tmp_path):
@@ -328,6 +442,57 @@ def test_a_module_of_the_users_folder_is_not_run(cine, tmp_path, monkeypatch):
 
     with Sandbox() as sandbox:
         assert sandbox.image(FileLocation(cine[0])).pixels.shape == (80, 100)
+
+
+def test_the_identity_is_that_of_the_pixels(sandbox, cine, tmp_path):
+    path = FileLocation(cine[0])
+    token = sandbox.image(path).token
+    assert sandbox.identity(path, token) == sandbox.identity(path)
+    moved = tmp_path / "moved.dcm"
+    moved.write_bytes(cine[0].read_bytes())
+    assert sandbox.identity(FileLocation(moved), token) == sandbox.identity(path)
+
+    # The next examination, saved under the same name.
+    edit(cine[0], PatientName="Another^One")
+
+    line = r"phase_01\.dcm: is no longer the file whose pixels were read"
+    with pytest.raises(DicomError, match=line):
+        sandbox.identity(path, token)
+    assert sandbox.identity(path, sandbox.image(path).token)
+
+
+@pytest.mark.parametrize("what", ["pixels", "uid", "member"])
+def test_any_change_of_identity_or_pixels_is_one(sandbox, cine, tmp_path, what):
+    def pack(path):
+        with zipfile.ZipFile(archive, "w") as file:
+            file.write(path, "one.dcm")
+
+    archive = tmp_path / "study.zip"
+    pack(cine[0])
+    source = (
+        FileLocation(archive, "one.dcm")
+        if what == "member"
+        else (FileLocation(cine[0]))
+    )
+    token = sandbox.image(source).token
+    if what == "pixels":
+        edit(cine[0], PixelData=bytes(2 * 80 * 100))
+    elif what == "uid":
+        edit(cine[0], SOPInstanceUID="1.2.3")
+    else:
+        archive.unlink()
+        pack(cine[1])
+
+    with pytest.raises(DicomError, match="is no longer the file"):
+        sandbox.identity(source, token)
+
+
+def test_a_token_tells_nothing_of_the_patient(sandbox, cine):
+    edit(cine[0], PatientName="Roentgen", PatientID="1895")
+
+    token = sandbox.image(FileLocation(cine[0])).token
+
+    assert len(token) == 64 and int(token, 16)
 
 
 def test_identity_has_no_control_codes(sandbox, cine):

@@ -1,12 +1,15 @@
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from support.cines import edit, write_cine, write_enhanced
-from support.hostile import drawn
+from support.hostile import dicomdir, drawn
 
 from phdnet_tf.dicom.cines import choose
 from phdnet_tf.dicom.survey import survey
@@ -89,6 +92,62 @@ def test_phases_that_were_given_the_same_uid_are_not_copies(sandbox, tmp_path):
     assert len(cine.frames) == 6
 
 
+def test_other_pixels_under_the_same_uid_are_no_copy(sandbox, tmp_path):
+    path = drawn(tmp_path, "a.dcm")
+    other = drawn(tmp_path, "b.dcm")
+    pixels = pydicom.dcmread(path).pixel_array
+    edit(other, PixelData=np.flipud(pixels).tobytes())
+
+    found = survey([tmp_path], sandbox)
+
+    assert sum(len(cine.frames) for cine in found.cines) == 2 and not found.skipped
+
+
+def test_another_patient_under_the_same_uid_is_no_copy(sandbox, tmp_path):
+    drawn(tmp_path, "a.dcm")
+    edit(drawn(tmp_path, "b.dcm"), PatientName="Another")
+
+    found = survey([tmp_path], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [1, 1]
+    assert not found.skipped
+
+
+def test_a_copy_that_was_compressed_is_a_copy(sandbox, tmp_path):
+    paths = write_cine(tmp_path)
+    ds = pydicom.dcmread(paths[2])
+    ds.compress(
+        pydicom.uid.RLELossless, encoding_plugin="pydicom", generate_instance_uid=False
+    )
+    ds.save_as(tmp_path / "copy.dcm")
+
+    found = survey([tmp_path], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [6]
+    assert reasons(found) == ["copy of another file"]
+
+
+@pytest.mark.parametrize("copy", ["a_copy.dcm", "z_copy.dcm"])
+def test_a_damaged_copy_has_failed_and_the_cine_is_whole(sandbox, tmp_path, copy):
+    paths = write_cine(tmp_path)
+    (tmp_path / copy).write_bytes(paths[2].read_bytes()[:-500])
+
+    found = survey([tmp_path], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [6]
+    (skipped,) = found.skipped
+    assert skipped.failed
+    assert skipped.reason.startswith(f"{tmp_path / copy}: the pixel data are incompl")
+
+
+def test_a_file_that_is_named_twice_stands_for_itself(sandbox, tmp_path):
+    paths = write_cine(tmp_path)
+
+    found = survey([*paths, paths[1]], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [6, 1]
+
+
 def test_without_times_the_instance_numbers_tell_the_order(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine", reverse_names=True, TriggerTime="")
 
@@ -159,6 +218,32 @@ def test_what_is_no_image_is_skipped_with_its_reason(sandbox, tmp_path):
     assert not any(each.failed for each in found.skipped)
 
 
+def test_a_protocol_of_a_whole_examination_makes_no_localiser(sandbox, tmp_path):
+    edit(drawn(tmp_path), ProtocolName="scout, cine, LGE")
+    assert len(survey([tmp_path], sandbox).cines) == 1
+
+    edit(tmp_path / "drawn.dcm", SeriesDescription="")
+    assert reasons(survey([tmp_path], sandbox)) == ["localiser"]
+
+
+@pytest.mark.parametrize(
+    "localiser",
+    [
+        {"SeriesDescription": "Scout"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+    ],
+)
+def test_a_localiser_is_an_image_if_the_user_says_so(sandbox, tmp_path, localiser):
+    path = edit(drawn(tmp_path), **localiser)
+
+    assert reasons(survey([tmp_path], sandbox)) == ["localiser"]
+    for found in (
+        survey([path], sandbox),
+        survey([tmp_path], sandbox, localisers=True),
+    ):
+        assert len(found.cines) == 1 and not found.skipped
+
+
 def test_what_the_user_named_has_failed_if_it_is_no_image(sandbox, tmp_path):
     path = drawn(tmp_path)
     edit(path, Modality="CT")
@@ -176,6 +261,150 @@ def test_a_damaged_file_in_a_folder_has_failed(sandbox, tmp_path):
     (skipped,) = survey([tmp_path], sandbox).skipped
 
     assert skipped.failed and skipped.reason.startswith(f"{path}: ")
+
+
+def failed(found, name):
+    """The one file that is left out has failed; why."""
+    (skipped,) = found.skipped
+    assert skipped.failed
+    assert skipped.reason.startswith(f"{name}: ") and skipped.reason.isprintable()
+    return skipped.reason
+
+
+@pytest.mark.parametrize("modality", ["MR", ""])
+def test_an_image_that_lacks_its_pixels_has_failed(sandbox, tmp_path, modality):
+    path = edit(drawn(tmp_path), Modality=modality)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"\xe0\x7f\x10\x00")])
+
+    assert "holds no pixels" in failed(survey([tmp_path], sandbox), path)
+
+
+@pytest.mark.parametrize("length", [132, 200, 330])
+def test_an_image_that_is_cut_in_its_header_has_failed(sandbox, tmp_path, length):
+    path = drawn(tmp_path)
+    path.write_bytes(path.read_bytes()[:length])
+
+    assert "copy" in failed(survey([tmp_path], sandbox), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.dcm", b""),
+        ("a.DCM", bytes(100)),
+        ("a.IMA", b"<html>" * 90),
+        ("IM0001", bytes(5000)),
+        ("im_12", b""),
+        ("MR.1.2.840.113619.2.55.3", bytes(100)),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_has_the_name_of_a_dicom_file_and_is_none_has_failed(
+    sandbox, tmp_path, name, content, packed
+):
+    """A copy that was cut short, or is all zeros where the disk gave up."""
+    path = tmp_path / "study" / name
+    path.parent.mkdir()
+    path.write_bytes(content)
+    if packed:
+        with zipfile.ZipFile(tmp_path / "study.zip", "w") as file:
+            file.write(path, name)
+        path = tmp_path / "study.zip" / name
+
+    reason = failed(survey([path.parent], sandbox), path)
+
+    assert ("is empty" if not content else "does not begin like one") in reason
+
+
+@pytest.mark.parametrize("name", ["._a.dcm", "notes.txt", "IMG_map.nii.gz", "v1.2.3.4"])
+def test_what_lies_beside_images_has_not_failed(sandbox, tmp_path, name):
+    """Such as what a Mac adds to an archive: a file beside each, with its ending."""
+    (tmp_path / name).write_bytes(b"\x00\x05\x16\x07" + bytes(4000))
+
+    (skipped,) = survey([tmp_path], sandbox).skipped
+
+    assert not skipped.failed and skipped.reason == "not DICOM"
+
+
+# Links
+
+
+def test_folders_that_are_linked_are_looked_through_once(sandbox, tmp_path):
+    write_cine(tmp_path / "store" / "cine")
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "linked").symlink_to(tmp_path / "store", target_is_directory=True)
+    (study / "again").symlink_to(tmp_path / "store" / "cine")
+    # Round and round.
+    (tmp_path / "store" / "up").symlink_to(study)
+    (tmp_path / "store" / "here").symlink_to(".")
+
+    found = survey([study], sandbox)
+
+    assert [len(cine.frames) for cine in found.cines] == [6]
+    assert not found.skipped
+
+
+def test_a_folder_keeps_its_name_before_a_link_to_it(sandbox, tmp_path):
+    write_cine(tmp_path / "study" / "real")
+    (tmp_path / "study" / "a_link").symlink_to("real")
+
+    (cine,) = survey([tmp_path / "study"], sandbox).cines
+
+    assert cine.frames[0].file.name == Path("study/real/phase_01.dcm")
+
+
+@pytest.mark.parametrize("target", ["nowhere.dcm", "link.dcm"])
+def test_a_link_to_nothing_has_failed(sandbox, tmp_path, target):
+    drawn(tmp_path)
+    (tmp_path / "link.dcm").symlink_to(target)
+
+    found = survey([tmp_path], sandbox)
+
+    assert len(found.cines) == 1
+    assert "is a link to what is not there" in failed(found, tmp_path / "link.dcm")
+
+
+# Containers
+
+
+def tar(path, files, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for file in files:
+            archive.add(file, file.name)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("unnamed", "w")],
+)
+def test_a_tar_archive_is_to_be_unpacked(sandbox, tmp_path, name, mode):
+    (tmp_path / "study").mkdir()
+    path = tar(tmp_path / "study" / name, write_cine(tmp_path / "cine"), mode)
+
+    for named in (path, path.parent):
+        assert "Unpack it" in failed(survey([named], sandbox), path)
+
+
+@pytest.mark.parametrize("name", ["b.zip", "b.ZIP", "b.tar", "b.7z"])
+def test_an_archive_in_an_archive_is_to_be_unpacked(sandbox, tmp_path, name):
+    inner = tmp_path / name
+    paths = write_cine(tmp_path / "cine")
+    if name == "b.tar":
+        tar(inner, paths)
+    else:
+        with zipfile.ZipFile(inner, "w") as file:
+            file.write(paths[0], "one.dcm")
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as file:
+        file.write(inner, f"a/{name}")
+        file.write(paths[1], "one.dcm")
+
+    found = survey([tmp_path / "outer.zip"], sandbox)
+
+    assert len(found.cines) == 1
+    assert "Unpack it" in failed(found, f"{tmp_path}/outer.zip/a/{name}")
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc/self/mem")
@@ -352,6 +581,47 @@ def test_a_dicomdir_is_read_for_its_files(sandbox, tmp_path):
     found = survey([tmp_path / "cd" / "DICOMDIR"], sandbox)
     assert len(found.cines[0].frames) == 2
     assert "no such file, though" in found.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        str.lower,
+        str.title,
+        lambda name: name + ".dcm",
+        lambda name: name.lower() + ".DCM",
+        lambda name: name + ";1",
+    ],
+)
+@pytest.mark.parametrize("folders", [False, True])
+def test_a_dicomdir_finds_its_files_as_they_are_called_now(
+    sandbox, tmp_path, rename, folders
+):
+    index = dicomdir(tmp_path)
+    files = [path for path in index.parent.rglob("*") if path.is_file()]
+    for path in sorted(files):
+        if path != index:
+            path.rename(path.with_name(rename(path.name)))
+    if folders:
+        for path in sorted(index.parent.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rename(path.with_name(path.name.title()))
+
+    found = survey([index], sandbox)
+
+    assert sum(len(cine.frames) for cine in found.cines) == 2 and not found.skipped
+
+
+def test_a_dicomdir_takes_no_other_file_for_one_that_is_missing(sandbox, tmp_path):
+    index = dicomdir(tmp_path)
+    path = max(path for path in index.parent.rglob("*") if path.is_file())
+    assert path != index
+    path.rename(path.with_name(path.name + "0"))
+
+    found = survey([index], sandbox)
+
+    assert sum(len(cine.frames) for cine in found.cines) == 1
+    assert "no such file, though" in failed(found, path)
 
 
 def test_a_file_called_dicomdir_that_is_none_is_refused(sandbox, tmp_path):

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from support.cines import RADII, edit, write_cine
+from support.cines import RADII, SAGITTAL, SHORT_AXIS, edit, write_cine
 
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.errors import NotServedError, ServerDownError
@@ -107,8 +107,9 @@ def decided(sandbox, folder, views, chosen=None, **keywords):
 def test_the_view_is_said_or_proposed_or_the_only_one(sandbox, tmp_path):
     both = ["sa", "4ch"]
     oblique = decided(sandbox, tmp_path / "a", both, description="cine")
-    named = decided(sandbox, tmp_path / "b", both, description="SAX")
-    said = decided(sandbox, tmp_path / "c", ["4ch"], "4ch", description="SAX")
+    short = {"ImageOrientationPatient": SHORT_AXIS}
+    named = decided(sandbox, tmp_path / "b", both, description="SAX", **short)
+    said = decided(sandbox, tmp_path / "c", ["4ch"], "4ch", description="SAX", **short)
 
     assert oblique.jobs[0].view == "4ch"
     assert "orientation" in next(iter(oblique.reasons))
@@ -131,11 +132,34 @@ def test_with_one_model_a_series_that_tells_nothing_is_its(sandbox, tmp_path):
 
 
 def test_a_series_of_a_view_without_model_is_left_out(sandbox, tmp_path):
-    planned = decided(sandbox, tmp_path / "a", ["4ch"], description="2CH")
+    sagittal = {"ImageOrientationPatient": SAGITTAL}
+    planned = decided(sandbox, tmp_path / "a", ["4ch"], description="2CH", **sagittal)
 
     assert not planned.jobs
     assert "looks like 2ch" in planned.skipped[0].reason
     assert not planned.skipped[0].failed
+
+
+def test_a_name_that_the_plane_contradicts_goes_to_no_model_of_another_view(
+    sandbox, tmp_path
+):
+    axial = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+
+    planned = decided(sandbox, tmp_path / "a", ["sa"], description="4CH", **axial)
+
+    assert not planned.jobs
+    assert "'4CH' in its description, 5" in planned.skipped[0].reason
+    assert planned.skipped[0].reason.endswith("tells the view. Say --view sa.")
+
+
+def test_frames_that_are_predicted_know_their_pixels(sandbox, tmp_path):
+    write_cine(tmp_path / "cine", phases=6)
+    cines = survey([tmp_path / "cine"], sandbox).cines
+
+    (cine,) = done(plan(cines, ["4ch"], "4ch", "all").jobs, Locator("none"), sandbox)
+
+    tokens = [sandbox.image(frame.file.source).token for frame in cine.frames]
+    assert [frame.token for frame in cine.frames] == tokens and len({*tokens}) == 6
 
 
 @pytest.mark.parametrize("error", [ServerDownError, NotServedError])

@@ -81,3 +81,83 @@ def test_a_plane_across_the_long_axis_is_a_short_axis():
 )
 def test_other_planes_tell_nothing(orientation):
     assert propose(("cine",), orientation).view is None
+
+
+def plane(normal):
+    """Six direction cosines of a plane with that normal."""
+    normal = np.array(normal) / np.linalg.norm(normal)
+    x = np.cross(normal, [0.6, 0, 0.8])
+    x /= np.linalg.norm(x)
+    return tuple([*x, *np.cross(normal, x)])
+
+
+SHORT_AXIS = plane([0.70, -0.54, -0.47])
+FOUR = plane([0.05, -0.80, 0.60])
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "view"), [(SHORT_AXIS, "sa"), (FOUR, "4ch"), (AXIAL, None)]
+)
+@pytest.mark.parametrize(
+    "texts",
+    [
+        # As GE names the protocol of a whole examination.
+        ("", "CARDIAC 2CH 4CH SAX"),
+        ("FIESTA cine", "CARDIAC 2CH 4CH SAX"),
+        ("4ch 2ch sax",),
+        ("SAX + 4CH", "4CH"),
+    ],
+)
+def test_where_several_views_are_named_the_orientation_decides(
+    texts, orientation, view
+):
+    proposal = propose(texts, orientation)
+
+    assert proposal.view == view
+    assert "'SAX'" in proposal.reason.upper() and "'4CH'" in proposal.reason.upper()
+    assert ("usual one, among '" in proposal.reason) == (view is not None)
+    assert "orientation" in proposal.reason
+
+
+def test_the_series_tells_before_the_protocol_of_the_examination():
+    texts = ("cine SAX 12", "CARDIAC 2CH 4CH SAX")
+
+    assert propose(texts, SHORT_AXIS).view == propose(texts, None).view == "sa"
+
+
+def test_the_view_of_the_outflow_tract_has_two_names():
+    assert propose(("3CH LVOT",), None).view == "3ch"
+    assert propose(("LVOT",), None).view == "lvot"
+
+
+@pytest.mark.parametrize(
+    ("text", "orientation", "view"),
+    [
+        ("4CH", SHORT_AXIS, "sa"),
+        ("SAX", FOUR, "4ch"),
+        ("SAX", AXIAL, None),
+        # Of these no plane is usual, but they are far from the other two.
+        ("2CH", FOUR, "4ch"),
+        ("LVOT", SHORT_AXIS, "sa"),
+        ("2CH", AXIAL, "2ch"),
+    ],
+)
+def test_a_name_does_not_stand_against_its_plane(text, orientation, view):
+    proposal = propose((text,), orientation)
+
+    assert proposal.view == view
+    assert f"'{text}' in its description" in proposal.reason
+    assert ("orientation" in proposal.reason) == (text != "2CH" or view != "2ch")
+
+
+@pytest.mark.parametrize(("degrees", "view"), [(0, "sa"), (29, "sa"), (31, None)])
+def test_a_name_stands_up_to_30_degrees_off_its_plane(degrees, view):
+    usual = np.array([0.70, -0.54, -0.47]) / np.linalg.norm([0.70, -0.54, -0.47])
+    across = np.cross(usual, [0.05, -0.80, 0.60])
+    across /= np.linalg.norm(across)
+    turn = np.radians(degrees)
+
+    turned = plane(np.cos(turn) * usual + np.sin(turn) * across)
+
+    assert propose(("SAX",), turned).view == view

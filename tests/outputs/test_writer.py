@@ -9,6 +9,7 @@ import pydicom
 from PIL import Image
 from support.cines import RADII, edit, write_cine, write_enhanced
 
+from phdnet_tf.cli.outputs import summarise
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.files import OutputFolder
 from phdnet_tf.inference.errors import ServerDownError
@@ -102,6 +103,49 @@ def test_an_image_that_is_gone_meanwhile_is_told_of_once(sandbox, tmp_path):
     assert files(tmp_path / "out") == {*pictures, "cine/cine-1.gif"}
     with Image.open(tmp_path / "out" / "cine" / "cine-1.gif") as movie:
         assert movie.n_frames == 5
+
+
+def test_nothing_is_said_of_another_image_under_the_same_name(sandbox, tmp_path):
+    """As where a folder is filled with the next examination meanwhile."""
+    paths = write_cine(tmp_path / "cine")
+    (done,) = predicted(tmp_path / "cine", sandbox)
+    edit(paths[2], PatientName="Another^One")
+
+    lines = writer(tmp_path / "out", sandbox, "png", "sr").write(done)
+
+    (drawn, reported) = lines
+    assert drawn == f"{paths[2]}: not drawn: it is no longer the same file."
+    assert "cine-1-sr.dcm' not written: " in reported
+    assert "is no longer the file whose pixels were read" in reported
+    pictures = {f"cine/phase_0{n}.png" for n in (1, 2, 4, 5, 6)}
+    assert files(tmp_path / "out") == pictures
+
+
+def test_no_report_is_of_two_patients(sandbox, tmp_path):
+    """A file that was replaced before its pixels were read, but after its header."""
+    paths = write_cine(tmp_path / "cine")
+    jobs = plan(survey([tmp_path / "cine"], sandbox).cines, ["4ch"], "4ch", "all").jobs
+    edit(paths[2], PatientName="Another^One")
+    *_, (_, done) = run(jobs, {"4ch": Locator()}, sandbox)
+
+    (line,) = writer(tmp_path / "out", sandbox, "sr").write(done)
+
+    assert "not written: " in line and "patient" in line
+    assert not files(tmp_path / "out")
+
+
+def test_what_the_user_should_know_of_cines_is_a_line_a_kind(capsys):
+    notes = {
+        "the order is a guess": ["a.dcm", "b.dcm", "c.dcm"],
+        "one is missing": ["d"],
+    }
+
+    summarise([], {}, 0, notes)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "Note: a.dcm and 2 more: the order is a guess.",
+        "Note: d: one is missing.",
+    ]
 
 
 def test_a_server_that_is_gone_costs_only_the_votes(sandbox, tmp_path):

@@ -11,6 +11,8 @@ from phdnet_tf.dicom.write import write_image
 
 # A slice at no right angle to anything: the four-chamber plane, more or less.
 OBLIQUE = (0.995, 0.0, 0.0998749, 0.0820, -0.5709, -0.8169)
+SHORT_AXIS = [0.611, 0.791, 0, 0.372, -0.287, 0.883]
+SAGITTAL = [0, 1, 0, 0, 0, -1]
 BEAT = 900.0
 RADII = {"50": 1.5, "90": 4.0, "95": 6.25}
 """Error radii of a landmark that no model has found."""
@@ -31,7 +33,7 @@ def write_cine(
     position: tuple[float, float, float] = (-120.5, 40.25, 60.125),
     patient: str = "drawn",
     reverse_names: bool = False,
-    **attributes: str,
+    **attributes: object,
 ) -> list[Path]:
     """A bright disc that goes round in a circle, one file a phase."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -48,11 +48,11 @@ def archive(folder: Path) -> Path:
     return path
 
 
-def dicomdir(folder: Path) -> Path:
+def dicomdir(folder: Path, side: int = 8) -> Path:
     """A DICOMDIR of two small, valid MR files, which lie beside it."""
     files = FileSet()
     for number in range(2):
-        image = drawn(folder, f"{number}.dcm", (8, 8 + number))
+        image = drawn(folder, f"{number}.dcm", (side, side + number))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ds = pydicom.dcmread(image)
