@@ -1,0 +1,195 @@
+"""REST's connections: how many there are, and how long each may keep others waiting.
+
+uvicorn waits without end for a request that does not come, and takes connections until
+the system refuses more. Here a request has to come in time. When all places are taken,
+the connection that has waited longest for a request gives its place to a new one.
+"""
+
+import asyncio
+import resource
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 10.0
+"""Most time for the head of a request, or for a handshake of TLS."""
+
+BODY_SECONDS = 40.0
+"""Most time for a body, or for an answer to be taken: longer than a request may take,
+so that it is answered before its connection ends."""
+
+
+def most_connections() -> tuple[int, int]:
+    """How many connections REST and gRPC may have, each.
+
+    The system's limit of open files is raised as far as it may be: what it leaves
+    beside connections is for models, logs and threads.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096
+    if soft < wanted and hard != soft:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    each = min(soft, wanted) * 3 // 8
+    return each, each
+
+
+class Places:
+    """The places for connections.
+
+    Args:
+        most: How many there are.
+        context: What encrypts them, if anything.
+        closed: Told why a connection was ended: "slow" or "full".
+    """
+
+    def __init__(
+        self, most: int, context: ssl.SSLContext | None, closed: Callable[[str], None]
+    ) -> None:
+        """Nobody has come yet."""
+        self.most = most
+        self.context = context
+        self.taken: dict[Connection, None] = {}
+        self._closed = closed
+
+    def take(self, connection: "Connection") -> None:
+        """Gives a place to a new connection, and takes another's if need be."""
+        if len(self.taken) >= self.most:
+            # Of all that wait for a request, those that never sent one come first.
+            waiting = [each for each in self.taken if not each.busy]
+            if waiting:
+                self.give_up(min(waiting, key=lambda each: each.served), "full")
+            else:
+                self.give_up(connection, "full")
+                return
+        self.taken[connection] = None
+
+    def leave(self, connection: "Connection") -> None:
+        """Frees a place."""
+        self.taken.pop(connection, None)
+
+    def give_up(self, connection: "Connection", why: str) -> None:
+        """Ends a connection."""
+        self._closed(why)
+        self.leave(connection)
+        connection.raw.abort()
+
+    def __call__(self, **keywords: Any) -> "Connection":
+        """A connection as uvicorn makes them."""
+        return Connection(self, **keywords)
+
+
+class Connection(H11Protocol):
+    """A connection that is ended if its client is slow.
+
+    Attributes:
+        raw: What carries it, below TLS.
+        served: Requests that it was answered.
+    """
+
+    def __init__(self, places: Places, **keywords: Any) -> None:
+        """Not yet connected."""
+        super().__init__(**keywords)
+        self._places = places
+        self._timer: asyncio.TimerHandle | None = None
+        self._awaited = ""
+        self.raw: asyncio.Transport
+        self.served = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a whole request is being answered."""
+        return self._awaited == ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Takes a place, and speaks TLS if need be."""
+        self.raw = transport
+        self._await("head", HEAD_SECONDS)
+        self._places.take(self)
+        if self._places.context is None or transport.is_closing():
+            super().connection_made(transport)
+        else:
+            transport.pause_reading()
+            self._handshake = self.loop.create_task(
+                self._encrypt(transport, self._places.context)
+            )
+
+    async def _encrypt(
+        self, transport: asyncio.Transport, context: ssl.SSLContext
+    ) -> None:
+        # asyncio's own server would begin with this before it told of the connection,
+        # which could then be counted by nobody.
+        try:
+            encrypted = await self.loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=HEAD_SECONDS,
+            )
+        except (OSError, EOFError):
+            encrypted = None
+        if encrypted is None:
+            transport.abort()
+            self._end()
+        else:
+            super().connection_made(encrypted)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Frees the place."""
+        self._end()
+        if self.transport is not None:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes a part of a request, and notes what is still to come."""
+        super().data_received(data)
+        self._note()
+
+    def on_response_complete(self) -> None:
+        """Waits for the next request."""
+        self.served += 1
+        super().on_response_complete()
+        self._note()
+
+    def pause_writing(self) -> None:
+        """Gives the client time to take what was sent."""
+        super().pause_writing()
+        self._await("taking", BODY_SECONDS)
+
+    def resume_writing(self) -> None:
+        """The client goes on."""
+        super().resume_writing()
+        self._note()
+
+    def _note(self) -> None:
+        """What the client has to send, or that it has sent all."""
+        if self.conn.their_state is h11.SEND_BODY:
+            self._await("body", BODY_SECONDS)
+        elif self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._await("head", HEAD_SECONDS)
+        elif self.conn.their_state is h11.IDLE:
+            # uvicorn ends it if no request comes.
+            self._await("request", None)
+        else:
+            self._await("", None)
+
+    def _await(self, what: str, seconds: float | None) -> None:
+        if what == self._awaited:
+            return  # or a byte now and then would last for ever
+        self._awaited = what
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if seconds:
+            self._timer = self.loop.call_later(seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._places.give_up(self, "slow")
+
+    def _end(self) -> None:
+        self._await("", None)
+        self._places.leave(self)
