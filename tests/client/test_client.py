@@ -217,6 +217,7 @@ def answering(status, content=b"", headers=None, seconds=0.0):
     ("status", "content", "message"),
     [
         (401, b"<html>Log in</html>", "server failed: status 401"),
+        (401, b'{"error": "who?"}', "who.*--server-token"),
         (429, b'{"error": "slowly"}', "server failed: slowly"),
         (500, b"{}", "server failed: status 500"),
         (502, b"<html></html>", "does not answer: status 502"),
@@ -271,7 +272,7 @@ def test_a_busy_server_is_not_a_refused_image():
 
 def test_an_address_of_ipv6_gets_a_port_if_it_has_none():
     addresses = ("[::1]", "[::1]:9", "host", "host:9")
-    transports = [grpc.GrpcTransport(a, False, 1, None) for a in addresses]
+    transports = [client_grpc.GrpcTransport(a, False, 1, None) for a in addresses]
 
     assert [transport._address for transport in transports] == [
         *("[::1]:8500", "[::1]:9", "host:8500", "host:9")
@@ -386,6 +387,30 @@ def test_tls_is_spoken_with_those_who_trust_the_authority(
             assert client.predict(image()).landmarks
         with pytest.raises(ServerDownError, match="--server-ca"):
             connect(secure, protocol, view="sa")  # signed by nobody it knows
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_server_that_asks_for_a_token_answers_those_who_show_it(
+    server, dicom, tmp_path, protocol, monkeypatch
+):
+    secret, other = tmp_path / "token", tmp_path / "other"
+    secret.write_text("0123456789abcdef\n")
+    other.write_text("0123456789abcdeg\n")
+    # Which requests would show instead, of a header that was set once.
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    config = ServerConfig(
+        *(server.folder, "127.0.0.1", 0, 0), poll_seconds=60, token_file=secret
+    )
+    with Server(config) as guarded:
+        url = getattr(guarded, protocol)
+        for options in ((), ("--server-token", other)):
+            refused = run("predict", dicom, "--server", url, *options, code=1)
+            assert "--server-token" in refused.output
+        shown = ("--server-token", secret, "--format", "json")
+        found = run("predict", dicom, "--server", url, *shown)
+
+    assert len(json.loads(found.stdout)[0]["landmarks"]) == 2
 
 
 def test_png_holds_the_pixels_and_nothing_else():

@@ -54,7 +54,9 @@ def inputs(**changed):
         (f"POST {MODEL}/versions/1:predict", BODY, {}, 200, 200, REGEX),
         ("POST /V1/Models/phdnet_sa:predict", BODY, {}, 200, 200, REGEX),
         ("POST /v1/models/phdnet_sa:Predict", BODY, {}, 400, 400, HANDLER),
-        (f"GET {MODEL}?verbose=1", b"", {}, 400, 400, REGEX),
+        (f"POST {MODEL}:predict?verbose=1", BODY, {}, 400, 400, REGEX),
+        # It is taken for a part of the name.
+        (f"GET {MODEL}?verbose=1", b"", {}, 404, 404, STATUS),
         (f"GET {MODEL}", b"", {}, 200, 200, HANDLER),
         (f"GET {MODEL}/metadata", b"", {}, 200, 200, HANDLER),
         # The status takes no notice of labels.
