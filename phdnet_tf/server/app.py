@@ -120,6 +120,7 @@ class Server:
                     log_config=None,
                     log_level="error",
                     access_log=False,
+                    server_header=False,
                     lifespan="off",
                     backlog=128,
                     timeout_graceful_shutdown=int(GRACE),

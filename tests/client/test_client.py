@@ -2,7 +2,6 @@ import json
 import shutil
 import socket
 import struct
-import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import grpc
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support import tf_serving
+from support import certificates, tf_serving
 from support.cines import write_cine
 from support.drawn import exported
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -360,18 +359,7 @@ def test_a_client_goes_on_with_the_version_that_took_its_place(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    if not shutil.which("openssl"):
-        pytest.skip("no certificate can be made: openssl is not installed")
-    files = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=localhost", "-out", files[0], "-keyout", files[1]]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )
-    return files
+    return certificates.certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -1,6 +1,5 @@
 """What is refused before TensorFlow is loaded."""
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.certificates import certificate
 
 from phdnet_tf.cli import main
 from phdnet_tf.server.config import ServerConfig, check, is_loopback
@@ -17,17 +17,8 @@ from phdnet_tf.server.config import ServerConfig, check, is_loopback
 def keys(tmp_path_factory):
     """A certificate, its key, the same encrypted, and another's key."""
     folder = tmp_path_factory.mktemp("keys")
-    if not shutil.which("openssl"):
-        pytest.skip("no certificate can be made: openssl is not installed")
     for name in ("own", "other"):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-            + ["-subj", "/CN=localhost", "-out", f"{name}.pem"]
-            + ["-keyout", f"{name}.key"],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-        )
+        certificate(folder, name)
     subprocess.run(
         ["openssl", "pkey", "-aes128", "-passout", "pass:secret"]
         + ["-in", "own.key", "-out", "encrypted.key"],
@@ -91,7 +82,7 @@ def test_one_port_for_both_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "message"),
+    ("chain", "key", "message"),
     [
         ("own.pem", "encrypted.key", "openssl pkey -in .*encrypted.key"),
         ("own.pem", "other.key", "key values mismatch"),
@@ -99,18 +90,18 @@ def test_one_port_for_both_is_refused(tmp_path):
     ],
 )
 def test_a_key_that_does_not_do_is_refused_in_one_line(
-    tmp_path, keys, certificate, key, message
+    tmp_path, keys, chain, key, message
 ):
     with pytest.raises((OSError, ValueError), match=message):
         check(
             ServerConfig(
                 *(tmp_path, "127.0.0.1", 0, 0),
-                certificate=(keys / certificate, keys / key),
+                certificate=(keys / chain, keys / key),
             )
         )
     code, output = serve(
         *("--models", tmp_path, "--rest-port", 0, "--grpc-port", 0),
-        *("--tls", keys / certificate, keys / key),
+        *("--tls", keys / chain, keys / key),
     )
     assert code == 1
 
