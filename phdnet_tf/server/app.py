@@ -105,11 +105,11 @@ class Server:
             metrics = Metrics(self.models)
             admission = Admission(MOST_HELD * config.max_bytes)
             parts = config, token, self.models, metrics, admission
-            most_rest, most_grpc = most_connections()
-            server, grpc_port = _grpc_server(config, most_grpc)
+            most = most_connections()
+            server, grpc_port = _grpc_server(config, most)
             Services(*parts).add_to(server)
             listening = settings.listen(config.host, config.rest_port, "--rest-port")
-            places = Places(most_rest, settings.tls(config.certificate), metrics.closed)
+            places = Places(most, settings.tls(config.certificate), metrics.closed)
             rest = uvicorn.Server(
                 uvicorn.Config(
                     make_app(*parts),

@@ -2,12 +2,14 @@
 
 uvicorn waits without end for a request that does not come, and takes connections until
 the system refuses more. Here a request has to come in time. When all places are taken,
-the connection that has waited longest for a request gives its place to a new one.
+one that waits for a request gives its place to a new one: of the address that has the
+most of them, the one that has waited longest.
 """
 
 import asyncio
 import resource
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +24,8 @@ BODY_SECONDS = 40.0
 so that it is answered before its connection ends."""
 
 
-def most_connections() -> tuple[int, int]:
-    """How many connections REST and gRPC may have, each.
+def most_connections() -> int:
+    """How many connections each protocol may have.
 
     The system's limit of open files is raised as far as it may be: what it leaves
     beside connections is for models, logs and threads.
@@ -33,8 +35,7 @@ def most_connections() -> tuple[int, int]:
     if soft < wanted and hard != soft:
         soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    each = min(soft, wanted) * 3 // 8
-    return each, each
+    return min(soft, wanted) * 3 // 8
 
 
 class Places:
@@ -58,13 +59,13 @@ class Places:
     def take(self, connection: "Connection") -> None:
         """Gives a place to a new connection, and takes another's if need be."""
         if len(self.taken) >= self.most:
-            # Of all that wait for a request, those that never sent one come first.
             waiting = [each for each in self.taken if not each.busy]
-            if waiting:
-                self.give_up(min(waiting, key=lambda each: each.served), "full")
-            else:
+            if not waiting:
                 self.give_up(connection, "full")
                 return
+            share = Counter(each.address for each in waiting)
+            longest = min(waiting, key=lambda each: (-share[each.address], each.since))
+            self.give_up(longest, "full")
         self.taken[connection] = None
 
     def leave(self, connection: "Connection") -> None:
@@ -87,7 +88,8 @@ class Connection(H11Protocol):
 
     Attributes:
         raw: What carries it, below TLS.
-        served: Requests that it was answered.
+        address: Of the client.
+        since: When it began to wait for what it waits for, in the loop's time.
     """
 
     def __init__(self, places: Places, **keywords: Any) -> None:
@@ -97,7 +99,8 @@ class Connection(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._awaited = ""
         self.raw: asyncio.Transport
-        self.served = 0
+        self.address = ""
+        self.since = 0.0
 
     @property
     def busy(self) -> bool:
@@ -107,6 +110,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a place, and speaks TLS if need be."""
         self.raw = transport
+        self.address = transport.get_extra_info("peername")[0]
         self._await("head", HEAD_SECONDS)
         self._places.take(self)
         if self._places.context is None or transport.is_closing():
@@ -151,7 +155,6 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Waits for the next request."""
-        self.served += 1
         super().on_response_complete()
         self._note()
 
@@ -180,7 +183,7 @@ class Connection(H11Protocol):
     def _await(self, what: str, seconds: float | None) -> None:
         if what == self._awaited:
             return  # or a byte now and then would last for ever
-        self._awaited = what
+        self._awaited, self.since = what, self.loop.time()
         if self._timer:
             self._timer.cancel()
             self._timer = None

@@ -76,14 +76,19 @@ def make_app(
 
     async def _body(request: Request, visit: Visit) -> bytes:
         """The body, of which no more is read than may come."""
-        parts = []
+        zipped = "gzip" in request.headers.get("content-encoding", "")
+        parts, values = [], 0
         async for part in request.stream():
             admission.hold(visit, len(part))
             if visit.size > config.max_bytes:
                 raise too_large(config.max_bytes)
+            # Numbers that are too many need not be kept until they are all there.
+            values += 0 if zipped else json_requests.values_of(part)
+            if values > config.max_bytes // json_requests.BYTES_A_VALUE:
+                raise json_requests.too_many(config.max_bytes)
             parts.append(part)
         body = b"".join(parts)
-        if "gzip" in request.headers.get("content-encoding", ""):
+        if zipped:
             body = await admission.read(
                 lambda body: json_requests.inflate(body, config.max_bytes), body
             )

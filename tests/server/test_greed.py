@@ -40,15 +40,14 @@ def serving(server, **options):
         yield running
 
 
-def connect(server):
+def connect(server, source=None):
     host, port = server.rest.split("//")[1].split(":")
-    connection = socket.create_connection((host, int(port)), timeout=30)
-    return connection
+    return socket.create_connection((host, int(port)), 30, source)
 
 
-def half_open(stack, server, count, sent=b"GET /v1/mod"):
+def half_open(stack, server, count, sent=b"GET /v1/mod", source=None):
     """Connections on which a request is begun and not ended."""
-    opened = [stack.enter_context(connect(server)) for _ in range(count)]
+    opened = [stack.enter_context(connect(server, source)) for _ in range(count)]
     for connection in opened:
         connection.sendall(sent)
     return opened
@@ -129,12 +128,12 @@ def call(server, timeout=60, image=IMAGE):
 def test_a_place_is_had_from_whoever_waited_longest_for_nothing(
     server, monkeypatch, caplog
 ):
-    monkeypatch.setattr(app, "most_connections", lambda: (20, 20))
+    monkeypatch.setattr(app, "most_connections", lambda: 20)
     with serving(server) as small, ExitStack() as stack, requests.Session() as session:
         url = small.rest + PATH
         assert session.get(url).status_code == 200
         opened = half_open(stack, small, 60)
-        for _ in range(3):  # of who was answered before, no place is taken
+        for _ in range(3):
             assert session.get(url).status_code == 200
         assert all(is_closed(each) for each in opened[:41])
         assert metrics(small)["full"] >= 41
@@ -142,6 +141,16 @@ def test_a_place_is_had_from_whoever_waited_longest_for_nothing(
         receive(opened[-1], b"AVAILABLE")
 
     assert not caplog.records
+
+
+def test_who_has_many_connections_takes_no_place_of_others(server, monkeypatch):
+    monkeypatch.setattr(app, "most_connections", lambda: 20)
+    with serving(server) as small, ExitStack() as stack:
+        [first] = half_open(stack, small, 1)
+        many = half_open(stack, small, 60, source=("127.0.0.2", 0))
+        assert all(is_closed(each) for each in many[:41])
+        first.sendall(b"els/phdnet_sa HTTP/1.1\r\nHost: h\r\n\r\n")
+        receive(first, b"AVAILABLE")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +194,7 @@ def test_a_handshake_that_does_not_come_takes_no_place(
     server, monkeypatch, tmp_path, caplog
 ):
     pair = certificate(tmp_path)
-    monkeypatch.setattr(app, "most_connections", lambda: (5, 5))
+    monkeypatch.setattr(app, "most_connections", lambda: 5)
     trusting = ssl.create_default_context(cafile=pair[0])
     with serving(server, certificate=pair) as secure, ExitStack() as stack:
         opened = half_open(stack, secure, 20, b"\x16\x03")
