@@ -1,6 +1,7 @@
 """How much of the server a request may take: time, memory, and a thread."""
 
 import asyncio
+import ctypes
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -55,6 +56,7 @@ class Admission:
         self._most_bytes = most_bytes
         self._visits: set[Visit] = set()
         self._incoming: list[Visit] = []
+        self._trimming: asyncio.TimerHandle | None = None
         self._small = ThreadPoolExecutor(2, thread_name_prefix="small")
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large")
 
@@ -128,5 +130,18 @@ class Admission:
         Large ones take turns, so that small ones need not wait for them. Who leaves
         before his turn has none.
         """
-        threads = self._small if len(body) <= SMALL else self._large
-        return await asyncio.get_running_loop().run_in_executor(threads, read, body)
+        loop = asyncio.get_running_loop()
+        if len(body) <= SMALL:
+            return await loop.run_in_executor(self._small, read, body)
+        try:
+            return await loop.run_in_executor(self._large, read, body)
+        finally:
+            if self._trimming is None:
+                # When what was made of it is freed, too.
+                self._trimming = loop.call_later(1, self._trim, loop)
+
+    def _trim(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Gives the system what the C library keeps: a gigabyte in the end."""
+        self._trimming = None
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            loop.run_in_executor(self._large, trim, 0)

@@ -98,6 +98,9 @@ class Connection(H11Protocol):
         self._places = places
         self._timer: asyncio.TimerHandle | None = None
         self._awaited = ""
+        self._encrypting = False
+        self._early = b""
+        self._lost = False
         self.raw: asyncio.Transport
         self.address = ""
         self.since = 0.0
@@ -116,6 +119,7 @@ class Connection(H11Protocol):
         if self._places.context is None or transport.is_closing():
             super().connection_made(transport)
         else:
+            self._encrypting = True
             transport.pause_reading()
             self._handshake = self.loop.create_task(
                 self._encrypt(transport, self._places.context)
@@ -136,20 +140,28 @@ class Connection(H11Protocol):
             )
         except (OSError, EOFError):
             encrypted = None
-        if encrypted is None:
+        if encrypted is None or self._lost:
             transport.abort()
             self._end()
         else:
+            self._encrypting = False
             super().connection_made(encrypted)
+            if self._early:
+                self.data_received(self._early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Frees the place."""
+        self._lost = True
         self._end()
-        if self.transport is not None:
+        if not self._encrypting:
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Takes a part of a request, and notes what is still to come."""
+        if self._encrypting:
+            # TLS has it before the task that waits for the handshake goes on.
+            self._early += data
+            return
         super().data_received(data)
         self._note()
 
