@@ -94,10 +94,10 @@ def read(
     if not isinstance(signature, str):
         raise invalid("'signature_name' key must be a string value.")
     signature = signature or SIGNATURE
-    if ("inputs" in parts) == ("instances" in parts):
-        raise invalid("JSON: expected one of the keys 'inputs' and 'instances'.")
     version = models.find(name, number)
     specs = version.inputs(signature)
+    if ("inputs" in parts) == ("instances" in parts):
+        raise invalid("JSON: expected one of the keys 'inputs' and 'instances'.")
     rows = "instances" in parts
     given = (
         _of_instances(parts["instances"], specs)

@@ -82,6 +82,7 @@ def inputs(**changed):
         (f"GET {MODEL}/labels/nope/metadata", b"", {}, 400, 400, LABEL),
         ("POST /v1/models/nope:predict", BODY, {}, 404, 404, MANAGER),
         ("POST /v1/models/nope:predict", b"{", {}, 400, 400, JSON),
+        ("POST /v1/models/nope:predict", b"{}", {}, 404, 404, JSON),
         ("GET /v1/models/nope", b"", {}, 404, 404, STATUS),
         (ASK, b"", {}, 400, 400, JSON),
         (ASK, b"[]", {}, 400, 400, JSON),
