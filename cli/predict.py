@@ -80,6 +80,11 @@ def _which(
     help="PEM file of the authority that signed the server's certificate.",
 )
 @click.option(
+    "--server-token",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of the token that the server asks for: serve --token-file.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0.1),
     default=30.0,
@@ -138,6 +143,7 @@ def predict(
     models: Path,
     server: str | None,
     server_ca: Path | None,
+    server_token: Path | None,
     timeout: float,
     which: str | int | None,
     formats: tuple[str, ...],
@@ -190,7 +196,7 @@ def predict(
         from phdnet_tf.inference.many_images import plan, run
 
         if server:
-            predictors = _connect(server, view, timeout, server_ca)
+            predictors = _connect(server, view, timeout, server_ca, server_token)
         else:
             predictors = _load(paths, view)
         named = server and urlsplit(server).path.strip("/")
@@ -285,12 +291,17 @@ def _load(paths: list[Path], view: str | None) -> dict[str, Locator]:
 
 
 def _connect(
-    server: str, view: str | None, timeout: float, authority: Path | None
+    server: str,
+    view: str | None,
+    timeout: float,
+    authority: Path | None,
+    token_file: Path | None,
 ) -> dict[str, Locator]:
     """The models on a server, by their views."""
     from phdnet_tf.client.client import connect
+    from phdnet_tf.server.config import token
 
-    clients = connect(server, view, timeout, authority)
+    clients = connect(server, view, timeout, authority, token(token_file))
     for client in clients.values():
         _require_view(client, client.name, view)
     return {**clients}

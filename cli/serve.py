@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import signal
 import time
@@ -22,7 +21,7 @@ PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. There is no log-in: who reaches it can use it.",
+    help="Address to listen on. Beyond this machine, it takes a token or a proxy.",
 )
 @click.option(
     "--rest-port", type=click.IntRange(0, 65535), default=8501, show_default=True
@@ -52,6 +51,16 @@ PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="CERTIFICATE KEY",
     help="PEM files, for https and gRPC over TLS.",
 )
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of a token that all clients have to show: predict --server-token.",
+)
+@click.option(
+    "--behind-proxy",
+    is_flag=True,
+    help="A proxy with a log-in keeps strangers out, so that no token is needed.",
+)
 def serve(
     models: Path,
     host: str,
@@ -60,6 +69,8 @@ def serve(
     poll: float,
     max_request: int,
     tls: tuple[Path, Path] | None,
+    token_file: Path | None,
+    behind_proxy: bool,
 ) -> None:
     """Serve all models in a folder, as TF Serving does: REST and gRPC.
 
@@ -69,29 +80,30 @@ def serve(
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    load_tensorflow()
-    try:
-        from phdnet_tf.server.app import Server, ServerConfig
-    except ImportError as error:
-        raise click.ClickException(
-            f"{error.name} is missing. Install what serving needs: pip install "
-            "'phdnet-tf[serve]'."
-        ) from error
+    from phdnet_tf.server.config import ServerConfig, check, is_loopback
 
-    if not tls and not _is_loopback(host):
+    with options.plain_errors():
+        config = ServerConfig(
+            models=models,
+            host=host,
+            rest_port=rest_port,
+            grpc_port=grpc_port,
+            poll_seconds=poll,
+            max_bytes=max_request * 1024 * 1024,
+            certificate=tls,
+            token_file=token_file,
+            behind_proxy=behind_proxy,
+        )
+        # Before TensorFlow is loaded, which takes seconds.
+        check(config)
+    if not tls and not behind_proxy and not is_loopback(host):
         logging.getLogger(__name__).warning(
             "%s can be reached from elsewhere, and nothing is encrypted: see --tls",
             host,
         )
-    config = ServerConfig(
-        models=models,
-        host=host,
-        rest_port=rest_port,
-        grpc_port=grpc_port,
-        poll_seconds=poll,
-        max_bytes=max_request * 1024 * 1024,
-        certificate=tls,
-    )
+    load_tensorflow()
+    from phdnet_tf.server.app import Server
+
     with options.plain_errors(), Server(config) as server:
         click.echo(f"REST: {server.rest}\ngRPC: {server.grpc}\nCtrl-C stops it.")
         _wait_for_a_signal()
@@ -107,10 +119,3 @@ def _wait_for_a_signal() -> None:
     # in this one, the only one in which Python runs handlers, would then go on.
     while not received:
         time.sleep(0.1)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

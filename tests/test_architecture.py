@@ -94,6 +94,8 @@ def test_a_package_says_what_it_is_and_loads_nothing(file):
         ("starlette", {"server"}),
         ("uvicorn", {"server"}),
         ("prometheus_client", {"server"}),
+        ("simdjson", {"server"}),
+        ("grpc_health", {"server"}),
         ("tensorflow_datasets", {"datasets"}),
     ],
 )

@@ -46,16 +46,22 @@ KINDS = ("grpc float", "grpc png", "rest png", "rest json")
 
 
 class ServerProcess:
-    """`phdnet-tf serve` in a process of its own."""
+    """`phdnet-tf serve` in a process of its own.
 
-    def __init__(self, models: Path) -> None:
+    Args:
+        models: Folder of all models.
+        log: Where its log goes, if it is to be kept.
+    """
+
+    def __init__(self, models: Path, log: Path | None = None) -> None:
         """Starts it, and waits until it serves."""
         started = time.perf_counter()
+        self._log = open(log or os.devnull, "wb")
         self._process = subprocess.Popen(
             [Path(sys.executable).with_name("phdnet-tf"), "serve"]
             + ["--models", models, "--rest-port", "0", "--grpc-port", "0"],
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._log,
             text=True,
         )
         assert self._process.stdout
@@ -131,6 +137,7 @@ class ServerProcess:
         try:
             self._process.communicate(timeout=60)
         finally:
+            self._log.close()
             self._process.kill()  # does nothing to a process that has ended
 
 

@@ -37,6 +37,7 @@ def connect(
     view: str | None = None,
     timeout: float = 30.0,
     authority: Path | None = None,
+    token: str | None = None,
 ) -> dict[str, "Client"]:
     """Clients for what a server has, as the command takes models from a folder.
 
@@ -45,6 +46,7 @@ def connect(
         view: Name of a view; None is all built-in ones that are served.
         timeout: As for `Client`.
         authority: As for `Client`.
+        token: As for `Client`.
 
     Returns:
         A client for each view, in the order of `presets.VIEWS`, or for the one that was
@@ -57,10 +59,10 @@ def connect(
     """
     views: list[str | None] = [view]
     if view is None and not urlsplit(server).path.strip("/"):
-        with closing(_open(server, timeout, authority)) as transport:
+        with closing(_open(server, timeout, authority, token)) as transport:
             # With none, the client says what is missing.
             views = [*served_models(transport, None)] or [None]
-    clients = [Client(server, each, timeout, authority) for each in views]
+    clients = [Client(server, each, timeout, authority, token) for each in views]
     return {client.view: client for client in clients}
 
 
@@ -81,6 +83,7 @@ class Client:
             reached is asked again for about 15 seconds, over gRPC within this time.
         authority: PEM file of the certificate authority, for https and grpcs, where the
             system does not know it.
+        token: What `phdnet-tf serve --token-file` asks for; use it with TLS.
 
     Attributes:
         description: What the model's `phdnet.json` says.
@@ -103,9 +106,10 @@ class Client:
         view: str | None = None,
         timeout: float = 30.0,
         authority: Path | None = None,
+        token: str | None = None,
     ) -> None:
         """Connects, and asks what is served; see the class."""
-        self._transport = _open(server, timeout, authority)
+        self._transport = _open(server, timeout, authority, token)
         parts = urlsplit(server)
         self._server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._model, _, self._wanted = parts.path.strip("/").partition("/")
@@ -320,7 +324,9 @@ class Client:
         )
 
 
-def _open(server: str, timeout: float, authority: Path | None) -> Transport:
+def _open(
+    server: str, timeout: float, authority: Path | None, token: str | None
+) -> Transport:
     """The way to a server, if its address makes sense."""
     parts = urlsplit(server)
     path = parts.path.strip("/").split("/")
@@ -330,7 +336,7 @@ def _open(server: str, timeout: float, authority: Path | None) -> Transport:
             "grpcs with TLS), and behind it /MODEL or /MODEL/VERSION if needed."
         )
     transport, secure = TRANSPORTS[parts.scheme]
-    return transport(parts.netloc, secure, timeout, authority)
+    return transport(parts.netloc, secure, timeout, authority, token)
 
 
 def _pieces(values: list[int], size: int) -> Iterator[list[int]]:

@@ -27,18 +27,25 @@ class GrpcTransport:
         secure: Whether to use TLS.
         timeout: Most seconds that a request may take, with all that is asked again.
         authority: PEM file of the certificate authority; None trusts gRPC's own.
+        token: What the server asks for, if anything.
     """
 
     # A float image is copied as it is, which costs less than coding and decoding PNG.
     prefers_png = False
 
     def __init__(
-        self, address: str, secure: bool, timeout: float, authority: Path | None
+        self,
+        address: str,
+        secure: bool,
+        timeout: float,
+        authority: Path | None,
+        token: str | None = None,
     ) -> None:
         """Opens the channel, which connects when it is used."""
         named = ":" in address.rpartition("]")[2]  # the colons of [::1] name no port
         self._address = address if named else f"{address}:8500"
         self._timeout = timeout
+        self._shown = [("authorization", f"Bearer {token}")] if token else None
         retries = {
             "methodConfig": [
                 {
@@ -115,7 +122,7 @@ class GrpcTransport:
 
     def _call(self, method: Any, request: Any) -> Any:
         try:
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout, metadata=self._shown)
         except grpc.RpcError as error:
             raise failure(
                 self._address, error.code(), error.details() or "", self._timeout

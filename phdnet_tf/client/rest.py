@@ -9,6 +9,7 @@ import grpc
 import numpy as np
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
@@ -16,6 +17,7 @@ from phdnet_tf.client.transport import ATTEMPTS, PAUSE, Inputs, Outputs, failure
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.INVALID_ARGUMENT,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -38,6 +40,17 @@ class _Retry(Retry):
         return super().increment(*arguments, **keywords)
 
 
+class _Bearer(AuthBase):
+    """Shows a token; a header that is set once would give way to the user's .netrc."""
+
+    def __init__(self, token: str) -> None:
+        self._header = f"Bearer {token}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
 BOOLEANS = ("high_confidence", "recognised")
 """Outputs that JSON has as true and false; all others are numbers."""
 
@@ -50,13 +63,19 @@ class RestTransport:
         secure: Whether to use https.
         timeout: Most seconds between two parts of the answer.
         authority: PEM file of the certificate authority; None trusts the usual ones.
+        token: What the server asks for, if anything.
     """
 
     # A float of JSON takes up to 12 bytes, and much longer to read than base64.
     prefers_png = True
 
     def __init__(
-        self, address: str, secure: bool, timeout: float, authority: Path | None
+        self,
+        address: str,
+        secure: bool,
+        timeout: float,
+        authority: Path | None,
+        token: str | None = None,
     ) -> None:
         """Connects to nothing yet."""
         self._url = f"{'https' if secure else 'http'}://{address}"
@@ -65,6 +84,8 @@ class RestTransport:
         self._timeout = timeout
         self._verify: str | bool = str(authority) if authority else True
         self._session = requests.Session()
+        if token:
+            self._session.auth = _Bearer(token)
         retry = _Retry(
             total=ATTEMPTS - 1,
             other=0,  # a certificate that is not trusted now never will be

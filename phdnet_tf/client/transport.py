@@ -66,6 +66,10 @@ def failure(
     what, remedy = "does not answer", "Check the address, and that it runs."
     if code != grpc.StatusCode.UNAVAILABLE:
         what, remedy = "failed", "See its log, or that of a proxy before it."
+    if code == grpc.StatusCode.UNAUTHENTICATED:
+        remedy = "Show it the token that it asks for: --server-token."
+    elif code == grpc.StatusCode.RESOURCE_EXHAUSTED:
+        remedy = "Ask again later."
     if "CERTIFICATE_VERIFY_FAILED" in details:
         remedy = "If you trust it, name the authority that signed it: --server-ca."
     return ServerDownError(

@@ -4,21 +4,22 @@ It needs no container, watches the folder of models as TF Serving does, and refu
 version that was copied in part. `docs/serving.md` says when to use which.
 """
 
+import asyncio
 import logging
 import os
-import socket
-import ssl
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
 import grpc
 import uvicorn
 
-from phdnet_tf.server.grpc import add_services
+from phdnet_tf.server import config as settings
+from phdnet_tf.server.admission import Admission
+from phdnet_tf.server.config import ServerConfig
+from phdnet_tf.server.connections import HEAD_SECONDS, Places, most_connections
+from phdnet_tf.server.grpc import Services
 from phdnet_tf.server.monitoring import Metrics
 from phdnet_tf.server.registry import Models
 from phdnet_tf.server.rest import make_app
@@ -28,29 +29,8 @@ logger = logging.getLogger(__name__)
 GRACE = 10.0
 """Seconds that requests in progress have to end when the server stops."""
 
-
-@dataclass(frozen=True)
-class ServerConfig:
-    """Where and how to serve.
-
-    Attributes:
-        models: Folder of all models.
-        host: Address to listen on.
-        rest_port: 0 is any free one.
-        grpc_port: 0 is any free one.
-        poll_seconds: Time between two looks for new versions.
-        max_bytes: Largest request.
-        certificate: PEM files of the certificate chain and its private key, for https
-            and gRPC over TLS; None serves both in the clear.
-    """
-
-    models: Path
-    host: str = "127.0.0.1"
-    rest_port: int = 8501
-    grpc_port: int = 8500
-    poll_seconds: float = 2.0
-    max_bytes: int = 64 * 1024 * 1024
-    certificate: tuple[Path, Path] | None = None
+MOST_HELD = 4
+"""Requests of the largest size that the memory may hold, together with all others."""
 
 
 class Server:
@@ -65,7 +45,7 @@ class Server:
         grpc: Address of the gRPC services, for example "grpc://127.0.0.1:8500".
 
     Raises:
-        ValueError: On entry, if there is no model to serve.
+        ValueError: On entry, if there is no model to serve, or as `config.check`.
         OSError: On entry, if a port is taken or a file cannot be read.
     """
 
@@ -75,11 +55,11 @@ class Server:
         # A call uses about two cores, and takes memory of its own.
         self.models = Models(config.models, at_once=max(1, _cores() // 2))
         self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         """Loads the models and starts to serve."""
         config = self._config
+        settings.check(config)
         self.models.poll()
         if not self.models.served():
             raise ValueError(
@@ -87,25 +67,20 @@ class Server:
                 "models/phdnet_sa/1, of which one can be served. Received none: train "
                 "one with 'phdnet-tf train', or give --models another folder."
             )
-        metrics = Metrics(self.models)
-        self._socket = _listen(config.host, config.rest_port)
-        try:
-            # Which tells a certificate that is no good from a port that is taken.
-            self._rest = _rest_server(config, self.models, metrics)
-            self._grpc, grpc_port = _grpc_server(config, self.models, metrics)
-        except BaseException:
-            self._socket.close()
-            raise
-        self._grpc.start()
+        started: Future[tuple[int, int]] = Future()
         # Outside the main thread, uvicorn leaves signals to whoever runs this server.
-        for target in (self._poll, lambda: self._rest.run(sockets=[self._socket])):
-            thread = threading.Thread(target=target, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        serving = threading.Thread(
+            target=lambda: asyncio.run(self._serve(started)), daemon=True
+        )
+        serving.start()
+        rest, grpc = started.result()
+        polling = threading.Thread(target=self._poll, daemon=True)
+        polling.start()
+        self._threads = serving, polling
         secure = "s" if config.certificate else ""
         host = f"[{config.host}]" if ":" in config.host else config.host
-        self.rest = f"http{secure}://{host}:{self._socket.getsockname()[1]}"
-        self.grpc = f"grpc{secure}://{host}:{grpc_port}"
+        self.rest = f"http{secure}://{host}:{rest}"
+        self.grpc = f"grpc{secure}://{host}:{grpc}"
         return self
 
     def __exit__(
@@ -115,13 +90,55 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         """Takes no new requests, lets those in progress end, and stops."""
-        self._stopping.set()
-        self._rest.should_exit = True
-        stopped = self._grpc.stop(GRACE)
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._loop.call_soon_threadsafe(self._end.set)
         for thread in self._threads:
             thread.join()
-        stopped.wait()
-        self._socket.close()
+
+    async def _serve(self, started: Future[tuple[int, int]]) -> None:
+        """Both protocols, in one event loop, until `_end` is set."""
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        config = self._config
+        try:
+            token = settings.token(config.token_file)
+            metrics = Metrics(self.models)
+            admission = Admission(MOST_HELD * config.max_bytes)
+            parts = config, token, self.models, metrics, admission
+            most = most_connections()
+            server, grpc_port = _grpc_server(config, most)
+            Services(*parts).add_to(server)
+            listening = settings.listen(config.host, config.rest_port, "--rest-port")
+            places = Places(most, settings.tls(config.certificate), metrics.closed)
+            rest = uvicorn.Server(
+                uvicorn.Config(
+                    make_app(*parts),
+                    http=places,  # type: ignore[arg-type]
+                    ws="none",
+                    # Of what clients do wrong, metrics tell: any of them could fill a
+                    # log.
+                    log_config=None,
+                    log_level="error",
+                    access_log=False,
+                    server_header=False,
+                    lifespan="off",
+                    backlog=128,
+                    timeout_graceful_shutdown=int(GRACE),
+                    # uvicorn's 5 s would close a connection just as a patient client
+                    # asks again.
+                    timeout_keep_alive=75,
+                )
+            )
+            await server.start()
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result((listening.getsockname()[1], grpc_port))
+        running = asyncio.create_task(rest.serve(sockets=[listening]))
+        await self._end.wait()
+        rest.should_exit = True
+        await asyncio.gather(server.stop(GRACE), running)
+        listening.close()
 
     def _poll(self) -> None:
         while not self._stopping.wait(self._config.poll_seconds):
@@ -141,34 +158,23 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=128)
-        # Connections inherit it. asyncio sets it on sockets of its own making only, and
-        # without it every answer on a kept connection is 40 ms late.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listening
-    except OSError as error:
-        raise OSError(
-            f"{host}:{port}: expected a free port for REST. Received: "
-            f"{error.strerror}. Give another --rest-port, or another --host."
-        ) from error
-
-
-def _grpc_server(
-    config: ServerConfig, models: Models, metrics: Metrics
-) -> tuple[grpc.Server, int]:
-    server = grpc.server(
-        ThreadPoolExecutor(max_workers=32, thread_name_prefix="grpc"),
-        maximum_concurrent_rpcs=256,
+def _grpc_server(config: ServerConfig, connections: int) -> tuple[grpc.aio.Server, int]:
+    """A server that is not yet started, and its port."""
+    server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", config.max_bytes),
             # Or a second server could listen on the same port, and get half of it.
             ("grpc.so_reuseport", 0),
+            ("grpc.max_allowed_incoming_connections", connections),
+            ("grpc.max_concurrent_streams", 128),
+            ("grpc.server_handshake_timeout_ms", int(1000 * HEAD_SECONDS)),
+            # Who is gone without a word is noticed.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            # A client connects again by itself.
+            ("grpc.max_connection_idle_ms", 300_000),
         ],
     )
-    add_services(server, models, metrics, config.max_bytes)
     host = f"[{config.host}]" if ":" in config.host else config.host
     address = f"{host}:{config.grpc_port}"
     try:
@@ -179,32 +185,6 @@ def _grpc_server(
         return server, server.add_insecure_port(address)
     except RuntimeError as error:
         raise OSError(
-            f"{address}: expected a free port for gRPC. Received: "
-            f"{str(error).splitlines()[0]}. Give another --grpc-port, or another "
-            "--host."
+            f"{address}: expected a free port. Received: {str(error).splitlines()[0]}. "
+            "Give another --grpc-port, or another --host."
         ) from error
-
-
-def _rest_server(
-    config: ServerConfig, models: Models, metrics: Metrics
-) -> uvicorn.Server:
-    chain, key = config.certificate or (None, None)
-    settings = uvicorn.Config(
-        make_app(models, metrics, config.max_bytes),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=int(GRACE),
-        # uvicorn's 5 s would close a connection just as a patient client asks again.
-        timeout_keep_alive=75,
-        ssl_certfile=chain,
-        ssl_keyfile=key,
-    )
-    try:
-        settings.load()
-    except ssl.SSLError as error:
-        raise OSError(
-            f"{chain} and {key}: expected a certificate and its private key, as PEM. "
-            f"Received others: {error}. Give both to --tls, the certificate first."
-        ) from error
-    return uvicorn.Server(settings)

@@ -1,79 +1,141 @@
-"""TF Serving's gRPC services, PredictionService and ModelService, over `Models`."""
+"""TF Serving's gRPC services over `Models`, and gRPC's own of health."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2_grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
 )
 
+from phdnet_tf.server.admission import Admission, Visit
+from phdnet_tf.server.config import ServerConfig
+from phdnet_tf.server.json_requests import SIGNATURE
 from phdnet_tf.server.monitoring import Metrics
-from phdnet_tf.server.registry import Models, Refusal, arrays
+from phdnet_tf.server.refusal import Refusal, invalid, require_token, unexpected
+from phdnet_tf.server.registry import Models, arrays
 
-SIGNATURE = "serving_default"
+Answer = Callable[[Any, Visit], Awaitable[Any]]
 
 
-def add_services(
-    server: grpc.Server, models: Models, metrics: Metrics, max_bytes: int
-) -> None:
-    """Registers both services.
+class Services:
+    """PredictionService and ModelService; gRPC answers UNIMPLEMENTED to the rest.
 
     Args:
-        server: Not yet started.
-        models: What it serves.
-        metrics: Where requests are counted.
-        max_bytes: Largest request, which bounds its tensors in memory, too.
+        config: How to serve.
+        token: What a request has to show; None asks for nothing.
+        models: What is served.
+        metrics: Where predict requests are counted.
+        admission: Lets requests in.
     """
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        _PredictionService(models, metrics, max_bytes), server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        _ModelService(models), server
-    )
 
-
-class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; the stubs answer UNIMPLEMENTED to the rest."""
-
-    def __init__(self, models: Models, metrics: Metrics, max_bytes: int) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        token: str | None,
+        models: Models,
+        metrics: Metrics,
+        admission: Admission,
+    ) -> None:
+        """Serves nobody yet: that is `add_to`'s."""
+        self._seconds = config.seconds
+        self._most_values = config.max_bytes // np.dtype(np.float32).itemsize
+        self._token = token
         self._models = models
         self._metrics = metrics
-        self._most = max_bytes // np.dtype(np.float32).itemsize
+        self._admission = admission
 
-    def Predict(
-        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
-    ) -> predict_pb2.PredictResponse:
-        started = time.perf_counter()
-        code = grpc.StatusCode.INTERNAL
-        try:
-            response = self._predict(request)
-            code = grpc.StatusCode.OK
-            return response
-        except Refusal as refusal:
-            code = refusal.code
-            context.abort(refusal.code, refusal.message)
-        finally:
-            self._metrics.count(
-                request.model_spec.name, "grpc", code, time.perf_counter() - started
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers the services with a server that is not yet started."""
+        # It tells that the server runs, and asks for no token, as no probe has one.
+        health_pb2_grpc.add_HealthServicer_to_server(
+            health.aio.HealthServicer(), server
+        )
+        for service, methods in (
+            (
+                "PredictionService",
+                {"Predict": self._predict, "GetModelMetadata": self._metadata},
+            ),
+            ("ModelService", {"GetModelStatus": self._status}),
+        ):
+            handlers = {
+                # A client sends one message. For a method that says so, gRPC itself
+                # would wait for it, without end.
+                name: grpc.stream_unary_rpc_method_handler(
+                    self._handler(name, answer),
+                    response_serializer=lambda message: message.SerializeToString(),
+                )
+                for name, answer in methods.items()
+            }
+            server.add_generic_rpc_handlers(
+                (
+                    grpc.method_handlers_generic_handler(
+                        f"tensorflow.serving.{service}", handlers
+                    ),
+                )
             )
 
-    def _predict(self, request: predict_pb2.PredictRequest) -> Any:
+    def _handler(
+        self, name: str, answer: Answer
+    ) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]:
+        async def handle(_: Any, context: grpc.aio.ServicerContext) -> Any:
+            started = time.perf_counter()
+            code, message, model = grpc.StatusCode.CANCELLED, "", ""
+            try:
+                headers = dict(context.invocation_metadata())
+                require_token(self._token, str(headers.get("authorization", "")))
+                async with self._admission.visit(self._seconds) as visit:
+                    async with self._admission.incoming(visit):
+                        body = await context.read()
+                    if not isinstance(body, bytes):
+                        raise invalid("Expected a message. Received none.")
+                    self._admission.hold(visit, len(body))
+                    # How long it waits for its answer is the client's to say.
+                    visit.limit.reschedule(None)
+                    try:
+                        response = await answer(body, visit)
+                    finally:
+                        model = visit.model
+                code = grpc.StatusCode.OK
+                return response
+            except Refusal as refusal:
+                code, message = refusal.code, refusal.message
+            except asyncio.CancelledError:
+                left = context.time_remaining()
+                if left is not None and left <= 0:
+                    code = grpc.StatusCode.DEADLINE_EXCEEDED
+                raise
+            except Exception as error:
+                hidden = unexpected(error)
+                code, message = hidden.code, hidden.message
+            finally:
+                if name == "Predict":
+                    seconds = time.perf_counter() - started
+                    self._metrics.count(model, "grpc", code, seconds)
+            await context.abort(code, message)
+
+        return handle
+
+    async def _predict(self, body: bytes, visit: Visit) -> predict_pb2.PredictResponse:
+        def read(body: bytes) -> tuple[Any, dict[str, np.ndarray]]:
+            request = _parse(predict_pb2.PredictRequest, body)
+            return request, arrays(request.inputs, self._most_values)
+
+        request, inputs = await self._admission.read(read, body)
         spec = request.model_spec
+        visit.model = spec.name
         signature = spec.signature_name or SIGNATURE
-        version = self._models.find(spec.name, _number(spec))
-        outputs = self._models.predict(
-            version,
-            signature,
-            arrays(request.inputs, self._most),
-            request.output_filter,
+        version = self._models.find(spec.name, number(spec))
+        outputs = await self._models.predict(
+            version, signature, inputs, list(request.output_filter)
         )
         response = predict_pb2.PredictResponse()
         _fill(response.model_spec, spec.name, version.number, signature)
@@ -81,36 +143,38 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
         return response
 
-    def GetModelMetadata(
-        self,
-        request: get_model_metadata_pb2.GetModelMetadataRequest,
-        context: grpc.ServicerContext,
+    async def _metadata(
+        self, body: bytes, _: Visit
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        if list(request.metadata_field) != ["signature_def"]:
-            context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT,
+        request = _parse(get_model_metadata_pb2.GetModelMetadataRequest, body)
+        if set(request.metadata_field) != {"signature_def"}:
+            raise invalid(
                 "metadata_field: expected 'signature_def'. Received: "
-                f"{list(request.metadata_field)}.",
+                f"{list(request.metadata_field)}."
             )
         spec = request.model_spec
-        return _or_abort(
-            context, lambda: metadata(self._models, spec.name, _number(spec))
-        )
+        return metadata(self._models, spec.name, number(spec))
 
-
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, models: Models) -> None:
-        self._models = models
-
-    def GetModelStatus(
-        self,
-        request: get_model_status_pb2.GetModelStatusRequest,
-        context: grpc.ServicerContext,
+    async def _status(
+        self, body: bytes, _: Visit
     ) -> get_model_status_pb2.GetModelStatusResponse:
+        request = _parse(get_model_status_pb2.GetModelStatusRequest, body)
         spec = request.model_spec
-        return _or_abort(
-            context, lambda: status(self._models, spec.name, _number(spec))
-        )
+        # As TF Serving's, it takes no notice of labels.
+        wanted = spec.version.value if spec.HasField("version") else None
+        return status(self._models, spec.name, wanted)
+
+
+def _parse(kind: Any, body: bytes) -> Any:
+    try:
+        request = kind.FromString(body)
+    except DecodeError as error:
+        raise invalid(
+            f"Expected a {kind.DESCRIPTOR.name}. Received: {error}."
+        ) from error
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    return request
 
 
 def metadata(
@@ -141,12 +205,19 @@ def status(
     )
 
 
-def _number(spec: Any) -> int | None:
+def unknown_label(label: str) -> Refusal:
+    """Labels are TF Serving's; to it, one that it does not know is malformed."""
+    return invalid(f"Unrecognized servable version label: {label}")
+
+
+def number(spec: Any) -> int | None:
+    """The version that a ModelSpec names; None is the one in service.
+
+    Raises:
+        Refusal: If it names a label.
+    """
     if spec.WhichOneof("version_choice") == "version_label":
-        raise Refusal(
-            grpc.StatusCode.NOT_FOUND,
-            "version_label: labels are TF Serving's; this server knows numbers only.",
-        )
+        raise unknown_label(spec.version_label)
     return spec.version.value if spec.HasField("version") else None
 
 
@@ -154,10 +225,3 @@ def _fill(spec: Any, name: str, number: int, signature: str) -> None:
     spec.name = name
     spec.version.value = number
     spec.signature_name = signature
-
-
-def _or_abort(context: grpc.ServicerContext, answer: Callable[[], Any]) -> Any:
-    try:
-        return answer()
-    except Refusal as refusal:
-        context.abort(refusal.code, refusal.message)

@@ -36,9 +36,15 @@ class Metrics:
         )
         self._seconds = Histogram(
             "phdnet_request_seconds",
-            "Time from the whole request to the whole answer.",
+            "Time from the head of the request to the end of its work.",
             ["model", "protocol"],
             buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._closed = Counter(
+            "phdnet_connections_closed",
+            "Connections of REST that were ended: too slow, or for another's sake.",
+            ["reason"],
             registry=self._registry,
         )
         self._version = Gauge(
@@ -56,6 +62,10 @@ class Metrics:
         known = model if model in self._models.served() else "unknown"
         self._requests.labels(known, protocol, code.name).inc()
         self._seconds.labels(known, protocol).observe(seconds)
+
+    def closed(self, reason: str) -> None:
+        """Counts a connection that was ended: "slow" or "full"."""
+        self._closed.labels(reason).inc()
 
     def text(self) -> bytes:
         """All figures in Prometheus's text format."""

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,26 +15,12 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from tensorflow_serving.apis import prediction_log_pb2 as log_pb2
 
 from phdnet_tf.export import checksums, refusals, saved_model, versions, warm_up
+from phdnet_tf.server.refusal import Refusal, invalid
 from phdnet_tf.server.request_batches import Batches
 
 logger = logging.getLogger(__name__)
 
 Status: TypeAlias = get_model_status_pb2.ModelVersionStatus
-
-
-class Refusal(Exception):
-    """A request that is not answered, and why.
-
-    Attributes:
-        code: The reason as gRPC names it.
-        message: One sentence for the client.
-    """
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        """Keeps both; see the class."""
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 class Version:
@@ -85,9 +71,7 @@ class Version:
             )
             return {name: value.numpy() for name, value in outputs.items()}
         except tf.errors.InvalidArgumentError as error:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT, refusals.what_is_wrong(error)
-            ) from error
+            raise invalid(refusals.what_is_wrong(error)) from error
 
     def require_fit(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
         """Refuses inputs that are not those of the signature.
@@ -97,10 +81,9 @@ class Version:
         """
         specs = self.inputs(signature)
         if inputs.keys() != specs.keys():
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT,
+            raise invalid(
                 f"inputs of {signature!r}: expected {', '.join(sorted(specs))}. "
-                f"Received: {', '.join(sorted(inputs)) or 'none'}.",
+                f"Received: {', '.join(sorted(inputs)) or 'none'}."
             )
         for name, value in inputs.items():
             _require_fit(name, value, specs[name])
@@ -113,11 +96,30 @@ class Version:
         """
         if signature not in self._signatures:
             raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT,
+                grpc.StatusCode.FAILED_PRECONDITION,
                 f"signature_name: expected one of {', '.join(self._signatures)}. "
                 f"Received: {signature!r}.",
             )
         return self.signature_defs.signature_def[signature].inputs
+
+    def outputs(self, signature: str, wanted: Sequence[str]) -> Sequence[str]:
+        """The names of the outputs that are wanted of a signature; none means all.
+
+        Raises:
+            Refusal: If it has no such output, or one is wanted twice.
+        """
+        names = sorted(self.signature_defs.signature_def[signature].outputs)
+        if unknown := sorted(set(wanted) - set(names)):
+            raise invalid(
+                f"output_filter: expected some of {', '.join(names)}. "
+                f"Received: {', '.join(unknown)}."
+            )
+        if len(set(wanted)) != len(wanted):
+            raise invalid(
+                "output_filter: expected each name once. Received: "
+                f"{', '.join(sorted(wanted))}."
+            )
+        return wanted or names
 
 
 def arrays(tensors: Mapping[str, Any], most: float = math.inf) -> dict[str, np.ndarray]:
@@ -138,19 +140,17 @@ def arrays(tensors: Mapping[str, Any], most: float = math.inf) -> dict[str, np.n
         for tensor in tensors.values()
     )
     if count > most:
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT,
+        raise invalid(
             f"inputs: expected {most} values at most. Received: {count}. Send fewer "
-            "images in a request.",
+            "images in a request."
         )
     for name, tensor in tensors.items():
         try:
             values[name] = tf.make_ndarray(tensor)
         except (TypeError, ValueError, OverflowError, MemoryError) as error:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT,
+            raise invalid(
                 f"{name}: expected a tensor whose values fill its shape. Received "
-                f"another: {error}.",
+                f"another: {error}."
             ) from error
     return values
 
@@ -164,10 +164,9 @@ def _require_fit(name: str, value: np.ndarray, spec: Any) -> None:
         for size, received in zip(shape, value.shape, strict=True)
     )
     if tf.dtypes.as_dtype(value.dtype) != wanted or not fits:
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT,
+        raise invalid(
             f"{name}: expected {wanted.name}{shape}, where -1 is any number. Received: "
-            f"{tf.dtypes.as_dtype(value.dtype).name}{list(value.shape)}.",
+            f"{tf.dtypes.as_dtype(value.dtype).name}{list(value.shape)}."
         )
 
 
@@ -253,6 +252,8 @@ class Models:
         Raises:
             Refusal: If it is not in service, in the words of TF Serving.
         """
+        if not name:
+            raise invalid("ModelSpec has no name specified.")
         model = self._models.get(name)
         version = model and model.version
         if not version or number not in (None, version.number):
@@ -281,12 +282,12 @@ class Models:
             )
         return [states[key] for key in sorted(states, reverse=True)]
 
-    def predict(
+    async def predict(
         self,
         version: Version,
         signature: str,
         inputs: Mapping[str, np.ndarray],
-        outputs: Iterable[str] = (),
+        outputs: Sequence[str] = (),
     ) -> dict[str, np.ndarray]:
         """Answers a request.
 
@@ -303,20 +304,13 @@ class Models:
             Refusal: If it cannot be answered.
         """
         version.require_fit(signature, inputs)
+        wanted = version.outputs(signature, outputs)
         shapes = tuple(sorted((key, v.shape[1:]) for key, v in inputs.items()))
-        found = self._batches.run(
+        found = await self._batches.run(
             (version, signature, shapes),
             lambda inputs: version.run(signature, inputs),
             inputs,
         )
-        unknown = set(outputs) - found.keys()
-        if unknown:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"output_filter: expected some of {', '.join(sorted(found))}. "
-                f"Received: {', '.join(sorted(unknown))}.",
-            )
-        wanted = set(outputs) or found.keys()
         return {name: found[name] for name in wanted}
 
 

@@ -2,7 +2,6 @@ import json
 import shutil
 import socket
 import struct
-import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import grpc
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support import tf_serving
+from support import certificates, tf_serving
 from support.cines import SHORT_AXIS, oblique, write_cine
 from support.drawn import exported
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -217,6 +216,7 @@ def answering(status, content=b"", headers=None, seconds=0.0):
     ("status", "content", "message"),
     [
         (401, b"<html>Log in</html>", "server failed: status 401"),
+        (401, b'{"error": "who?"}', "who.*--server-token"),
         (429, b'{"error": "slowly"}', "server failed: slowly"),
         (500, b"{}", "server failed: status 500"),
         (502, b"<html></html>", "does not answer: status 502"),
@@ -271,7 +271,7 @@ def test_a_busy_server_is_not_a_refused_image():
 
 def test_an_address_of_ipv6_gets_a_port_if_it_has_none():
     addresses = ("[::1]", "[::1]:9", "host", "host:9")
-    transports = [grpc.GrpcTransport(a, False, 1, None) for a in addresses]
+    transports = [client_grpc.GrpcTransport(a, False, 1, None) for a in addresses]
 
     assert [transport._address for transport in transports] == [
         *("[::1]:8500", "[::1]:9", "host:8500", "host:9")
@@ -359,18 +359,7 @@ def test_a_client_goes_on_with_the_version_that_took_its_place(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    if not shutil.which("openssl"):
-        pytest.skip("no certificate can be made: openssl is not installed")
-    files = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=localhost", "-out", files[0], "-keyout", files[1]]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )
-    return files
+    return certificates.certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -386,6 +375,30 @@ def test_tls_is_spoken_with_those_who_trust_the_authority(
             assert client.predict(image()).landmarks
         with pytest.raises(ServerDownError, match="--server-ca"):
             connect(secure, protocol, view="sa")  # signed by nobody it knows
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_server_that_asks_for_a_token_answers_those_who_show_it(
+    server, dicom, tmp_path, protocol, monkeypatch
+):
+    secret, other = tmp_path / "token", tmp_path / "other"
+    secret.write_text("0123456789abcdef\n")
+    other.write_text("0123456789abcdeg\n")
+    # Which requests would show instead, of a header that was set once.
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    config = ServerConfig(
+        *(server.folder, "127.0.0.1", 0, 0), poll_seconds=60, token_file=secret
+    )
+    with Server(config) as guarded:
+        url = getattr(guarded, protocol)
+        for options in ((), ("--server-token", other)):
+            refused = run("predict", dicom, "--server", url, *options, code=1)
+            assert "--server-token" in refused.output
+        shown = ("--server-token", secret, "--format", "json")
+        found = run("predict", dicom, "--server", url, *shown)
+
+    assert len(json.loads(found.stdout)[0]["landmarks"]) == 2
 
 
 def test_png_holds_the_pixels_and_nothing_else():

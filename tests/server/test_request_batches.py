@@ -1,11 +1,11 @@
+import asyncio
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
 
-from phdnet_tf.server.request_batches import MOST, Batches
+from phdnet_tf.server.refusal import Refusal
+from phdnet_tf.server.request_batches import GIVES_WAY, MOST, Batches
 
 
 class Doubling:
@@ -23,30 +23,36 @@ class Doubling:
         return {"y": inputs["x"] * 2}
 
 
-def wait_for(batches, waiting):
-    """Returns when so many requests wait."""
-    end = time.monotonic() + 30
-    while sum(map(len, batches._waiting.values())) < waiting:
-        assert time.monotonic() < end, "they never came"
-        time.sleep(0.001)
+async def ask(batches, call, *requests, key="k"):
+    """Requests that wait behind the ones before."""
+    tasks = [
+        asyncio.ensure_future(batches.run(key, call, {"x": np.array(request)}))
+        for request in requests
+    ]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def values(tasks):
+    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    return [a if isinstance(a, BaseException) else a["y"].tolist() for a in answers]
 
 
 def waiting_behind_one(call, requests, keys=None):
     """Answers, or exceptions, of requests that came while a first one was running."""
-    batches = Batches(at_once=1)
-    with ThreadPoolExecutor(len(requests) + 1) as pool:
-        first = pool.submit(batches.run, "first", call, {"x": np.array([1.0])})
-        assert call.begun.wait(30)
-        futures = [
-            pool.submit(batches.run, key, call, {"x": np.array(request)})
-            for request, key in zip(requests, keys or len(requests) * "k", strict=True)
-        ]
-        wait_for(batches, len(requests))
+
+    async def run():
+        batches = Batches(at_once=1)
+        tasks = await ask(batches, call, [1.0], key="first")
+        for request, key in zip(requests, keys or len(requests) * "k", strict=True):
+            tasks += await ask(batches, call, request, key=key)
         call.go.set()
-        assert first.result()["y"].tolist() == [2.0]
-        answers = [f.exception() or f.result()["y"].tolist() for f in futures]
-    assert not batches._waiting  # nothing is kept of what is done
-    return answers
+        first, *answers = await values(tasks)
+        assert first == [2.0]
+        assert not batches._waiting  # nothing is kept of what is done
+        return answers
+
+    return asyncio.run(run())
 
 
 def test_requests_that_wait_are_merged_and_each_gets_its_own_answer():
@@ -77,43 +83,100 @@ def test_unlike_requests_are_not_merged_and_batches_stay_small():
 
 def test_requests_that_are_wrong_alone_do_not_become_right_together():
     """Two images with one spacing, and one image with two."""
-    batches, call = Batches(at_once=1), Doubling()
+    call = Doubling()
     inputs = [{"x": np.ones(2), "s": np.ones(1)}, {"x": np.ones(1), "s": np.ones(2)}]
-    with ThreadPoolExecutor(3) as pool:
-        pool.submit(batches.run, "first", call, {"x": np.ones(1)})
-        assert call.begun.wait(30)
-        futures = [pool.submit(batches.run, "k", call, one) for one in inputs]
-        wait_for(batches, 2)
-        call.go.set()
-        assert [len(f.result()["y"]) for f in futures] == [2, 1]
 
+    async def run():
+        batches = Batches(at_once=1)
+        first = await ask(batches, call, [1.0])
+        tasks = [asyncio.ensure_future(batches.run("k", call, one)) for one in inputs]
+        await asyncio.sleep(0)
+        call.go.set()
+        return await values(first + tasks)
+
+    assert [len(answer) for answer in asyncio.run(run())] == [1, 2, 1]
     assert sorted(call.sizes) == [1, 1, 2]
 
 
-def test_who_was_merged_is_answered_before_the_next_call_has_ended():
-    batches, call, other = Batches(at_once=1), Doubling(), Doubling()
-    inputs = {"x": np.ones(1)}
-    with ThreadPoolExecutor(4) as pool:
-        pool.submit(batches.run, "first", call, inputs)
-        assert call.begun.wait(30)
-        futures = []
-        for key, asked in (("k", call), ("other", other), ("k", call)):
-            futures.append(pool.submit(batches.run, key, asked, inputs))
-            wait_for(batches, len(futures))
+def test_a_request_of_many_images_lets_single_ones_pass_but_not_for_ever():
+    call, order = Doubling(), []
+
+    def named(name):
+        def run(inputs):
+            order.append(name)
+            return call(inputs)
+
+        return run
+
+    async def run():
+        batches = Batches(at_once=1)
+        tasks = await ask(batches, call, [1.0])
+        tasks += await ask(batches, named("many"), [1.0] * 3, key="many")
+        tasks += await ask(batches, named("one"), [1.0], key="one")
+        await asyncio.sleep(2 * GIVES_WAY + 0.1)
+        tasks += await ask(batches, named("late"), [1.0], key="late")
         call.go.set()
-        try:
-            assert other.begun.wait(30)
-            # Should the other have had its turn first, both would have to wait for it.
-            if wait([futures[0]], 1).done:
-                assert futures[2].result(10)["y"].tolist() == [2.0]
-        finally:
-            other.go.set()
+        await values(tasks)
+
+    asyncio.run(run())
+
+    assert order == ["one", "many", "late"]
+
+
+def test_who_leaves_before_his_turn_has_none():
+    call = Doubling()
+
+    async def run():
+        batches = Batches(at_once=1)
+        first = await ask(batches, call, [1.0])
+        left, stayed = await ask(batches, call, [7.0] * 5, [3.0])
+        left.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await left
+        call.go.set()
+        return await values([*first, stayed])
+
+    assert asyncio.run(run()) == [[2.0], [6.0]]
+    assert call.sizes == [1, 1]
+
+
+def test_who_leaves_in_his_turn_does_not_disturb_those_who_share_it():
+    call = Doubling()
+
+    async def run():
+        batches = Batches(at_once=1)
+        left, stayed, later = await ask(batches, call, [1.0], [2.0], [3.0])
+        await asyncio.to_thread(call.begun.wait, 30)
+        left.cancel()
+        await asyncio.sleep(0.01)
+        call.go.set()
+        return await values([stayed, later])
+
+    assert asyncio.run(run()) == [[4.0], [6.0]]
+
+
+def test_no_more_wait_than_may():
+    call = Doubling()
+
+    async def run():
+        batches = Batches(at_once=1, most_waiting=2)
+        tasks = await ask(batches, call, [1.0], [2.0], [3.0], [4.0])
+        call.go.set()
+        return await values(tasks)
+
+    *answered, refused = asyncio.run(run())
+
+    assert answered == [[2.0], [4.0], [6.0]]
+    assert isinstance(refused, Refusal) and refused.http == 503
 
 
 def test_who_waits_for_nobody_is_answered_at_once():
     call = Doubling()
     call.go.set()
 
-    assert Batches(1).run("k", call, {"x": np.ones(40)})["y"].tolist() == [2.0] * 40
+    async def run(inputs):
+        return await Batches(1).run("k", call, {"x": inputs})
+
+    assert asyncio.run(run(np.ones(40)))["y"].tolist() == [2.0] * 40
     with pytest.raises(ValueError, match="negative"):
-        Batches(1).run("k", call, {"x": -np.ones(1)})
+        asyncio.run(run(-np.ones(1)))
