@@ -70,10 +70,10 @@ def benchmark(
     are kept.
     """
     load_tensorflow()
-    from phdnet_tf.cli.data import open_dataset
-    from phdnet_tf.cli.progress import training_display
+    from phdnet_tf.cli.open_data import open_dataset
+    from phdnet_tf.cli.progress_bars import training_display
     from phdnet_tf.comparison.benchmark_folder import claim, write_report
-    from phdnet_tf.comparison.cross_validation import is_finished, run
+    from phdnet_tf.comparison.cross_validation import is_finished, train_and_test
 
     with options.plain_errors():
         source = open_dataset(data, view)
@@ -102,7 +102,7 @@ def benchmark(
                 click.echo(f"{folder}: training", err=True)
                 try:
                     with training_display() as display:
-                        run(
+                        train_and_test(
                             system,
                             fold,
                             view,

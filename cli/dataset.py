@@ -78,7 +78,7 @@ def acdc(source: Path, dest: Path) -> None:
     ACDC has terms of its own: non-commercial research; cite Bernard et al., IEEE TMI
     2018.
     """
-    from phdnet_tf.cli.progress import counting
+    from phdnet_tf.cli.progress_bars import counting
     from phdnet_tf.datasets.acdc.importer import find_subjects, import_folder
 
     with options.plain_errors():

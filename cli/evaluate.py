@@ -58,11 +58,11 @@ def evaluate(
     """
     path = options.find_model(model, models, view)
     load_tensorflow()
-    from phdnet_tf.cli.data import open_dataset
-    from phdnet_tf.cli.table import confidence_table, report_table
+    from phdnet_tf.cli.open_data import open_dataset
+    from phdnet_tf.cli.text_tables import confidence_table, error_table
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.evaluation.save import save_evaluation
-    from phdnet_tf.evaluation.summary import report
+    from phdnet_tf.evaluation.summary import evaluation_figures
     from phdnet_tf.evaluation.unseen import Unseen
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.saved_model import load_signatures
@@ -102,7 +102,7 @@ def evaluate(
             "folds": chosen,
             "include_seen": include_seen,
             "left_out": unseen.left_out,
-            **report(predictions, landmarks, bins),
+            **evaluation_figures(predictions, landmarks, bins),
         }
         scored = f"{version} on {source.name}, folds {', '.join(map(str, chosen))}"
         if include_seen:
@@ -116,7 +116,7 @@ def evaluate(
                 "from other images. They may flatter it.",
                 err=True,
             )
-        click.echo(report_table(result))
+        click.echo(error_table(result))
         click.echo(f"\n{confidence_table(result['confidence'])}")
         if folder:
             save_evaluation(folder, result, predictions, landmarks)

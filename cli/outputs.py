@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phdnet_tf.cli.table import (
+from phdnet_tf.cli.text_tables import (
     PREDICTION_HEADER,
     TRACK_HEADER,
     align,

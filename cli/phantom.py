@@ -19,7 +19,7 @@ def phantom(folder: Path, view: str, subjects: int, seed: int) -> None:
     The same seed gives the same bytes, and the first subjects are the same however many
     are drawn.
     """
-    from phdnet_tf.cli.progress import counting
+    from phdnet_tf.cli.progress_bars import counting
     from phdnet_tf.phantom.folder import write_folder
 
     with options.plain_errors(), counting("phantoms", subjects) as advance:

@@ -192,8 +192,8 @@ def predict(
             localisers=view is not None,
         )
         load_tensorflow()
-        from phdnet_tf.cli.progress import counting, wait_for
-        from phdnet_tf.inference.many_images import plan, run
+        from phdnet_tf.cli.progress_bars import counting, wait_for
+        from phdnet_tf.inference.many_images import plan, predict_jobs
 
         if server:
             predictors = _connect(server, view, timeout, server_ca, server_token)
@@ -229,7 +229,7 @@ def predict(
         stopped = False
         try:
             with counting("images", total) as advance:
-                for _, finished in run(
+                for _, finished in predict_jobs(
                     planned.jobs, predictors, sandbox, pixel_spacing
                 ):
                     if finished is not None:

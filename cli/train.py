@@ -123,8 +123,8 @@ def train(
     if resume:
         _refuse_other_choices(context, set(choices))
     load_tensorflow()
-    from phdnet_tf.cli.data import open_dataset
-    from phdnet_tf.cli.progress import training_display
+    from phdnet_tf.cli.open_data import open_dataset
+    from phdnet_tf.cli.progress_bars import training_display
     from phdnet_tf.training.settings import RunSettings, load_settings, save_settings
 
     with options.plain_errors():
@@ -288,7 +288,7 @@ def _train(
 
 
 def _tell(published: Published, run: Path) -> None:
-    from phdnet_tf.cli.table import radii_lines, report_table
+    from phdnet_tf.cli.text_tables import error_table, radii_lines
 
     for outcome in published.outcomes:
         click.echo(
@@ -296,7 +296,7 @@ def _tell(published: Published, run: Path) -> None:
             f"{ENDS[outcome.ended_by]}; the best was epoch {outcome.best_epoch}."
         )
     click.echo("\nValidation fold, on which weights and thresholds were chosen:")
-    click.echo(report_table(published.validation))
+    click.echo(error_table(published.validation))
     click.echo(f"\n{radii_lines(published.validation)}")
     click.echo(f"\nModel:           {published.version}")
     where = f"{run}/member_*" if len(published.outcomes) > 1 else run

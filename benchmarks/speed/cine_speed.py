@@ -24,7 +24,7 @@ from pydicom.uid import generate_uid
 from phdnet_tf.dicom.read import read_image
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.dicom.survey import survey
-from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.many_images import plan, predict_jobs
 from phdnet_tf.inference.predictor import Predictor
 
 
@@ -74,7 +74,7 @@ def main() -> None:
             found = survey([Path(name)], sandbox)
             looked = time.perf_counter() - started
             planned = plan(found.cines, [view], view, "all")
-            steps = run(planned.jobs, {view: predictor}, sandbox)
+            steps = predict_jobs(planned.jobs, {view: predictor}, sandbox)
             for number, _ in enumerate(steps, 1):
                 if number % 100 == 0:
                     memory.append(resident())

@@ -43,7 +43,7 @@ from phdnet_tf.cli.outputs import show
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.files import OutputFolder
-from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.many_images import plan, predict_jobs
 from phdnet_tf.inference.predictor import Predictor
 from phdnet_tf.outputs.formats import FORMATS, PRINTED
 from phdnet_tf.outputs.writer import PredictionWriter
@@ -97,7 +97,9 @@ class Tester:
                     *(output, self.formats, self.sandbox, spacing, locators),
                     include_unrecognised=True,
                 )
-                for _, done in run(planned.jobs, locators, self.sandbox, spacing):
+                for _, done in predict_jobs(
+                    planned.jobs, locators, self.sandbox, spacing
+                ):
                     if done:
                         finished.append(done)
                         predictions += done.predictions
@@ -139,7 +141,7 @@ class Watch(threading.Thread):
         self.sandbox = sandbox
         self.peak = self.together = 0.0
 
-    def run(self) -> None:
+    def predict_jobs(self) -> None:
         """Looks twenty times a second."""
         while True:
             # A process that ends now has no file, or one without this line.

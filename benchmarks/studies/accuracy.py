@@ -33,7 +33,7 @@ def main() -> None:
     load_tensorflow()
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.predictions import Predictions, predict_examples
-    from phdnet_tf.evaluation.summary import radii_report, ranked, rankings
+    from phdnet_tf.evaluation.summary import radii_coverage, ranked, rankings
     from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.versions import resolve_version
 
@@ -159,7 +159,7 @@ def main() -> None:
     for name, each in found.items():
         means = dict(zip(landmarks, np.nanmean(each.errors, axis=0), strict=True))
         means["overall"] = np.nanmean(each.errors)
-        for landmark, levels in radii_report(each, landmarks).items():
+        for landmark, levels in radii_coverage(each, landmarks).items():
             for level in levels:
                 low, high = level["interval"] or (np.nan, np.nan)
                 print(

@@ -43,7 +43,7 @@ def main() -> None:
     load_tensorflow()
     import keras
 
-    from phdnet_tf.comparison.cross_validation import run
+    from phdnet_tf.comparison.cross_validation import train_and_test
     from phdnet_tf.comparison.tables import Points, read_points
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.export.description import load_description
@@ -101,7 +101,9 @@ def main() -> None:
             seen=seen_images(source, parts),
         )
         # It finds the model, and only tests it.
-        run(SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0)
+        train_and_test(
+            SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0
+        )
 
     def points(benchmark: Path) -> Points:
         return read_points(

@@ -1,7 +1,7 @@
 """The paper's evaluation (section 3): several systems on the same folds.
 
-`run` trains and tests one system on one fold and keeps every prediction; `comparison`
-makes the paper's tables and figure of what was kept.
+`train_and_test` trains and tests one system on one fold and keeps every prediction;
+`tables` makes the paper's tables and figure of what was kept.
 """
 
 import csv
@@ -49,11 +49,11 @@ LATENCY_RUNS = 20
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether `run` has finished in a folder."""
+    """Whether `train_and_test` has finished in a folder."""
     return (folder / RESULT).exists()
 
 
-def run(
+def train_and_test(
     name: str,
     fold: int,
     view: str,

@@ -11,8 +11,8 @@ def markdown(report: dict[str, Any]) -> str:
 
     Args:
         report: What `compare` returns, with "costs", the results of
-            `cross_validation.run`, "protocol", sentences that say how it was measured,
-            "command" and "versions".
+            `cross_validation.train_and_test`, "protocol", sentences that say how it was
+            measured, "command" and "versions".
     """
     share = report["high_confidence_share"]
     subset = "high confidence" if share is None else f"high confidence ({share:.0%})"

@@ -44,7 +44,7 @@ class Points:
 
 
 def read_points(folders: dict[tuple[str, int], Path]) -> Points:
-    """Reads what `cross_validation.run` kept.
+    """Reads what `cross_validation.train_and_test` kept.
 
     Args:
         folders: The folder of each system and fold; every system has the same folds.

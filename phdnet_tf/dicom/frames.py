@@ -145,7 +145,7 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
         numbers(position, 3, FARTHEST),
         numbers(orientation, 6, 2.0),
         _time(ds, number, where),
-        whole(
+        whole_number(
             _first(
                 told(where, macro, "TemporalPositionIndex"),
                 told(where, CONVERTED, "TemporalPositionIdentifier"),
@@ -160,7 +160,7 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
             _seconds(told(where, CONVERTED, "AcquisitionTime")),
             _seconds(_of_day(told(where, CONVERTED, "AcquisitionDateTime"))),
         ),
-        whole(
+        whole_number(
             _first(
                 told(where, macro, "FrameAcquisitionNumber"),
                 told(where, CONVERTED, "AcquisitionNumber"),
@@ -262,7 +262,7 @@ def _number(value: Any) -> float | None:
     return found[0] if found else None
 
 
-def whole(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
     """A whole number; None if it is anything else."""
     found = _number(value)
     return None if found is None else int(found)

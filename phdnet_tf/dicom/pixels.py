@@ -11,7 +11,7 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, pixel_array
 
 from phdnet_tf.dicom.errors import DicomError, last_line, shown
-from phdnet_tf.dicom.frames import frame_count, numbers, rescale, whole
+from phdnet_tf.dicom.frames import frame_count, numbers, rescale, whole_number
 from phdnet_tf.dicom.guards import (
     DECODERS,
     MAX_PIXELS,
@@ -171,10 +171,10 @@ def _without_unused_bits(ds: Dataset, stored: np.ndarray) -> np.ndarray:
 
 def _padding(ds: Dataset, stored: np.ndarray) -> np.ndarray:
     """bool[H, W], where there is no image (PS3.3, C.7.5.1.1.2: Pixel Padding Value)."""
-    value = whole(ds.get("PixelPaddingValue"))
+    value = whole_number(ds.get("PixelPaddingValue"))
     if value is None or stored.dtype.kind not in "iu":
         return np.zeros(stored.shape, bool)
-    limit = whole(ds.get("PixelPaddingRangeLimit"))
+    limit = whole_number(ds.get("PixelPaddingRangeLimit"))
     # Some write the bits of a negative number as a positive one, or bits that are not
     # stored: as the pixels, they are what BitsStored bits hold of them.
     values = 1 << int(ds.BitsStored)

@@ -161,12 +161,12 @@ class DicomFile:
                 study_uid=str(ds.get("StudyInstanceUID") or ""),
                 series_uid=str(ds.get("SeriesInstanceUID") or ""),
                 instance_uid=str(ds.get("SOPInstanceUID") or ""),
-                instance_number=frames.whole(ds.get("InstanceNumber")),
+                instance_number=frames.whole_number(ds.get("InstanceNumber")),
                 rows=rows,
                 columns=columns,
                 has_pixels=has_pixels,
                 heart_beat=frames.heart_beat(ds),
-                phases=frames.whole(ds.get("CardiacNumberOfImages")),
+                phases=frames.whole_number(ds.get("CardiacNumberOfImages")),
                 frames=tuple(frames.frame_headers(ds)),
             )
 

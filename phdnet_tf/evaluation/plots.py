@@ -57,7 +57,7 @@ def save_confidence(
         path: File to write.
         errors: float[N, L], mm; NaN left out.
         rankings: What orders the points from doubted to trusted, float[N, L], by name.
-        radii: "radii" of `summary.confidence_report`.
+        radii: "radii" of `summary.confidence_figures`.
 
     Raises:
         OSError: If the file cannot be written.

@@ -24,7 +24,8 @@ def save_evaluation(
 
     Args:
         output: Folder, claimed.
-        result: What `summary.report` returns, with "model" and "data", their names.
+        result: What `summary.evaluation_figures` returns, with "model" and "data",
+            their names.
         predictions: Of N images with L landmarks.
         landmarks: Names of the L landmarks.
 

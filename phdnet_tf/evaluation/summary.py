@@ -26,7 +26,7 @@ COVERAGE = 0.56
 high confidence (table 2)."""
 
 
-def report(
+def evaluation_figures(
     predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
 ) -> dict[str, Any]:
     """All figures of an evaluation, for JSON.
@@ -42,7 +42,7 @@ def report(
         "high_confidence", the latter with their "share" of the points; "strategies",
         the summary of all points for each strategy; "high_confidence_images", the share
         of images in which every landmark is high confidence, and "recognised" that of
-        images that are recognised; "confidence", what `confidence_report` says.
+        images that are recognised; "confidence", what `confidence_figures` says.
     """
     errors, high = predictions.errors, predictions.high_confidence
     groups = {
@@ -59,7 +59,7 @@ def report(
         },
         "high_confidence_images": float(high.all(axis=1).mean()),
         "recognised": float(predictions.recognised.mean()),
-        "confidence": confidence_report(predictions, landmarks, bins),
+        "confidence": confidence_figures(predictions, landmarks, bins),
     }
 
 
@@ -86,7 +86,7 @@ def rankings(predictions: Predictions) -> dict[str, np.ndarray]:
     return found
 
 
-def confidence_report(
+def confidence_figures(
     predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
 ) -> dict[str, Any]:
     """How well the errors were foreseen.
@@ -97,7 +97,7 @@ def confidence_report(
         bins: The confidence bins of each.
 
     Returns:
-        "rankings", what `rankings_report` says; "radii", what `radii_report` says;
+        "rankings", what `ranking_figures` says; "radii", what `radii_coverage` says;
         "bins", for each name a
         list from the least to the most confident with "share" of the points, "mean_mm",
         "bound_mm" and "within_bound", the share of errors within it.
@@ -106,10 +106,10 @@ def confidence_report(
     known = np.isfinite(errors)
     return {
         "rankings": {
-            name: rankings_report(errors, values, landmarks)
+            name: ranking_figures(errors, values, landmarks)
             for name, values in rankings(predictions).items()
         },
-        "radii": radii_report(predictions, landmarks),
+        "radii": radii_coverage(predictions, landmarks),
         "bins": {
             name: _binned(
                 errors[known[:, index], index],
@@ -122,7 +122,7 @@ def confidence_report(
     }
 
 
-def rankings_report(
+def ranking_figures(
     errors: np.ndarray, values: np.ndarray, landmarks: tuple[str, ...]
 ) -> dict[str, dict[str, float | None]]:
     """How well values order the points of each landmark.
@@ -151,7 +151,7 @@ def rankings_report(
     return {**found, "macro": macro, "pooled": ranked(errors[known], values[known])}
 
 
-def radii_report(
+def radii_coverage(
     predictions: Predictions, landmarks: tuple[str, ...]
 ) -> dict[str, list[dict[str, Any]]]:
     """How often the error radii hold the true landmark.

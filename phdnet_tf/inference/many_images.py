@@ -142,7 +142,7 @@ def _decide(
     )
 
 
-def run(
+def predict_jobs(
     jobs: Sequence[Job],
     locators: Mapping[str, Locator],
     sandbox: Sandbox,

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.evaluation.predictions import Predictions, predict_examples
-from phdnet_tf.evaluation.summary import report
+from phdnet_tf.evaluation.summary import evaluation_figures
 from phdnet_tf.export.graph import ServedGraph, error_radii
 from phdnet_tf.export.saved_model import export
 from phdnet_tf.training.progress import Outcome
@@ -30,8 +30,8 @@ class Published:
     Attributes:
         version: Folder of the exported model.
         outcomes: How the training of each network went.
-        validation: `summary.report` on the validation fold. It flatters: the weights
-            and the thresholds were chosen on these images.
+        validation: `summary.evaluation_figures` of the validation fold. They flatter:
+            the weights and the thresholds were chosen on these images.
     """
 
     version: Path
@@ -85,7 +85,7 @@ def publish(
         radii=error_radii(tf.constant(predictions.evidence), radii).numpy(),
     )
     served = ServedGraph(networks, config, thresholds, radii, recognition)
-    validated = report(predictions, landmarks, bins)
+    validated = evaluation_figures(predictions, landmarks, bins)
     description = {
         "view": config.view,
         "landmarks": list(landmarks),

@@ -49,7 +49,7 @@ def small(monkeypatch):
 
 
 def run(folder, system="phdnet", **options):
-    cross_validation.run(
+    cross_validation.train_and_test(
         system, 1, "sa", LANDMARKS, Drawn(), folder, seed=0, time_limit=0.5, **options
     )
 

@@ -8,10 +8,10 @@ from support.perfect import SHIFTS, perfect_but_for
 
 from phdnet_tf.evaluation.predictions import predict_examples
 from phdnet_tf.evaluation.summary import (
-    confidence_report,
-    radii_report,
-    rankings_report,
-    report,
+    confidence_figures,
+    evaluation_figures,
+    radii_coverage,
+    ranking_figures,
 )
 from phdnet_tf.geometry import CANVAS_DIAGONAL
 from phdnet_tf.trust.bins import Bins
@@ -29,7 +29,7 @@ def test_the_report_separates_landmarks_and_high_confidence():
         **{**vars(predictions), "errors": errors, "high_confidence": high}
     )
 
-    result = report(changed, LANDMARKS, BINS)
+    result = evaluation_figures(changed, LANDMARKS, BINS)
 
     first = result["landmarks"][LANDMARKS[0]]
     assert first["all"]["points"] == 7  # one is not annotated
@@ -63,7 +63,7 @@ def test_the_confidence_report_tells_what_was_foreseen():
         }
     )
 
-    found = confidence_report(changed, LANDMARKS, BINS)
+    found = confidence_figures(changed, LANDMARKS, BINS)
 
     # 15 points, 14 of them 1 mm off and the least trusted one 12 mm.
     assert set(found["rankings"]) == {"confidence", "error_radius"}
@@ -94,7 +94,7 @@ def test_the_spread_of_an_ensemble_orders_points_too():
         **{**vars(predictions), "errors": errors, "member_spread": errors / 2}
     )
 
-    found = confidence_report(changed, LANDMARKS, BINS)["rankings"]
+    found = confidence_figures(changed, LANDMARKS, BINS)["rankings"]
 
     # The first k of 0, 1, 2, ... have a mean of (k - 1) / 2.
     pooled = found["member_spread"]["pooled"]
@@ -107,7 +107,7 @@ def test_each_landmark_is_judged_by_itself_and_the_macro_average_is_theirs():
     errors = np.array([[1.0, 30.0], [20.0, 2.0], [2.0, 1.0], [np.nan, 12.0]])
     confidence = np.array([[3.0, 10.0], [1.0, 40.0], [2.0, 30.0], [9.0, 20.0]])
 
-    found = rankings_report(errors, confidence, ("a", "b"))
+    found = ranking_figures(errors, confidence, ("a", "b"))
 
     assert found["a"]["auroc_10"] == found["b"]["auroc_10"] == 1
     assert found["macro"]["auroc_10"] == 1
@@ -121,7 +121,7 @@ def test_a_landmark_without_large_errors_is_left_out_of_the_macro_average():
     errors = np.array([[1.0, 30.0], [2.0, 2.0]])
     confidence = np.array([[1.0, 1.0], [2.0, 1.0]])
 
-    found = rankings_report(errors, confidence, ("a", "b"))
+    found = ranking_figures(errors, confidence, ("a", "b"))
 
     assert found["a"]["auroc_10"] is None
     assert found["b"]["auroc_10"] == found["macro"]["auroc_10"] == 0.5
@@ -135,7 +135,7 @@ def test_a_radius_that_promises_nothing_holds_nothing():
         **{**vars(predictions), "errors": np.ones((8, 2)), "radii": radii}
     )
 
-    found = radii_report(changed, LANDMARKS)
+    found = radii_coverage(changed, LANDMARKS)
 
     first = found[LANDMARKS[0]]
     assert (first[0]["coverage"], first[0]["promised"]) == (1, 0.5)
@@ -161,7 +161,7 @@ def test_the_published_predictions_rank_as_is_known():
         for key in ("error_mm", "confidence")
     )
 
-    found = rankings_report(errors, confidence, tuple(names))
+    found = ranking_figures(errors, confidence, tuple(names))
 
     inferior, lateral, superior = (
         "inferior_rv_insertion",

@@ -5,7 +5,7 @@ from support.cines import RADII, SAGITTAL, SHORT_AXIS, edit, write_cine
 
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.errors import NotServedError, ServerDownError
-from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.many_images import plan, predict_jobs
 from phdnet_tf.inference.results import Landmark, Prediction
 
 
@@ -31,7 +31,7 @@ class Locator:
 
 
 def done(jobs, locator, sandbox, **keywords):
-    found = run(jobs, {"4ch": locator}, sandbox, **keywords)
+    found = predict_jobs(jobs, {"4ch": locator}, sandbox, **keywords)
     return [each for _, each in found if each is not None]
 
 
@@ -79,7 +79,7 @@ def test_what_was_predicted_before_ctrl_c_is_not_lost(sandbox, tmp_path):
     planned = plan(survey([tmp_path / "cine"], sandbox).cines, ["4ch"], "4ch", "all")
     jobs = []
     with pytest.raises(KeyboardInterrupt):
-        for _, job in run(planned.jobs, {"4ch": Interrupted()}, sandbox):
+        for _, job in predict_jobs(planned.jobs, {"4ch": Interrupted()}, sandbox):
             jobs.append(job)
 
     assert jobs[:3] == [None] * 3

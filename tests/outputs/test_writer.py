@@ -13,7 +13,7 @@ from phdnet_tf.cli.outputs import summarise
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.files import OutputFolder
 from phdnet_tf.inference.errors import ServerDownError
-from phdnet_tf.inference.many_images import plan, run
+from phdnet_tf.inference.many_images import plan, predict_jobs
 from phdnet_tf.inference.results import Landmark, Prediction
 from phdnet_tf.outputs.formats import FORMATS
 from phdnet_tf.outputs.writer import PredictionWriter
@@ -50,7 +50,7 @@ class Locator:
 
 def predicted(path, sandbox, locator=None):
     jobs = plan(survey([path], sandbox).cines, ["4ch"], "4ch", "all").jobs
-    found = run(jobs, {"4ch": locator or Locator()}, sandbox)
+    found = predict_jobs(jobs, {"4ch": locator or Locator()}, sandbox)
     return [done for _, done in found if done is not None]
 
 
@@ -126,7 +126,7 @@ def test_no_report_is_of_two_patients(sandbox, tmp_path):
     paths = write_cine(tmp_path / "cine")
     jobs = plan(survey([tmp_path / "cine"], sandbox).cines, ["4ch"], "4ch", "all").jobs
     edit(paths[2], PatientName="Another^One")
-    *_, (_, done) = run(jobs, {"4ch": Locator()}, sandbox)
+    *_, (_, done) = predict_jobs(jobs, {"4ch": Locator()}, sandbox)
 
     (line,) = writer(tmp_path / "out", sandbox, "sr").write(done)
 

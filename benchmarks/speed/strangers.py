@@ -1,6 +1,7 @@
-"""Clients that mean no good, for `benchmarks/greed.py`: slow, absent and greedy ones.
+"""Clients that mean no good, for `greed.py`: slow, absent and greedy ones.
 
-    python benchmarks/strangers.py http://127.0.0.1:8501 127.0.0.1:8500 MODEL SECONDS
+    python benchmarks/speed/strangers.py http://127.0.0.1:8501 127.0.0.1:8500 \
+        MODEL SECONDS
 
 They come to this machine alone, are as many as `CLIENTS` says, and end by themselves.
 How often each comes again is in `PAUSE`; what they were told is printed as JSON.

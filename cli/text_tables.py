@@ -22,8 +22,8 @@ def align(rows: list[list[str]], left: int = 1) -> str:
     return "\n".join(lines)
 
 
-def report_table(report: dict[str, Any]) -> str:
-    """What `summary.report` returned, for reading. Errors are in mm."""
+def error_table(report: dict[str, Any]) -> str:
+    """What `summary.evaluation_figures` returned, for reading. Errors are in mm."""
     rows = [
         "points n mean sd median p90 <=2mm <=4mm <=6mm <=10mm >20mm share".split(),
     ]
@@ -69,7 +69,7 @@ ALL_LANDMARKS = {"macro": "mean of landmarks", "pooled": "all points"}
 
 
 def confidence_table(report: dict[str, Any]) -> str:
-    """What `summary.confidence_report` returned, for reading. In mm."""
+    """What `summary.confidence_figures` returned, for reading. In mm."""
     ranked = [["order of trust", "AURC", "AUROC >10mm", ">10mm", "mean of 56%"]]
     for name, groups in report["rankings"].items():
         for group, values in groups.items():

@@ -18,7 +18,7 @@ def open_dataset(data: Path | None, view: str) -> AnnotatedDataset:
         ValueError: If the folder cannot be used.
         OSError: If nothing can be written to the user's cache.
     """
-    from phdnet_tf.cli.progress import counting
+    from phdnet_tf.cli.progress_bars import counting
     from phdnet_tf.datasets import annotated
 
     return annotated.open_dataset(

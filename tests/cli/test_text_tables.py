@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 from support.tracks import circle, predictions
 
-from phdnet_tf.cli.table import track_rows
+from phdnet_tf.cli.text_tables import track_rows
 from phdnet_tf.inference.tracks import find_tracks
 
 

@@ -1,4 +1,4 @@
-"""Honest clients beside strangers: `python benchmarks/greed.py`.
+"""Honest clients beside strangers: `python benchmarks/speed/greed.py`.
 
 Sixteen clients ask `phdnet-tf serve` on loopback, half by gRPC and half by REST, first
 alone and then beside the thousand of `strangers.py`. Every answer is compared with the
