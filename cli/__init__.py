@@ -13,8 +13,8 @@ import click
 
 from phdnet_tf import __version__
 from phdnet_tf.cli.benchmark import benchmark
+from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
-from phdnet_tf.cli.open_dataset import dataset
 from phdnet_tf.cli.phantom import phantom
 from phdnet_tf.cli.predict import predict
 from phdnet_tf.cli.serve import serve

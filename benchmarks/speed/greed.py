@@ -23,7 +23,8 @@ import grpc
 import numpy as np
 import requests
 import tensorflow as tf
-from serving import MODEL, SPACING, ServerProcess, image, in_parallel, random_weights
+from serving import MODEL, SPACING, ServerProcess, image, in_parallel
+from untrained import export_untrained
 
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
@@ -100,7 +101,7 @@ def main() -> None:
     seconds = min(parser.parse_args().seconds, 600)
     with tempfile.TemporaryDirectory() as folder:
         models, log = Path(folder) / "models", Path(folder) / "log"
-        random_weights(models)
+        export_untrained(models)
         server = ServerProcess(models, log)
         try:
             alone = honest(server, models, seconds)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from phdnet_tf.cli.open_dataset import dataset
+from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.config import FOLDS
 from phdnet_tf.dicom.write import write_image
 
@@ -111,7 +111,7 @@ def test_a_slip_in_the_command_is_exit_code_two(arguments):
 
 def test_the_command_needs_no_tensorflow(folder):
     program = (
-        "import sys; from phdnet_tf.cli.open_dataset import dataset;"
+        "import sys; from phdnet_tf.cli.dataset import dataset;"
         f"dataset(['check', {str(folder)!r}], standalone_mode=False);"
         "sys.exit(any('tensorflow' in name for name in sys.modules))"
     )
