@@ -62,6 +62,42 @@ seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_defaul
 FOLD = click.IntRange(0, FOLDS - 1)
 
 
+def pixel_spacing(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    """The numbers of ROW,COLUMN or ROWxCOLUMN, as a callback of an option."""
+    if value is None:
+        return None
+    meant = "x" in value
+    try:
+        row, column = (float(part) for part in value.split("x" if meant else ","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not ROW,COLUMN in mm, such as 1.5,1.5."
+        ) from None
+    if not (0 < row < 100 and 0 < column < 100):
+        raise click.BadParameter(f"{value!r} is not between 0 and 100 mm.")
+    # 1,4 may well be a decimal comma.
+    if not meant and max(row, column) > 2 * min(row, column):
+        raise click.BadParameter(
+            f"{value!r} would be {row:g} mm between rows and {column:g} mm between "
+            f"columns. If that is so, write {row:g}x{column:g}. A decimal has a point, "
+            "and there are two numbers, such as 1.4,1.4."
+        )
+    return row, column
+
+
+def phases(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | int | None:
+    """Which phases are meant: "first", "all" or a number; a callback of an option."""
+    if value is None or value in ("first", "all"):
+        return value
+    if value.isdecimal() and int(value) > 0:
+        return int(value)
+    raise click.BadParameter(f"{value!r} is not first, all, or a number from 1.")
+
+
 @contextmanager
 def claimed(output: Path | None, overwrite: bool) -> Iterator[OutputFolder | None]:
     """The output folder, for this process alone; None where there is none.

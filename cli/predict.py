@@ -23,40 +23,6 @@ if TYPE_CHECKING:
     from phdnet_tf.inference.results import Locator, Prediction
 
 
-def _spacing(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    meant = "x" in value
-    try:
-        row, column = (float(part) for part in value.split("x" if meant else ","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is not ROW,COLUMN in mm, such as 1.5,1.5."
-        ) from None
-    if not (0 < row < 100 and 0 < column < 100):
-        raise click.BadParameter(f"{value!r} is not between 0 and 100 mm.")
-    # 1,4 may well be a decimal comma.
-    if not meant and max(row, column) > 2 * min(row, column):
-        raise click.BadParameter(
-            f"{value!r} would be {row:g} mm between rows and {column:g} mm between "
-            f"columns. If that is so, write {row:g}x{column:g}. A decimal has a point, "
-            "and there are two numbers, such as 1.4,1.4."
-        )
-    return row, column
-
-
-def _which(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> str | int | None:
-    if value is None or value in ("first", "all"):
-        return value
-    if value.isdecimal() and int(value) > 0:
-        return int(value)
-    raise click.BadParameter(f"{value!r} is not first, all, or a number from 1.")
-
-
 @click.command()
 @click.argument(
     "images",
@@ -96,7 +62,7 @@ def _which(
     "--frame",
     "--frames",
     "which",
-    callback=_which,
+    callback=options.phases,
     metavar="first|NUMBER|all",
     help="Phases of each cine. Default: the first, and files that you name.",
 )
@@ -120,7 +86,7 @@ def _which(
 )
 @click.option(
     "--pixel-spacing",
-    callback=_spacing,
+    callback=options.pixel_spacing,
     metavar="ROW,COLUMN",
     help="In mm, for files that have no PixelSpacing.",
 )
