@@ -17,7 +17,7 @@ from phdnet_tf.datasets.folder.subjects import subject_problems
 from phdnet_tf.datasets.folder.table import Row, Table, parse_table
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.image import MRImage
-from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
 from phdnet_tf.presets import VIEWS
 
 
@@ -70,22 +70,26 @@ def inspect(
                     f"{first_row[row.id].line}; remove one of the rows.",
                 )
             )
-            continue
-        first_row[row.id] = row
-        try:
-            image = read_image(folder / row.image, frame=row.frame)
-        except DicomError as error:
-            message = str(error).removeprefix(f"{folder / row.image}: ")
-            if "multi-frame" in message:
-                message += " The column frame names the frame, from 1."
-            problems.append(error_at(row.id, row.line, message))
-            continue
-        on_image(row, image)
-        height, width = image.pixels.shape
-        images[row.id] = ImageFacts(
-            height, width, image.pixel_spacing, image.content_hash()
-        )
-        problems.extend(image_problems(row, image))
+        first_row.setdefault(row.id, row)
+    wanted = (
+        (row, FileLocation(folder / row.image), row.frame) for row in first_row.values()
+    )
+    # Files that come from elsewhere are not opened in this process.
+    with Sandbox() as sandbox:
+        for row, image in sandbox.images(wanted):
+            if isinstance(image, DicomError):
+                location = FileLocation(folder / row.image)
+                message = str(image).removeprefix(f"{location}: ")
+                if "multi-frame" in message:
+                    message += " The column frame names the frame, from 1."
+                problems.append(error_at(row.id, row.line, message))
+                continue
+            on_image(row, image)
+            height, width = image.pixels.shape
+            images[row.id] = ImageFacts(
+                height, width, image.pixel_spacing, image.content_hash()
+            )
+            problems.extend(image_problems(row, image))
     hashes = {name: facts.content_hash for name, facts in images.items()}
     folds = assign_folds(table, hashes)
     problems.extend(subject_problems(table))

@@ -201,21 +201,21 @@ class Sandbox:
 
     def images(
         self,
-        wanted: Iterable[tuple[Thing, FileLocation, int]],
+        wanted: Iterable[tuple[Thing, FileLocation, int | None]],
         pixel_spacing: tuple[float, float] | None = None,
     ) -> Iterator[tuple[Thing, MRImage | DicomError]]:
         """Frames in order, decoded while the ones before them are made use of.
 
         Args:
             wanted: For each a thing that comes back with it, its file, and the number
-                of the frame, from 1.
+                of the frame, from 1; None is for files with a single frame.
             pixel_spacing: (y, x), mm, for files that have none.
 
         Yields:
             The thing, and the image or the error that kept it from being read.
         """
 
-        def read(source: FileLocation, frame: int) -> MRImage | DicomError:
+        def read(source: FileLocation, frame: int | None) -> MRImage | DicomError:
             try:
                 return self.image(source, frame, pixel_spacing)
             except DicomError as error:

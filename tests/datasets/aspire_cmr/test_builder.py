@@ -12,8 +12,8 @@ from tensorflow_datasets import testing
 
 from phdnet_tf.config import FOLDS
 from phdnet_tf.datasets.aspire_cmr import Builder, prepare
-from phdnet_tf.datasets.folder import check
-from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.read import DicomFile, read_image
+from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.presets import VIEWS
 
 
@@ -173,16 +173,17 @@ def test_every_image_is_decoded_once_and_none_is_left_behind(
     source, tmp_path, monkeypatch
 ):
     decoded = []
-    read = check.read_image
+    image = Sandbox.image
 
-    def noted(path, *arguments, **keywords):
-        decoded.append(path.relative_to(source).as_posix())
-        return read(path, *arguments, **keywords)
+    def noted(self, location, *arguments):
+        decoded.append(location.path.relative_to(source).as_posix())
+        return image(self, location, *arguments)
 
-    # Whoever decodes does so through this function.
-    for module in list(sys.modules.values()):
-        if getattr(module, "read_image", None) is read:
-            monkeypatch.setattr(module, "read_image", noted)
+    def here(*arguments, **keywords):
+        raise AssertionError("a file was decoded in this process")
+
+    monkeypatch.setattr(Sandbox, "image", noted)
+    monkeypatch.setattr(DicomFile, "image", here)
 
     found = examples(prepare(source, "sa", tmp_path / "cache"))
 
