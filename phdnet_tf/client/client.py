@@ -261,11 +261,7 @@ class Client:
                 f"{' or --view '.join(served)}."
             )
         if not served:
-            names = " or ".join(
-                name
-                for each in ([view] if view else VIEWS)
-                for name in model_names(each)
-            )
+            names = " or ".join(model_names(v)[0] for v in ([view] if view else VIEWS))
             raise NotServedError(
                 f"{self._server}: expected a model {names} in service. Received none: "
                 "see what the server loads, give --view for a view of another name, or "

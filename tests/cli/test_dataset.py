@@ -100,7 +100,7 @@ def test_no_folds_are_written_where_there_is_an_error(folder):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nowhere"], [".", "--view", "2ch"], [__file__]]
+    "arguments", [[], ["nowhere"], [".", "--view", "../sa"], [__file__]]
 )
 def test_a_slip_in_the_command_is_exit_code_two(arguments):
     result = check(*arguments)

@@ -26,7 +26,8 @@ def test_help_answers_at_once():
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "--view", "2ch"], 2, "'2ch' is not one of"),
+        (["train", "--view", "../sa"], 2, "'../sa'"),
+        (["train", "--view", "2ch"], 1, "Give their folder with --data"),
         (["train", "--view", "sa", "--data", "nowhere"], 2, "'nowhere' does not exist"),
         (["train", "--view", "sa", "--test-fold", "0"], 2, "two different folds"),
         (["train", "--view", "sa", "--time-limit", "0"], 2, "--time-limit"),

@@ -564,6 +564,8 @@ def test_predict_draws_with_a_server_too(server, dicom, tmp_path):
     run("predict", dicom, "--server", server.rest, "--maps", "--output", out)
 
     assert sorted(file.name for file in out.iterdir()) == [
+        ".phdnet-tf.lock",
+        "manifest.txt",
         "predictions.csv",
         "predictions.json",
         "roentgen_at_home.png",

@@ -13,13 +13,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.drawn import LANDMARKS, examples
-from support.training import settings
+from support.training import bare_network, settings
 
-from phdnet_tf.training import keeper
+from phdnet_tf.training import keeper, loop
 from phdnet_tf.training.checks import require_images
 from phdnet_tf.training.data import Folds
 from phdnet_tf.training.interrupts import uninterrupted
 from phdnet_tf.training.loop import train
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def usual(monkeypatch):
+    """Networks that are soon traced, and a Ctrl-C that a shell did not turn off."""
+    monkeypatch.setattr(loop, "build_network", bare_network)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def weights(model):
@@ -34,7 +45,9 @@ def epochs(run):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     run = tmp_path_factory.mktemp("undisturbed")
-    return train(settings(), examples(4), examples(2, 1), run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "build_network", bare_network)
+        return train(settings(), examples(4), examples(2, 1), run)
 
 
 def blow_up(monkeypatch, first_bad_step):
@@ -109,9 +122,11 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 import tensorflow as tf
 from support.drawn import examples
-from support.training import settings
+from support.training import bare_network, settings
+from phdnet_tf.training import loop
 from phdnet_tf.training.loop import train
 
+loop.build_network = bare_network
 save, saved = tf.train.CheckpointManager.save, []
 
 def killed(self, *arguments):

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -86,11 +87,11 @@ def test_an_unreadable_image_is_one_line_with_its_name(source, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_folder_and_an_unknown_view_are_refused(tmp_path):
+def test_a_missing_folder_and_what_names_no_view_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no folder.*Check the path"):
         prepare(tmp_path / "nowhere", "sa", tmp_path / "cache")
-    with pytest.raises(ValueError, match=r"expected one of .*'2ch'"):
-        prepare(tmp_path, "2ch", tmp_path / "cache")
+    with pytest.raises(ValueError, match=r"letters, digits.*'\.\./sa'"):
+        prepare(tmp_path, "../sa", tmp_path / "cache")
 
 
 def test_a_cache_that_cannot_be_written_names_the_variable_to_set(source, tmp_path):
@@ -193,13 +194,16 @@ def test_what_a_killed_process_leaves_behind_does_no_harm(
             sys.exit("killed")
         rename(old, new)
 
+    usual = tempfile.TemporaryDirectory
+
+    def staging_stays(prefix, **keywords):
+        if prefix == "incomplete-":
+            return contextlib.nullcontext(os.fspath(left))
+        return usual(prefix=prefix, **keywords)
+
     with monkeypatch.context() as patch:
         # As when the process is killed: no renaming, and no one to clean up.
-        patch.setattr(
-            cache.tempfile,
-            "TemporaryDirectory",
-            lambda **_: contextlib.nullcontext(os.fspath(left)),
-        )
+        patch.setattr(cache.tempfile, "TemporaryDirectory", staging_stays)
         patch.setattr(cache.os, "rename", rename_in_staging_only)
         with pytest.raises(SystemExit, match="killed"):
             prepare(source, "sa", tmp_path / "cache")
