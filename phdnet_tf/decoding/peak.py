@@ -10,7 +10,7 @@ SMALLEST = 1e-6
 """Heat below this counts as this: its logarithm has to be a number."""
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def peak(heatmap: tf.Tensor, cell: int) -> tuple[tf.Tensor, tf.Tensor]:
     """The peak of each heatmap, to a fraction of a value, and its height.
 

@@ -6,7 +6,7 @@ from phdnet_tf.decoding.smoothing import by_landmark
 from phdnet_tf.geometry import decode_displacement, patch_centres
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def simple(heatmap: tf.Tensor, displacement: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Takes the hottest patch at its word, as the baseline (Noothout et al., 2018).
 

@@ -55,7 +55,7 @@ def _upsampling(std: float) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def smooth(
     heatmap: tf.Tensor,
     displacement: tf.Tensor,

@@ -20,7 +20,10 @@ def describe_signature(
     names = tf.constant(list(texts))
 
     # It has an input, because TF Serving cannot batch a signature without one.
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="field")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="field")],
+        autograph=False,
+    )
     def describe(field: tf.Tensor) -> dict[str, tf.Tensor]:
         """A part of the model's description.
 

@@ -86,7 +86,9 @@ class ServedGraph(tf.Module):
             shape = tf.shape(image)
             return geometry.canvas_to_image(points, shape[1], shape[2], pixel_spacing)
 
-        @tf.function(input_signature=[image, spacing])
+        # No step of Python's depends on a tensor's value, here and in what is called;
+        # AutoGraph would take seconds to find out.
+        @tf.function(input_signature=[image, spacing], autograph=False)
         def locate(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
             """Landmarks and confidence, by the strategy of the settings.
 
@@ -107,7 +109,7 @@ class ServedGraph(tf.Module):
             reading = on_canvas(_canvas(image, pixel_spacing, network.step))
             return answer(to_image(reading.points, image, pixel_spacing), reading)
 
-        @tf.function(input_signature=[png, spacing])
+        @tf.function(input_signature=[png, spacing], autograph=False)
         def locate_png(
             image_bytes: tf.Tensor, pixel_spacing: tf.Tensor
         ) -> dict[str, tf.Tensor]:
@@ -140,7 +142,7 @@ class ServedGraph(tf.Module):
             )
             return answer(points, reading)
 
-        @tf.function(input_signature=[image, spacing])
+        @tf.function(input_signature=[image, spacing], autograph=False)
         def explain(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
             """What each strategy finds and sees, for evaluation and for pictures.
 

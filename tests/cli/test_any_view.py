@@ -9,7 +9,7 @@ import pytest
 from support.cines import edit
 from support.command import run
 from support.drawn import exported
-from support.training import SHAPE, shrink
+from support.training import shrink
 
 from phdnet_tf.client.client import Client, connect
 from phdnet_tf.dicom.read import read_image
@@ -46,11 +46,11 @@ def data(tmp_path_factory):
 def trained(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, "default", **SHAPE)
+        shrink(patch, "paper", filters=(8, 8, 8))
         run(
             *("train", "--view", VIEW, "--data", data, "--test-fold", 1),
             *("--models", folder / "models", "--runs", folder / "runs"),
-            *("--time-limit", 0.03),
+            *("--preset", "paper", "--time-limit", 0.02),
         )
     return folder / "models"
 
