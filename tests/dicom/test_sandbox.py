@@ -364,7 +364,12 @@ def test_a_decoder_that_lets_nothing_else_run_ends_all_the_same(tmp_path):
         assert process.wait(20) == -signal.SIGALRM
 
 
-def test_what_was_left_behind_is_removed_at_the_next_start(cine, tmp_path):
+def test_what_was_left_behind_is_removed_at_the_next_start(cine, tmp_path, monkeypatch):
+    # Another worker of these tests would remove it, too.
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("TMPDIR", str(own))
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
     with with_a_patient(cine, tmp_path) as (left, process, worker):
         os.kill(worker, signal.SIGSTOP)  # It can remove nothing,
         os.kill(process.pid, signal.SIGKILL)
