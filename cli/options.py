@@ -1,14 +1,19 @@
 """Options and habits that commands share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from phdnet_tf.config import FOLDS, require_view
-from phdnet_tf.files import OutputFolder
 from phdnet_tf.presets import VIEWS
+
+if TYPE_CHECKING:
+    from phdnet_tf.files import OutputFolder
 
 
 class ViewName(click.ParamType):
@@ -111,6 +116,9 @@ def claimed(output: Path | None, overwrite: bool) -> Iterator[OutputFolder | Non
     if output is None:
         yield None
         return
+    # Its lock takes as long to import as all that `--help` needs.
+    from phdnet_tf.files import OutputFolder
+
     with OutputFolder(
         output, overwrite, lambda line: click.echo(line, err=True)
     ) as own:
