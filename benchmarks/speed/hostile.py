@@ -141,7 +141,7 @@ class Watch(threading.Thread):
         self.sandbox = sandbox
         self.peak = self.together = 0.0
 
-    def predict_jobs(self) -> None:
+    def run(self) -> None:
         """Looks twenty times a second."""
         while True:
             # A process that ends now has no file, or one without this line.
