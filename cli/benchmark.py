@@ -16,13 +16,7 @@ from phdnet_tf.presets import make_config
 
 
 @click.command()
-@click.option(
-    "--view",
-    type=options.VIEW,
-    metavar="NAME",
-    required=True,
-    help=f"Name of the view; {options.KNOWN} have a phantom, others need --data.",
-)
+@options.trained_view
 @options.data
 @click.option(
     "--system",

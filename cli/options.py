@@ -41,6 +41,13 @@ KNOWN = " and ".join(VIEWS)
 view = click.option(
     "--view", type=VIEW, metavar="NAME", help=f"{KNOWN} are known; any name will do."
 )
+trained_view = click.option(
+    "--view",
+    type=VIEW,
+    metavar="NAME",
+    required=True,
+    help=f"Name of the view; {KNOWN} have a phantom, others need --data.",
+)
 data = click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

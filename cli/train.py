@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--view",
-    type=options.VIEW,
-    metavar="NAME",
-    required=True,
-    help=f"Name of the view; {options.KNOWN} have a phantom, others need --data.",
-)
+@options.trained_view
 @options.data
 @options.models
 @click.option(
