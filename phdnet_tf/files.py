@@ -91,6 +91,7 @@ class OutputFolder:
         OSError: On entry, if it cannot be made or written.
     """
 
+    HEADER = "# written by phdnet-tf"
     COMPLETE = "# complete"
 
     def __init__(
@@ -137,14 +138,24 @@ class OutputFolder:
 
     def _note(self, line: str) -> None:
         with self._manifest.open("a", encoding="utf-8") as manifest:
+            if not manifest.tell():
+                manifest.write(f"{self.HEADER}\n")
             manifest.write(f"{line}\n")
 
     def _clear(self) -> None:
         manifest = self._manifest
-        own = {manifest, Path(self._lock.lock_file)}
-        if not any(path not in own for path in self.folder.iterdir()):
+        if not any(
+            path != Path(self._lock.lock_file) for path in self.folder.iterdir()
+        ):
             return
-        lines = manifest.read_text("utf-8").splitlines() if manifest.exists() else []
+        lines: list[str] = []
+        if manifest.exists():
+            lines = manifest.read_text("utf-8", errors="replace").splitlines()
+            if lines[:1] != [self.HEADER]:
+                raise ValueError(
+                    f"{manifest}: expected the list of what phdnet-tf wrote. Received "
+                    "another file of that name: choose another --output."
+                )
         killed = bool(lines) and self.COMPLETE not in lines
         if killed:
             self._tell(

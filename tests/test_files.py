@@ -104,6 +104,21 @@ def test_a_folder_with_files_of_others_is_refused(tmp_path):
     assert names(tmp_path) == {"a.txt", "notes.txt", "manifest.txt"}
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("beside", [[], ["notes.txt"]])
+def test_a_manifest_of_somebody_else_is_never_touched(tmp_path, overwrite, beside):
+    for name in ("manifest.txt", *beside):
+        (tmp_path / name).write_text("mine")
+
+    with pytest.raises(
+        ValueError, match=r"manifest\.txt: .* another file of that name"
+    ):
+        write(tmp_path, "a.txt", overwrite=overwrite)
+
+    assert names(tmp_path) == {"manifest.txt", *beside}
+    assert (tmp_path / "manifest.txt").read_text() == "mine"
+
+
 def test_a_run_that_writes_nothing_leaves_the_folder_free(tmp_path):
     with pytest.raises(RuntimeError), OutputFolder(tmp_path, False, print):
         raise RuntimeError
