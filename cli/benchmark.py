@@ -10,9 +10,8 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.comparison.systems import SYSTEMS
+from phdnet_tf.comparison.systems import SYSTEMS, system_config
 from phdnet_tf.config import FOLDS
-from phdnet_tf.presets import make_config
 
 
 @click.command()
@@ -40,6 +39,7 @@ from phdnet_tf.presets import make_config
     "and patience, which take days without a GPU.",
 )
 @options.seed
+@options.deterministic
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -54,6 +54,7 @@ def benchmark(
     folds: tuple[int, ...],
     time_limit: float | None,
     seed: int,
+    deterministic: bool,
     output: Path,
 ) -> None:
     """Compare the systems of the paper, and the default here, fold by fold.
@@ -78,17 +79,18 @@ def benchmark(
             "landmarks": list(source.landmarks),
             "time_limit": time_limit,
             "seed": seed,
+            "deterministic": deterministic,
         }
         claim(output, settings)
-        for name in systems or SYSTEMS:
-            own = SYSTEMS[name]
-            config = make_config(
-                own.preset, view, source.landmarks, own.mapping, own.strategy, seed
-            )
+        configs = {
+            name: system_config(name, view, source.landmarks, seed, deterministic)
+            for name in systems or SYSTEMS
+        }
+        for name, config in configs.items():
             # A later version may train it otherwise.
             claim(output / name, {"recipe": config.to_dict()})
         for fold in sorted(set(folds)) or range(FOLDS):
-            for system in systems or SYSTEMS:
+            for system, config in configs.items():
                 folder = output / system / f"fold_{fold}"
                 if is_finished(folder):
                     click.echo(f"{folder}: finished before", err=True)
@@ -99,11 +101,9 @@ def benchmark(
                         train_and_test(
                             system,
                             fold,
-                            view,
-                            source.landmarks,
+                            config,
                             source,
                             folder,
-                            seed=seed,
                             time_limit=time_limit and time_limit * 60,
                             on_progress=display,
                         )

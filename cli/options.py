@@ -71,6 +71,11 @@ overwrite = click.option(
     help="Replace what phdnet-tf wrote to the --output folder before.",
 )
 seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+deterministic = click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Make the same seed give the same result to the last bit. Slower.",
+)
 FOLD = click.IntRange(0, FOLDS - 1)
 
 

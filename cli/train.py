@@ -57,8 +57,9 @@ if TYPE_CHECKING:
     type=click.Choice(list(PRESETS)),
     default="default",
     show_default=True,
-    help="PHD-Net with what has been learnt since, PHD-Net as in the paper, or one of "
-    "the networks that the paper compares it with.",
+    help="PHD-Net with what has been learnt since; PHD-Net as in the paper; its "
+    "network for all landmarks at once, with augmentation; or one of the networks that "
+    "the paper compares it with.",
 )
 @click.option(
     "--mapping",
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     "The time limit is for all of them together.",
 )
 @options.seed
+@options.deterministic
 @click.option(
     "--resume",
     is_flag=True,
@@ -145,6 +147,7 @@ def train(
                     choices["mapping"] or MAPPINGS[0],
                     choices["strategy"],
                     choices["seed"],
+                    choices["deterministic"],
                 ),
                 data=data and str(data),
                 fingerprint=source.fingerprint,
@@ -254,21 +257,20 @@ def _train(
         err=True,
     )
     validating = source.examples(folds.validation, landmarks)
-    members = settings.members
 
-    def announce(number: int) -> None:
-        if members > 1:
-            click.echo(f"Network {number} of {members}:", err=True)
+    def announce(number: int, networks: int) -> None:
+        if networks > 1:
+            click.echo(f"Network {number} of {networks}:", err=True)
 
     outcomes = train_members(
         settings.config,
         source.examples(folds.training, landmarks),
         validating,
         run,
-        members,
+        settings.members,
         time_limit=settings.time_limit and settings.time_limit * 60,
         on_progress=display,
-        on_member=announce,
+        on_network=announce,
     )
     return publish(
         outcomes,

@@ -83,8 +83,9 @@ class ModelConfig:
     """What is located, and how.
 
     Attributes:
-        landmarks: Names of the L landmarks; one network locates them all. One name is
-            the paper's setting, a network for each landmark.
+        landmarks: Names of the L landmarks.
+        one_each: Whether each landmark has a network of its own, as in the paper; else
+            one network locates them all.
         network: One of `NETWORKS`.
         mapping: Heatmap label. "gaussian" is the paper's (section 2.1), "binary" that
             of its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
@@ -99,6 +100,7 @@ class ModelConfig:
         filters: Of PHD-Net; see `phdnet.build_phdnet`.
         dilations: Likewise.
         strided: Likewise.
+        pool_last: Likewise.
 
     Raises:
         ValueError: If a value makes no sense.
@@ -112,6 +114,8 @@ class ModelConfig:
     filters: tuple[int, ...] = PAPER_FILTERS
     dilations: tuple[int, ...] = ()
     strided: bool = False
+    pool_last: bool = False
+    one_each: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -202,15 +206,17 @@ class TrainingConfig:
         batch_size: Crops in a step.
         learning_rate: Of the Adam optimiser.
         epochs: Most epochs.
-        epoch_size: Crops in an epoch, or one of each training image where those are
-            more: crops are random, so a pass over a small data set is too short to be
-            worth a validation.
+        epoch_size: Fewest crops in an epoch; 1 makes it a pass over the training
+            images, one crop each. Crops are random, so a pass over a small data set is
+            too short to be worth a validation.
         patience: Epochs without a better validation loss after which training stops.
         time_limit_boost: Under a time limit, the factor by which the learning rate is
             multiplied at its highest.
         decay: Whether the learning rate warms up and decays over the epochs, as it does
             over a time limit; else it is constant without one, as in the paper.
         seed: Of the weights, the order of the images and the crops.
+        deterministic: Whether the same seed gives the same result to the last bit,
+            which takes longer; else sums depend on which thread comes first.
 
     Raises:
         ValueError: If a value makes no sense.
@@ -224,6 +230,7 @@ class TrainingConfig:
     time_limit_boost: float = 3.0
     decay: bool = False
     seed: int = 0
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""

@@ -99,10 +99,9 @@ def canvas_from_image(
     Returns:
         float32[B, 512 / step, 512 / step, 1].
     """
-    size = CANVAS_SIZE // step
-    scale = canvas_scale(pixel_spacing) * step
+    scale = canvas_scale(pixel_spacing)
     shape = tf.shape(images)
-    corner = _centre(shape[1], shape[2]) - scale * (size - 1) / 2
+    corner = _centre(shape[1], shape[2]) - scale * (CANVAS_SIZE - 1) / 2
     zero = tf.zeros_like(scale[:, 0])
     matrices = tf.stack(
         [
@@ -111,7 +110,25 @@ def canvas_from_image(
         ],
         axis=1,
     )
-    return sample(images, matrices, size)
+    return coarser(sample(images, matrices, CANVAS_SIZE), step)
+
+
+def coarser(pictures: tf.Tensor, step: int) -> tf.Tensor:
+    """Pictures of fewer pixels, each the mean of what it covers: without aliasing.
+
+    Pixel i covers the pixels from i * step on, so that its middle, in pixels of the
+    finer picture, is at i * step + (step - 1) / 2.
+
+    Args:
+        pictures: float32[B, h, w, C], h and w multiples of `step`.
+        step: Pixels a side that become one.
+
+    Returns:
+        float32[B, h / step, w / step, C].
+    """
+    if step == 1:
+        return pictures
+    return tf.nn.avg_pool2d(pictures, step, step, "VALID")
 
 
 def sample(images: tf.Tensor, matrices: tf.Tensor, size: int) -> tf.Tensor:

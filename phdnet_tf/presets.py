@@ -36,6 +36,8 @@ class Preset:
     filters: tuple[int, ...] = PAPER_FILTERS
     dilations: tuple[int, ...] = ()
     strided: bool = False
+    pool_last: bool = False
+    one_each: bool = False
 
 
 PRESETS: dict[str, Preset] = {
@@ -57,20 +59,44 @@ PRESETS: dict[str, Preset] = {
             decay=True,
         ),
     ),
-    # PHD-Net as in the paper (sections 2 and 3).
+    # PHD-Net as in the paper (sections 2 and 3); docs/paper.md has each choice.
     "paper": Preset(
+        network="phdnet",
+        strategy="smoothing",
+        heatmap_std=2.0,
+        pool_last=True,
+        one_each=True,
+        crops=CropConfig(
+            near_landmark=0.0, rotation=0.0, scale=0.0, gain=0.0, gamma=0.0
+        ),
+        training=TrainingConfig(
+            batch_size=32,
+            learning_rate=0.001,
+            epochs=500,
+            epoch_size=1,
+            patience=75,
+            time_limit_boost=1.0,
+        ),
+    ),
+    # The paper's network for all landmarks at once, with augmentation.
+    "phdnet-small": Preset(
         network="phdnet",
         strategy="smoothing",
         heatmap_std=2.0,
         training=TrainingConfig(batch_size=32, epochs=500, epoch_size=6400),
     ),
-    # The networks that the paper compares it with (section 3.3).
+    # The networks that the paper compares it with (section 3.3). They learn from
+    # whole images, validated every 500 steps.
     "hourglass": Preset(
         network="hourglass",
         strategy="peak",
         heatmap_std=1.0,
         training=TrainingConfig(
-            batch_size=3, epochs=1000, epoch_size=600, time_limit_boost=1.0
+            batch_size=3,
+            epochs=1000,
+            epoch_size=1500,
+            patience=20,
+            time_limit_boost=1.0,
         ),
     ),
     "unet": Preset(
@@ -78,7 +104,11 @@ PRESETS: dict[str, Preset] = {
         strategy="peak",
         heatmap_std=8.0,
         training=TrainingConfig(
-            batch_size=2, epochs=1000, epoch_size=400, time_limit_boost=1.0
+            batch_size=2,
+            epochs=1000,
+            epoch_size=1000,
+            patience=20,
+            time_limit_boost=1.0,
         ),
     ),
 }
@@ -92,6 +122,7 @@ def make_config(
     mapping: str = MAPPINGS[0],
     strategy: str | None = None,
     seed: int = 0,
+    deterministic: bool = False,
 ) -> Config:
     """The settings of a training run.
 
@@ -102,6 +133,7 @@ def make_config(
         mapping: See `ModelConfig`.
         strategy: See `ModelConfig`; by default the preset's own.
         seed: See `TrainingConfig`.
+        deterministic: Likewise.
 
     Returns:
         The settings.
@@ -125,7 +157,9 @@ def make_config(
             filters=row.filters,
             dilations=row.dilations,
             strided=row.strided,
+            pool_last=row.pool_last,
+            one_each=row.one_each,
         ),
         crops=row.crops,
-        training=replace(row.training, seed=seed),
+        training=replace(row.training, seed=seed, deterministic=deterministic),
     )

@@ -14,12 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf.comparison.systems import SYSTEMS
-from phdnet_tf.evaluation.predictions import Signature, predict_examples
+from phdnet_tf.config import Config
+from phdnet_tf.evaluation.predictions import (
+    Predictions,
+    Signature,
+    predict_examples,
+)
 from phdnet_tf.export.description import load_description
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version, versions
 from phdnet_tf.files import whole_file
-from phdnet_tf.presets import PRESETS, make_config
 from phdnet_tf.training.checks import require_images
 from phdnet_tf.training.data import (
     AnnotatedImages,
@@ -27,7 +31,7 @@ from phdnet_tf.training.data import (
     describe_data,
     seen_images,
 )
-from phdnet_tf.training.loop import train
+from phdnet_tf.training.members import train_members
 from phdnet_tf.training.progress import Progress
 from phdnet_tf.training.publish import publish
 
@@ -56,12 +60,10 @@ def is_finished(folder: Path) -> bool:
 def train_and_test(
     name: str,
     fold: int,
-    view: str,
-    landmarks: tuple[str, ...],
+    config: Config,
     source: AnnotatedImages,
     folder: Path,
     *,
-    seed: int,
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
@@ -73,11 +75,9 @@ def train_and_test(
     Args:
         name: One of `SYSTEMS`.
         fold: The test fold.
-        view: One of `presets.VIEWS`.
-        landmarks: Names of the landmarks.
+        config: Its settings, `systems.system_config`.
         source: The data.
         folder: Folder of this system and fold; made where it does not exist.
-        seed: Of the training.
         time_limit: Most seconds to train, of all networks of the system together; by
             default the paper's epochs and patience alone decide.
         on_progress: Called after every step and every epoch.
@@ -87,48 +87,41 @@ def train_and_test(
         ValueError: If the data allow no training.
         OSError: If a folder cannot be written.
     """
-    system = SYSTEMS[name]
-    parts = [(each,) for each in landmarks] if system.one_each else [landmarks]
     folds = cross_validation_folds(fold)
     require_images(source, folds)
-    tested = []
-    for part in parts:
-        label = part[0] if system.one_each else "all"
-        models = folder / label / "models"
-        if not versions(models / f"{PRESETS[system.preset].network}_{view}"):
-            (folder / label / "run").mkdir(parents=True, exist_ok=True)
-            config = make_config(
-                system.preset, view, part, system.mapping, system.strategy, seed
-            )
-            validating = source.examples(folds.validation, part)
-            outcome = train(
-                config,
-                source.examples(folds.training, part),
-                validating,
-                folder / label / "run",
-                time_limit=time_limit and time_limit / len(parts),
-                on_progress=on_progress,
-            )
-            if outcome.ended_by == "interrupt":
-                # Half a training must not count as a result.
-                raise KeyboardInterrupt
-            publish(
-                [outcome],
-                config,
-                validating,
-                models,
-                run="run",
-                data=describe_data(source, folds),
-                seen=seen_images(source, folds),
-            )
-        version = resolve_version(models / f"{PRESETS[system.preset].network}_{view}")
-        signatures = load_signatures(version)
-        predictions = predict_examples(
-            signatures["explain"],
-            source.examples([fold], part),
+    run, models = folder / "run", folder / "models"
+    landmarks = config.model.landmarks
+    network = models / f"{config.model.network}_{config.view}"
+    if not versions(network):
+        run.mkdir(parents=True, exist_ok=True)
+        validating = source.examples(folds.validation, landmarks)
+        outcomes = train_members(
+            config,
+            source.examples(folds.training, landmarks),
+            validating,
+            run,
+            time_limit=time_limit,
+            on_progress=on_progress,
         )
-        tested.append((version, part, predictions, _latency(signatures)))
-    _keep(name, fold, tested, folder)
+        if outcomes[-1].ended_by == "interrupt":
+            # Half a training must not count as a result.
+            raise KeyboardInterrupt
+        publish(
+            outcomes,
+            config,
+            validating,
+            models,
+            run="run",
+            data=describe_data(source, folds),
+            seen=seen_images(source, folds),
+        )
+    version = resolve_version(network)
+    signatures = load_signatures(version)
+    predictions = predict_examples(
+        signatures["explain"], source.examples([fold], landmarks)
+    )
+    _keep(name, fold, landmarks, predictions, folder)
+    _keep_result(name, fold, version, _latency(signatures), folder)
 
 
 def _latency(signatures: dict[str, Signature]) -> float:
@@ -145,45 +138,49 @@ def _latency(signatures: dict[str, Signature]) -> float:
     return float(np.median(seconds))
 
 
-def _keep(name: str, fold: int, tested: list[tuple], folder: Path) -> None:
-    own = SYSTEMS[name].strategy
+def _keep(
+    name: str,
+    fold: int,
+    landmarks: tuple[str, ...],
+    predictions: Predictions,
+    folder: Path,
+) -> None:
     rows = []
-    for _, part, predictions, _ in tested:
-        for strategy, errors in predictions.errors_by.items():
-            for i, image in enumerate(predictions.images):
-                rows += [
-                    [predictions.subjects[i], image, landmark, name, fold, strategy]
-                    + [f"{errors[i, j]:.4f}"]
-                    # The confidence is that of the system's own strategy.
-                    + [f"{predictions.confidence[i, j]:.5g}" if strategy == own else ""]
-                    + [
-                        int(predictions.high_confidence[i, j])
-                        if strategy == own
-                        else ""
-                    ]
-                    for j, landmark in enumerate(part)
+    for strategy, errors in predictions.errors_by.items():
+        own = strategy == SYSTEMS[name].strategy
+        for i, image in enumerate(predictions.images):
+            for j, landmark in enumerate(landmarks):
+                # The confidence is that of the system's own strategy.
+                trust = [
+                    f"{predictions.confidence[i, j]:.5g}",
+                    int(predictions.high_confidence[i, j]),
                 ]
+                rows.append(
+                    [predictions.subjects[i], image, landmark, name, fold, strategy]
+                    + [f"{errors[i, j]:.4f}", *(trust if own else ["", ""])]
+                )
     with whole_file(folder / PREDICTIONS) as path, path.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
 
-    trainings = [load_description(version)["training"] for version, *_ in tested]
-    members = [member for training in trainings for member in training["members"]]
+
+def _keep_result(
+    name: str, fold: int, version: Path, latency: float, folder: Path
+) -> None:
+    training = load_description(version)["training"]
+    networks = training["members"]
     result = {
         "system": name,
         "fold": fold,
-        "networks": len(tested),
-        "parameters": sum(training["parameters"] for training in trainings),
-        "epochs": [member["epochs"] for member in members],
-        "steps": [member["steps"] for member in members],
-        "ended_by": [member["ended_by"] for member in members],
-        "training_seconds": round(sum(member["seconds"] for member in members), 1),
+        "networks": len(networks),
+        "parameters": training["parameters"],
+        "epochs": [network["epochs"] for network in networks],
+        "steps": [network["steps"] for network in networks],
+        "ended_by": [network["ended_by"] for network in networks],
+        "training_seconds": round(sum(network["seconds"] for network in networks), 1),
         "model_bytes": sum(
-            file.stat().st_size
-            for version, *_ in tested
-            for file in version.rglob("*")
-            if file.is_file()
+            file.stat().st_size for file in version.rglob("*") if file.is_file()
         ),
-        "latency_ms": round(1000 * sum(latency for *_, latency in tested), 1),
+        "latency_ms": round(1000 * latency, 1),
     }
     with whole_file(folder / RESULT) as path:
         path.write_text(json.dumps(result, indent=2) + "\n")

@@ -15,15 +15,19 @@ from phdnet_tf import geometry
 from phdnet_tf.config import NETWORKS, Config
 from phdnet_tf.decoding.reading import Reading, read
 from phdnet_tf.decoding.test_time_augmentation import look_again
+from phdnet_tf.export.folding import fold_normalisation
 from phdnet_tf.export.input_checks import checked, checked_png, checked_spacing
 from phdnet_tf.trust.radii import LEVELS, Radii
+
+Outputs = dict[str, tf.Tensor]
 
 
 class ServedGraph(tf.Module):
     """The served functions of a trained network, or of several.
 
     Args:
-        models: The Keras models; of several, the answers are averaged.
+        models: The Keras models, member by member, whose answers are averaged; a member
+            is one network, or one for each landmark, in their order.
         config: The settings they were trained with.
         thresholds: One confidence threshold a landmark.
         radii: What makes error radii; without, every radius is the canvas's diagonal.
@@ -40,6 +44,7 @@ class ServedGraph(tf.Module):
     ) -> None:
         """Traces nothing yet: that happens on the first call, or on saving."""
         super().__init__()
+        models = [fold_normalisation(model) for model in models]
         # Only the raw variables are attributes. With the Keras model as an attribute,
         # the SavedModel loads in Python and fails in TF Serving's C++ runtime.
         self._variables = [v.value for model in models for v in model.variables]
@@ -53,13 +58,30 @@ class ServedGraph(tf.Module):
         if augmented:
             one_look = replace(one_look, strategy="weighted")
 
+        networks = len(config.model.landmarks) if config.model.one_each else 1
+        members = [
+            models[start : start + networks]
+            for start in range(0, len(models), networks)
+        ]
+
+        def ask(member: Sequence[keras.Model], pictures: tf.Tensor) -> Outputs:
+            outputs = [model(pictures, training=False) for model in member]
+            # The landmarks are the axis after height and width.
+            joined = {
+                name: tf.concat([each[name] for each in outputs], axis=3)
+                for name in outputs[0]
+            }
+            if config.model.mapping == "binary":
+                joined["heatmap"] = tf.sigmoid(joined["heatmap"])
+            return joined
+
         def look(pictures: tf.Tensor) -> Reading:
-            outputs = [model(pictures, training=False) for model in models]
+            outputs = [ask(member, pictures) for member in members]
             joined = {
                 name: tf.concat([each[name] for each in outputs], axis=0)
                 for name in outputs[0]
             }
-            return read(joined, one_look, len(models))
+            return read(joined, one_look, len(members))
 
         def on_canvas(canvas: tf.Tensor) -> Reading:
             first = look(canvas)

@@ -9,8 +9,11 @@ from phdnet_tf.models.unet import build_unet
 
 
 def build_network(model: ModelConfig) -> keras.Model:
-    """The network of the settings, with new weights."""
-    landmarks = len(model.landmarks)
+    """The network of the settings, with new weights.
+
+    With a network for each landmark, it is one of these.
+    """
+    landmarks = 1 if model.one_each else len(model.landmarks)
     match model.network:
         case "hourglass":
             return build_hourglass(landmarks)
@@ -18,5 +21,9 @@ def build_network(model: ModelConfig) -> keras.Model:
             return build_unet(landmarks)
         case _:
             return build_phdnet(
-                landmarks, model.filters, model.dilations, model.strided
+                landmarks,
+                model.filters,
+                model.dilations,
+                model.strided,
+                model.pool_last,
             )

@@ -10,6 +10,8 @@ that number.
 import keras
 from keras import layers
 
+from phdnet_tf.models.normalisation import normalised
+
 FEATURES = 256
 LEVELS = 4
 UNITS = 2
@@ -28,7 +30,7 @@ def build_hourglass(landmarks: int) -> keras.Model:
     """
     image = keras.Input((None, None, 1), name="image")
     x = layers.Conv2D(64, 7, strides=2, padding="same", name="stem")(image)
-    x = _normalised(x, "stem")
+    x = normalised(x, "stem")
     x = _residual(x, 128, "stem_1")
     x = layers.MaxPooling2D(2, name="stem_pool")(x)
     x = _residual(x, 128, "stem_2")
@@ -36,7 +38,7 @@ def build_hourglass(landmarks: int) -> keras.Model:
     x = _hourglass(x, LEVELS)
     x = _residuals(x, "features")
     x = layers.Conv2D(FEATURES, 1, name="last")(x)
-    x = _normalised(x, "last")
+    x = normalised(x, "last")
     heatmap = layers.Conv2D(landmarks, 1, name="heatmap")(x)
     return keras.Model(image, {"heatmap": heatmap}, name="hourglass")
 
@@ -66,12 +68,6 @@ def _residual(x: keras.KerasTensor, features: int, name: str) -> keras.KerasTens
         ((features // 2, 1), (features // 2, 3), (features, 1)), 1
     ):
         part = f"{name}_{number}"
-        x = _normalised(x, part)
+        x = normalised(x, part)
         x = layers.Conv2D(filters, kernel, padding="same", name=part)(x)
     return layers.Add(name=f"{name}_sum")([x, shortcut])
-
-
-def _normalised(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    # The momentum as in `model`.
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_normalisation")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)

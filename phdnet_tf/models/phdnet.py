@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from phdnet_tf.config import PAPER_FILTERS
+from phdnet_tf.models.normalisation import normalised
 
 BRANCH_FILTERS = (64, 96)
 
@@ -13,6 +14,7 @@ def build_phdnet(
     filters: tuple[int, ...] = PAPER_FILTERS,
     dilations: tuple[int, ...] = (),
     strided: bool = False,
+    pool_last: bool = False,
 ) -> keras.Model:
     """PHD-Net; as the paper has it, with about 0.06 million parameters.
 
@@ -31,6 +33,9 @@ def build_phdnet(
         dilations: Of the dilated convolutions, one after the other.
         strided: Whether the first convolution takes steps of two pixels instead of
             being pooled: a quarter of the work at full resolution.
+        pool_last: Whether pooling follows normalisation and rectifier, as in the
+            author's code, or comes before them, which is a quarter of the work and
+            differs where a scale is negative.
 
     Returns:
         A functional model from float32[B, 8h, 8w, 1], normalised intensities, to
@@ -45,7 +50,8 @@ def build_phdnet(
             # An even kernel lies evenly around the two pixels that become one.
             x = _convolution(x, count, 4, name, stride=2)
         else:
-            x = _convolution(x, count, 3, name, pool=block <= 3)
+            pool = ("last" if pool_last else "first") if block <= 3 else ""
+            x = _convolution(x, count, 3, name, pool=pool)
     for number, dilation in enumerate(dilations, 1):
         seen = _convolution(x, filters[-1], 3, f"context_{number}", dilation=dilation)
         x = layers.Add(name=f"context_{number}_add")([x, seen])
@@ -66,7 +72,7 @@ def _convolution(
     filters: int,
     kernel: int,
     name: str,
-    pool: bool = False,
+    pool: str = "",
     stride: int = 1,
     dilation: int = 1,
 ) -> keras.KerasTensor:
@@ -79,13 +85,12 @@ def _convolution(
         use_bias=False,  # Batch normalisation has an offset of its own.
         name=name,
     )(x)
-    if pool:
-        # The rectifier rises, so it may follow the pooling: a quarter of the work.
+    if pool == "first":
         x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
-    # PyTorch's default momentum, and so the author's: Keras's 0.99 lags behind by a
-    # hundred steps, which are many in a short training.
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_normalisation")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
+    x = normalised(x, name)
+    if pool == "last":
+        x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
+    return x
 
 
 def _branch(x: keras.KerasTensor, name: str) -> keras.KerasTensor:

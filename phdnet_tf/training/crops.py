@@ -49,7 +49,7 @@ def random_crop(
         centre = annotated[chosen] + shift
     else:
         centre = anywhere
-    return _augmented(example, crops, draw[:4], centre, crops.size, 1, seed)
+    return _augmented(example, crops, draw[:4], centre, crops.size, seed)
 
 
 def random_whole(
@@ -72,8 +72,11 @@ def random_whole(
     image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
     shift = (2 * draw[4:6] - 1) * crops.shift * image_per_canvas
     centre = (extent - 1) / 2 + shift
-    size = geometry.CANVAS_SIZE // step
-    return _augmented(example, crops, draw[:4], centre, size, step, seed)
+    view, landmarks = _augmented(
+        example, crops, draw[:4], centre, geometry.CANVAS_SIZE, seed
+    )
+    # Pixel i of a coarser view covers the view from i * step - 0.5 on.
+    return geometry.coarser(view[None], step)[0], (landmarks - (step - 1) / 2) / step
 
 
 def _augmented(
@@ -82,7 +85,6 @@ def _augmented(
     draw: tf.Tensor,
     centre: tf.Tensor,
     size: int,
-    step: int,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A square view of an image, turned, scaled, stretched and recoloured.
@@ -93,7 +95,6 @@ def _augmented(
         draw: float32[4], between 0 and 1: where rotation, scale, gain and gamma lie.
         centre: float32[2], the view's centre, (x, y), in pixels of the image.
         size: Side of the view, in its pixels.
-        step: Canvas pixels a side of a pixel of the view.
         seed: int64[2], of the view.
 
     Returns:
@@ -104,7 +105,7 @@ def _augmented(
     gain = 1 + (2 * draw[2] - 1) * crops.gain
     gamma = tf.exp((2 * draw[3] - 1) * math.log1p(crops.gamma))
 
-    image_per_view = geometry.canvas_scale(example["pixel_spacing"]) * step
+    image_per_view = geometry.canvas_scale(example["pixel_spacing"])
     cosine, sine = tf.cos(angle), tf.sin(angle)
     rotation = tf.stack([tf.stack([cosine, -sine]), tf.stack([sine, cosine])])
     linear = image_per_view[:, None] * scale * rotation

@@ -4,18 +4,29 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
-import tensorflow as tf
+import numpy as np
 
 from phdnet_tf.config import Config
 from phdnet_tf.files import whole_file
 from phdnet_tf.training.interrupts import uninterrupted
 from phdnet_tf.training.progress import Progress
-from phdnet_tf.training.schedule import learning_rate
+from phdnet_tf.training.schedule import WarmUpAndDecay
 
 BEST = "best-{}.keras"
 """File of the best model, with its epoch, counted from 1."""
+
+STATE = "state.npz"
+"""File of the state: every variable, and how far training has come."""
+
+FIRST_STEPS = 50
+"""Steps that show how fast this machine is. Fewer than `schedule.WARM_UP`: the learning
+rate does not depend on the plan before there is one."""
+
+SLOW_STEPS = 5
+"""Of these, the first are not counted: TensorFlow compiles."""
 
 
 def best_model(run: Path) -> Path:
@@ -38,7 +49,8 @@ class Keeper(keras.callbacks.Callback):
 
     Keras's own EarlyStopping, ModelCheckpoint and BackupAndRestore forget, when a run
     is resumed, which model was best and how long ago, and a kill in the wrong moment
-    leaves a file half-written. Here all of it is one TensorFlow checkpoint.
+    leaves a file half-written. Here all of it is one file, of NumPy's, so that a run
+    can be trained by one of Keras's backends and be taken up by another.
 
     Args:
         config: Settings.
@@ -50,6 +62,13 @@ class Keeper(keras.callbacks.Callback):
 
     Attributes:
         diverged: Whether the loss is no longer a number. Nothing is kept of that epoch.
+        epoch: Epochs that are complete.
+        best_epoch: The epoch of the best model, counted from 1; 0 before there is one.
+        best_loss: Its validation loss.
+        seconds: Time spent by the end of the last complete epoch.
+
+    Raises:
+        ValueError: If the state is of another network, or cannot be read.
     """
 
     def __init__(
@@ -70,34 +89,17 @@ class Keeper(keras.callbacks.Callback):
         self._time_limit = time_limit
         self._on_progress = on_progress
         model.optimizer.build(model.trainable_variables)
-        variables = model.variables + model.optimizer.variables
-        self._progress = {
-            "epoch": tf.Variable(0, dtype=tf.int64),
-            "best_epoch": tf.Variable(0, dtype=tf.int64),
-            "best_loss": tf.Variable(math.inf, dtype=tf.float64),
-            "seconds": tf.Variable(0.0, dtype=tf.float64),
-            "validation_seconds": tf.Variable(0.0, dtype=tf.float64),
-        }
-        self._checkpoints = tf.train.CheckpointManager(
-            tf.train.Checkpoint(
-                variables=[variable.value for variable in variables], **self._progress
-            ),
-            str(run / "state"),
-            max_to_keep=1,
-        )
-        self._checkpoints.restore_or_initialize()
+        self._variables = [*model.variables, *model.optimizer.variables]
+        self._schedule = model.optimizer._learning_rate
+        self.epoch = self.best_epoch = 0
+        self.best_loss = math.inf
+        self.seconds = self._validation_seconds = 0.0
+        self._restore()
         self._remove_others()
-        self._earlier = self.seconds
-        self._first_epoch = self.epoch
+        self._first_epoch, self._earlier = self.epoch, self.seconds
+        self._step = 0
         self._started = time.monotonic()
-
-    epoch = property(lambda self: int(self._progress["epoch"]))
-    best_epoch = property(lambda self: int(self._progress["best_epoch"]))
-    best_loss = property(lambda self: float(self._progress["best_loss"]))
-    seconds = property(lambda self: float(self._progress["seconds"]))
-    validation_seconds = property(
-        lambda self: float(self._progress["validation_seconds"])
-    )
+        self._timed_from: tuple[int, float] | None = None
 
     @property
     def best_path(self) -> Path:
@@ -115,39 +117,47 @@ class Keeper(keras.callbacks.Callback):
             return "time limit"
         return ""
 
+    @property
+    def _done(self) -> int:
+        """Steps that are done."""
+        return self.epoch * self._steps + self._step
+
     def _out_of_time(self, seconds: float) -> bool:
         """Whether no step can follow, if the epoch's validation is to end in time."""
         if self._time_limit is None:
             return False
-        return seconds + self.validation_seconds >= self._time_limit
+        return seconds + self._validation_seconds >= self._time_limit
 
     def _now(self) -> float:
         return self._earlier + time.monotonic() - self._started
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Starts to count steps."""
-        self._step = 0
-
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Sets the learning rate, where it is not constant."""
-        if self._time_limit is None and not self._settings.decay:
-            return
-        spent = None if self._time_limit is None else self._now() / self._time_limit
-        optimizer = self.model.optimizer
-        done = int(optimizer.iterations)
-        steps = self._settings.epochs * self._steps
-        optimizer.learning_rate.assign(
-            learning_rate(self._settings, done, steps, spent)
-        )
-
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Ends the epoch where its validation would otherwise come too late."""
-        self._step += 1
+        self._step = batch + 1
         self._report(None)
-        # The mean of the epoch so far, which no later step makes a number again.
-        self.diverged = not math.isfinite((logs or {}).get("loss", 0.0))
+        trained = self._done - self._first_epoch * self._steps
+        if trained == SLOW_STEPS:
+            self._timed_from = self._done, self._now()
+        elif trained == FIRST_STEPS:
+            self._plan()
+        if self._step % FIRST_STEPS == 0:
+            # The mean of the epoch so far, which no later step makes a number again.
+            # Reading it waits for the device, so it is not read at every step.
+            self.diverged = not math.isfinite((logs or {}).get("loss", 0.0))
         if self.diverged or self._out_of_time(self._now()):
             self.model.stop_training = True
+
+    def _plan(self) -> None:
+        """Has the learning rate fall to zero when the time is up."""
+        if self._time_limit is None or self._timed_from is None:
+            return
+        step, seconds = self._timed_from
+        speed = (self._done - step) / (self._now() - seconds)
+        left = self._time_limit - self._validation_seconds - self._now()
+        planned = self._done + max(speed * left, 1)
+        if self._settings.decay:
+            planned = min(planned, self._settings.epochs * self._steps)
+        self._schedule.planned_steps.assign(planned)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Notes when validation began."""
@@ -155,20 +165,21 @@ class Keeper(keras.callbacks.Callback):
 
     def on_test_end(self, logs: dict | None = None) -> None:
         """Notes how long validation took."""
-        seconds = self._now() - self._validation_started
-        self._progress["validation_seconds"].assign(seconds)
+        self._validation_seconds = self._now() - self._validation_started
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keeps the model, if it is the best yet, and the state of the run."""
         losses = {name: float(value) for name, value in (logs or {}).items()}
-        self._step = 0
         self.diverged |= not all(map(math.isfinite, losses.values()))
         if self.diverged:
             # The weights are lost. The state of the epoch before is on the disk.
             self.model.stop_training = True
             return
+        # Validation takes its time, too, which the first steps did not show.
+        self._plan()
         with uninterrupted():
             self._keep(epoch + 1, losses["val_loss"])
+        self._step = 0
         self._report(losses)
         if self.ended_by:
             self.model.stop_training = True
@@ -182,12 +193,45 @@ class Keeper(keras.callbacks.Callback):
         if loss < self.best_loss:
             with whole_file(self._run / BEST.format(epoch)) as path:
                 self.model.save(path)
-            self._progress["best_loss"].assign(loss)
-            self._progress["best_epoch"].assign(epoch)
-        self._progress["epoch"].assign(epoch)
-        self._progress["seconds"].assign(self._now())
-        self._checkpoints.save()
+            self.best_loss, self.best_epoch = loss, epoch
+        self.epoch, self.seconds = epoch, self._now()
+        progress: dict[str, Any] = {
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss,
+            "seconds": self.seconds,
+            "validation_seconds": self._validation_seconds,
+        }
+        if isinstance(self._schedule, WarmUpAndDecay):
+            progress["planned_steps"] = float(self._schedule.planned_steps)
+        state: dict[str, Any] = {
+            _key(number): keras.ops.convert_to_numpy(variable)
+            for number, variable in enumerate(self._variables)
+        }
+        with whole_file(self._run / STATE) as path, path.open("wb") as file:
+            np.savez(file, **progress, **state)
         self._remove_others()
+
+    def _restore(self) -> None:
+        path = self._run / STATE
+        if not path.exists():
+            return
+        try:
+            with np.load(path, allow_pickle=False) as state:
+                self.epoch = int(state["epoch"])
+                self.best_epoch = int(state["best_epoch"])
+                self.best_loss = float(state["best_loss"])
+                self.seconds = float(state["seconds"])
+                self._validation_seconds = float(state["validation_seconds"])
+                if isinstance(self._schedule, WarmUpAndDecay):
+                    self._schedule.planned_steps.assign(state["planned_steps"])
+                for number, variable in enumerate(self._variables):
+                    variable.assign(state[_key(number)])
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(
+                f"{path}: expected the state of a training of this network. "
+                f"Received: {error}. Start a new run."
+            ) from error
 
     def _remove_others(self) -> None:
         """Removes models that the state does not name."""
@@ -218,3 +262,7 @@ class Keeper(keras.callbacks.Callback):
                 best_epoch=self.best_epoch,
             )
         )
+
+
+def _key(number: int) -> str:
+    return f"variable_{number:04}"

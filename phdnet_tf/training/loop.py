@@ -13,20 +13,37 @@ from phdnet_tf.models.build import build_network
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.checks import require_annotated
 from phdnet_tf.training.keeper import Keeper
-from phdnet_tf.training.losses import DisplacementLoss, HeatmapLoss
+from phdnet_tf.training.losses import ContainsLoss, DisplacementLoss, HeatmapLoss
 from phdnet_tf.training.progress import Outcome, Progress
+from phdnet_tf.training.schedule import learning_rate
 
 
-def compile_model(config: Config) -> keras.Model:
+def compile_model(
+    config: Config, steps: int, *, time_limit: bool = False
+) -> keras.Model:
     """The network with the paper's loss and optimiser, weights drawn from the seed.
 
     Sets the seeds of Python, NumPy and TensorFlow.
+
+    Args:
+        config: Settings.
+        steps: Those of all epochs together.
+        time_limit: Whether there is one; see `schedule.learning_rate`.
+
+    Returns:
+        The model, compiled.
     """
     keras.utils.set_random_seed(config.training.seed)
     model = build_network(config.model)
-    losses = {"heatmap": HeatmapLoss(), "displacement": DisplacementLoss()}
+    classifies = config.model.mapping == "binary"
+    losses = {
+        "heatmap": ContainsLoss() if classifies else HeatmapLoss(),
+        "displacement": DisplacementLoss(),
+    }
     model.compile(
-        optimizer=keras.optimizers.Adam(config.training.learning_rate),
+        optimizer=keras.optimizers.Adam(
+            learning_rate(config.training, steps, time_limit=time_limit)
+        ),
         # L_A = L_d + L_h: the sum is Keras's own.
         loss={name: losses[name] for name in model.output},
     )
@@ -46,9 +63,9 @@ def train(
 
     The folder `run` holds what was learnt: `best-N.keras`, the model with the lowest
     validation loss, that of epoch N; `log.csv` and `tensorboard/`, the learning curves;
-    `state/`, with which a run that was killed goes on from its last complete epoch, to
-    the same result as if it had not been. A new run is made where there is no such
-    state.
+    `state.npz`, with which a run that was killed goes on from its last complete epoch,
+    as if it had not been: to the same result, if `TrainingConfig.deterministic`. A new
+    run is made where there is no such state.
 
     Args:
         config: Settings.
@@ -70,15 +87,20 @@ def train(
             not known, a landmark is annotated in none of them, or the loss is no longer
             a number before there is a model to keep.
     """
-    # The order of floating-point sums must not depend on which thread comes first.
-    tf.config.experimental.enable_op_determinism()
-    model = compile_model(config)
+    if config.training.deterministic:
+        # For the whole process, which is why it is not on by default.
+        tf.config.experimental.enable_op_determinism()
     count = _count(training, "training")
     validation_count = _count(validation, "validation")
     require_annotated(training, config.model.landmarks, "training")
     require_annotated(validation, config.model.landmarks, "validation")
     crops = max(count, config.training.epoch_size)
     steps = math.ceil(crops / config.training.batch_size)
+    model = compile_model(
+        config,
+        steps * config.training.epochs,
+        time_limit=time_limit is not None,
+    )
     keeper = Keeper(config, run, model, steps, time_limit, on_progress)
     _forget_epochs_after(run / "log.csv", keeper.epoch)
     batches = input_pipeline.training_batches(

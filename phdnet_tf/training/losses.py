@@ -26,6 +26,24 @@ class HeatmapLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="phdnet_tf")
+class ContainsLoss(keras.losses.Loss):
+    """L_h of the baseline [9], which classifies: cross-entropy of "holds the landmark".
+
+    The network gives logits; what is exported is their sigmoid, a probability.
+    """
+
+    def __init__(
+        self, reduction: str = "sum_over_batch_size", name: str = "contains_loss"
+    ) -> None:
+        """The arguments are Keras's."""
+        super().__init__(name=name, reduction=reduction)
+
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> object:
+        """Cross-entropy of each patch: float32[B, h, w, L] twice -> the same shape."""
+        return ops.binary_crossentropy(y_true, y_pred, from_logits=True)
+
+
+@keras.saving.register_keras_serializable(package="phdnet_tf")
 class DisplacementLoss(keras.losses.Loss):
     """L_d: mean squared error of the coded (x, y), one value a patch and landmark."""
 

@@ -1,42 +1,71 @@
 """The learning rate over a training."""
 
+from typing import Any
+
+import keras
+from keras import ops
+
 from phdnet_tf.config import TrainingConfig
 
 WARM_UP = 100
 """Steps in which a learning rate that is not constant rises."""
 
 SETTLING_SHARE = 0.8
-"""Share of the time limit, or of the epochs, in which it falls."""
+"""Share of the planned steps in which it falls."""
+
+
+@keras.saving.register_keras_serializable(package="phdnet_tf")
+class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises in `WARM_UP` steps, stays, and falls evenly to zero.
+
+    Args:
+        peak: The learning rate at its highest.
+        planned_steps: The step at which it is zero.
+
+    Attributes:
+        planned_steps: A float32 scalar. Under a time limit it follows the speed of the
+            training, see `keeper.Keeper`.
+    """
+
+    def __init__(self, peak: float, planned_steps: int) -> None:
+        """Nothing is computed yet."""
+        super().__init__()
+        self.peak = peak
+        self.planned_steps = keras.Variable(
+            float(planned_steps), trainable=False, dtype="float32", name="planned_steps"
+        )
+
+    def __call__(self, step: object) -> object:
+        """The learning rate, a float32 scalar, after so many steps."""
+        done = ops.cast(step, "float32")
+        risen = ops.minimum((done + 1) / WARM_UP, 1.0)
+        left = ops.maximum(1 - done / self.planned_steps, 0.0)
+        return self.peak * risen * ops.minimum(left / SETTLING_SHARE, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for Keras."""
+        return {"peak": self.peak, "planned_steps": int(self.planned_steps)}
 
 
 def learning_rate(
-    settings: TrainingConfig,
-    step: int,
-    steps: int,
-    share_of_time: float | None,
-) -> float:
-    """The learning rate of a step.
+    settings: TrainingConfig, steps: int, *, time_limit: bool
+) -> float | WarmUpAndDecay:
+    """What the optimiser is given.
 
-    The paper's is constant (section 3). Under a time limit it rises, to
-    `TrainingConfig.time_limit_boost` times as much, and then falls evenly to zero, so
-    that a short training comes far and ends settled; with `TrainingConfig.decay` it
-    does the same over the epochs. With both, what comes first decides.
+    The paper's learning rate is constant (section 3). With `TrainingConfig.decay` it
+    warms up and falls over the epochs. Under a time limit it does the same over the
+    steps that the time is enough for, from `TrainingConfig.time_limit_boost` times as
+    much, so that a short training comes far and ends settled.
 
     Args:
         settings: Of the training.
-        step: Steps that are done.
         steps: Those of all epochs together.
-        share_of_time: Part of the time limit that is spent, or None without one.
+        time_limit: Whether there is one.
 
     Returns:
-        The learning rate.
+        The learning rate, or how it changes.
     """
-    rate, left = settings.learning_rate, 1.0
-    if share_of_time is None and not settings.decay:
-        return rate
-    if settings.decay:
-        left = 1 - step / steps
-    if share_of_time is not None:
-        left = min(left, max(1 - share_of_time, 0))
-        rate *= settings.time_limit_boost
-    return rate * min((step + 1) / WARM_UP, 1) * min(left / SETTLING_SHARE, 1)
+    if not time_limit and not settings.decay:
+        return settings.learning_rate
+    boost = settings.time_limit_boost if time_limit else 1.0
+    return WarmUpAndDecay(settings.learning_rate * boost, steps)
