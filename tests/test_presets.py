@@ -4,38 +4,14 @@ import pytest
 
 from phdnet_tf.config import Config
 from phdnet_tf.models.build import build_network
-from phdnet_tf.presets import VIEWS, make_config
+from phdnet_tf.presets import PRESETS, VIEWS, make_config
 
 
-@pytest.mark.parametrize("preset", ["paper", "default"])
+@pytest.mark.parametrize("preset", list(PRESETS))
 def test_a_preset_survives_json(preset):
     config = make_config(preset, "sa", VIEWS["sa"])
 
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-
-
-def test_the_paper_preset_is_the_papers():
-    config = make_config("paper", "sa", VIEWS["sa"])
-    model, training = config.model, config.training
-
-    assert (model.filters, model.dilations, model.strided) == ((32,) * 6, (), False)
-    assert (model.mapping, model.strategy, model.heatmap_std) == (
-        "gaussian",
-        "smoothing",
-        2,
-    )
-    assert training.decay is False
-    assert (training.batch_size, training.learning_rate) == (32, 0.001)
-    assert (training.epochs, training.patience) == (500, 75)
-    assert config.crops.size == 128
-    assert config.crops.stretch == 0
-
-
-@pytest.mark.parametrize("preset", ["paper", "unet", "hourglass"])
-def test_an_epoch_of_the_papers_networks_has_200_steps_as_ever(preset):
-    config = make_config(preset, "sa", VIEWS["sa"])
-
-    assert config.training.epoch_size == 200 * config.training.batch_size
 
 
 def test_the_default_is_a_light_network_that_sees_the_whole_heart():

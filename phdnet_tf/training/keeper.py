@@ -21,6 +21,9 @@ BEST = "best-{}.keras"
 STATE = "state.npz"
 """File of the state: every variable, and how far training has come."""
 
+FINAL = ("epochs", "patience")
+"""Ends after which a run never goes on: its state needs no variables."""
+
 FIRST_STEPS = 50
 """Steps that show how fast this machine is. Fewer than `schedule.WARM_UP`: the learning
 rate does not depend on the plan before there is one."""
@@ -65,6 +68,7 @@ class Keeper(keras.callbacks.Callback):
         epoch: Epochs that are complete.
         best_epoch: The epoch of the best model, counted from 1; 0 before there is one.
         best_loss: Its validation loss.
+        steps: Steps that are done.
         seconds: Time spent by the end of the last complete epoch.
 
     Raises:
@@ -83,7 +87,7 @@ class Keeper(keras.callbacks.Callback):
         """Restores the state of the run, if there is one."""
         super().__init__()
         self._run = run
-        self.diverged = False
+        self.diverged = self._time_is_up = False
         self._settings = config.training
         self._steps = steps
         self._time_limit = time_limit
@@ -91,7 +95,7 @@ class Keeper(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         self._variables = [*model.variables, *model.optimizer.variables]
         self._schedule = model.optimizer._learning_rate
-        self.epoch = self.best_epoch = 0
+        self.epoch = self.best_epoch = self.steps = 0
         self.best_loss = math.inf
         self.seconds = self._validation_seconds = 0.0
         self._restore()
@@ -113,7 +117,7 @@ class Keeper(keras.callbacks.Callback):
             return "epochs"
         if self.epoch - self.best_epoch >= self._settings.patience:
             return "patience"
-        if self.epoch > 0 and self._out_of_time(self.seconds):
+        if self.epoch > 0 and (self._time_is_up or self._out_of_time(self.seconds)):
             return "time limit"
         return ""
 
@@ -144,7 +148,8 @@ class Keeper(keras.callbacks.Callback):
             # The mean of the epoch so far, which no later step makes a number again.
             # Reading it waits for the device, so it is not read at every step.
             self.diverged = not math.isfinite((logs or {}).get("loss", 0.0))
-        if self.diverged or self._out_of_time(self._now()):
+        self._time_is_up = self._out_of_time(self._now())
+        if self.diverged or self._time_is_up:
             self.model.stop_training = True
 
     def _plan(self) -> None:
@@ -178,7 +183,8 @@ class Keeper(keras.callbacks.Callback):
         # Validation takes its time, too, which the first steps did not show.
         self._plan()
         with uninterrupted():
-            self._keep(epoch + 1, losses["val_loss"])
+            # Without validation the newest model is the best.
+            self._keep(epoch + 1, losses.get("val_loss", -math.inf))
         self._step = 0
         self._report(losses)
         if self.ended_by:
@@ -190,26 +196,34 @@ class Keeper(keras.callbacks.Callback):
         The model comes first, under a name of its own: whenever a kill comes, the state
         names a model that is there.
         """
-        if loss < self.best_loss:
+        if loss < self.best_loss or loss == -math.inf:
             with whole_file(self._run / BEST.format(epoch)) as path:
-                self.model.save(path)
+                # A model that is not compiled: the optimiser is the state's.
+                keras.Model(
+                    self.model.inputs, self.model.output, name=self.model.name
+                ).save(path)
             self.best_loss, self.best_epoch = loss, epoch
+        # The last epoch may be cut short.
+        self.steps = self._done
         self.epoch, self.seconds = epoch, self._now()
         progress: dict[str, Any] = {
             "epoch": self.epoch,
             "best_epoch": self.best_epoch,
+            "steps": self.steps,
             "best_loss": self.best_loss,
             "seconds": self.seconds,
             "validation_seconds": self._validation_seconds,
         }
         if isinstance(self._schedule, WarmUpAndDecay):
             progress["planned_steps"] = float(self._schedule.planned_steps)
-        state: dict[str, Any] = {
-            _key(number): keras.ops.convert_to_numpy(variable)
-            for number, variable in enumerate(self._variables)
-        }
+        variables: dict[str, Any] = {}
+        if self.ended_by not in FINAL:
+            variables = {
+                _key(number): keras.ops.convert_to_numpy(variable)
+                for number, variable in enumerate(self._variables)
+            }
         with whole_file(self._run / STATE) as path, path.open("wb") as file:
-            np.savez(file, **progress, **state)
+            np.savez(file, **progress, **variables)
         self._remove_others()
 
     def _restore(self) -> None:
@@ -220,13 +234,15 @@ class Keeper(keras.callbacks.Callback):
             with np.load(path, allow_pickle=False) as state:
                 self.epoch = int(state["epoch"])
                 self.best_epoch = int(state["best_epoch"])
+                self.steps = int(state["steps"])
                 self.best_loss = float(state["best_loss"])
                 self.seconds = float(state["seconds"])
                 self._validation_seconds = float(state["validation_seconds"])
                 if isinstance(self._schedule, WarmUpAndDecay):
                     self._schedule.planned_steps.assign(state["planned_steps"])
-                for number, variable in enumerate(self._variables):
-                    variable.assign(state[_key(number)])
+                if self.ended_by not in FINAL:
+                    for number, variable in enumerate(self._variables):
+                        variable.assign(state[_key(number)])
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(
                 f"{path}: expected the state of a training of this network. "

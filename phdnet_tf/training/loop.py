@@ -53,7 +53,7 @@ def compile_model(
 def train(
     config: Config,
     training: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    validation: tf.data.Dataset | None,
     run: Path,
     *,
     time_limit: float | None = None,
@@ -71,7 +71,8 @@ def train(
         config: Settings.
         training: Examples to train on, as `input_pipeline.normalised` takes them. Their
             `cardinality` is known; nothing is read to count them.
-        validation: Examples to validate on, of the same form.
+        validation: Examples to validate on, of the same form. Without, nothing ends
+            training early, and the best model is the last.
         run: Folder of the run; it must exist.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
             learning rate follows it; see `schedule.learning_rate`. The last epoch is
@@ -91,9 +92,14 @@ def train(
         # For the whole process, which is why it is not on by default.
         tf.config.experimental.enable_op_determinism()
     count = _count(training, "training")
-    validation_count = _count(validation, "validation")
     require_annotated(training, config.model.landmarks, "training")
-    require_annotated(validation, config.model.landmarks, "validation")
+    validation_batches = None
+    if validation is not None:
+        validation_count = _count(validation, "validation")
+        require_annotated(validation, config.model.landmarks, "validation")
+        validation_batches = input_pipeline.validation_batches(
+            input_pipeline.normalised(validation), validation_count, config.model
+        )
     crops = max(count, config.training.epoch_size)
     steps = math.ceil(crops / config.training.batch_size)
     model = compile_model(
@@ -111,9 +117,6 @@ def train(
         config.training.batch_size,
         config.training.seed,
         first_batch=keeper.epoch * steps,
-    )
-    validation_batches = input_pipeline.validation_batches(
-        input_pipeline.normalised(validation), validation_count, config.model
     )
     # The log comes before the state: what the state knows is logged.
     log = keras.callbacks.CSVLogger(run / "log.csv", append=keeper.epoch > 0)
@@ -154,7 +157,7 @@ def train(
     return Outcome(
         model=keras.models.load_model(keeper.best_path, compile=False),
         epochs=keeper.epoch,
-        steps=int(model.optimizer.iterations),
+        steps=keeper.steps,
         best_epoch=keeper.best_epoch,
         validation_loss=keeper.best_loss,
         seconds=keeper.seconds,

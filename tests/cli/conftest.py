@@ -39,4 +39,4 @@ def trained(data) -> tuple[str, Path]:
 def small(monkeypatch):
     """Trainings of small networks."""
     shrink(monkeypatch, "default", **SHAPE)
-    shrink(monkeypatch, "paper", filters=(8, 8, 8))
+    shrink(monkeypatch, "phdnet-small", filters=(8, 8, 8))

@@ -46,11 +46,11 @@ def data(tmp_path_factory):
 def trained(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, "paper", filters=(8, 8, 8))
+        shrink(patch, "phdnet-small", filters=(8, 8, 8))
         run(
             *("train", "--view", VIEW, "--data", data, "--test-fold", 1),
             *("--models", folder / "models", "--runs", folder / "runs"),
-            *("--preset", "paper", "--time-limit", 0.02),
+            *("--preset", "phdnet-small", "--time-limit", 0.02),
         )
     return folder / "models"
 

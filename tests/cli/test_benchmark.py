@@ -11,7 +11,7 @@ from support.training import shrink
 
 def benchmark(data, folder):
     return [
-        *("benchmark", "--view", "4ch", "--data", data, "--system", "phdnet"),
+        *("benchmark", "--view", "4ch", "--data", data, "--system", "phdnet-small"),
         *("--time-limit", "0.02", "--output", folder),
     ]
 
@@ -21,7 +21,7 @@ def finished(data, tmp_path_factory):
     """Output and folder of a benchmark of one fold."""
     folder = tmp_path_factory.mktemp("benchmark") / "b"
     with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, "paper", filters=(8, 8, 8))
+        shrink(patch, "phdnet-small", filters=(8, 8, 8))
         return run(*benchmark(data, folder), "--fold", "1").output, folder
 
 
@@ -76,7 +76,7 @@ def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
 @pytest.mark.slow
 def test_a_benchmark_does_not_go_on_with_what_another_version_trains(data, copy):
     arguments = [*benchmark(data, copy), "--fold", "1"]
-    file = copy / "phdnet" / "benchmark.json"
+    file = copy / "phdnet-small" / "benchmark.json"
     settings = json.loads(file.read_text())
     settings["recipe"]["training"]["batch_size"] += 1
     file.write_text(json.dumps(settings))

@@ -8,6 +8,7 @@ from tensorflow.data.experimental import assert_cardinality
 
 from phdnet_tf.comparison import cross_validation
 from phdnet_tf.comparison.cross_validation import is_finished
+from phdnet_tf.comparison.systems import system_config
 from phdnet_tf.training import loop
 
 
@@ -43,14 +44,15 @@ def any_of(number, folds):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Trainings of a network that is hardly one."""
-    shrink(monkeypatch, "paper")
+    shrink(monkeypatch, "phdnet-small")
     monkeypatch.setattr(loop, "build_network", bare_network)
     monkeypatch.setattr(cross_validation, "LATENCY_RUNS", 1)
 
 
-def run(folder, system="phdnet", **options):
+def run(folder, system="phdnet-small", **options):
+    config = system_config(system, "sa", LANDMARKS)
     cross_validation.train_and_test(
-        system, 1, "sa", LANDMARKS, Drawn(), folder, seed=0, time_limit=0.5, **options
+        system, 1, config, Drawn(), folder, time_limit=0.5, **options
     )
 
 
@@ -68,14 +70,14 @@ def finished(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, "paper")
+        shrink(patch, "phdnet-small")
         patch.setattr(cross_validation, "LATENCY_RUNS", 1)
         with pytest.MonkeyPatch.context() as full:
             full.setattr(cross_validation, "_keep", fail)
             with pytest.raises(OSError, match="No space"):
                 run(folder)
         assert not is_finished(folder)
-        patch.setattr(cross_validation, "train", fail)
+        patch.setattr(cross_validation, "train_members", fail)
         run(folder)
     return folder
 
@@ -98,15 +100,15 @@ def test_a_run_keeps_every_prediction_and_what_it_cost(finished):
 
 
 @pytest.mark.slow
-def test_one_network_a_landmark_shares_the_time(tmp_path):
-    run(tmp_path, "phdnet_one_each")
+def test_a_network_for_each_landmark_is_trained_and_published_as_one_model(tmp_path):
+    run(tmp_path, "baseline")
 
     result = json.loads((tmp_path / cross_validation.RESULT).read_text())
     assert result["networks"] == 2 and len(result["steps"]) == 2
-    assert [row["landmark"] for row in rows(tmp_path)] == [
-        *3 * [LANDMARKS[0]],
-        *3 * [LANDMARKS[1]],
-    ]
+    assert [row["landmark"] for row in rows(tmp_path)] == 3 * list(LANDMARKS)
+    # The baseline's heat is a probability.
+    heat = [float(row["confidence"]) for row in rows(tmp_path) if row["confidence"]]
+    assert len(heat) == 2 and all(0 < value < 1 for value in heat)
 
 
 @pytest.mark.slow
@@ -119,12 +121,12 @@ def test_an_interrupted_run_is_no_result_and_goes_on(tmp_path):
         run(tmp_path, on_progress=interrupt)
     assert not is_finished(tmp_path)
     # Not for a moment: a kill could come in it, and half a training would count.
-    assert not list(tmp_path.glob("*/models"))
+    assert not (tmp_path / "models").exists()
 
     run(tmp_path)
 
     assert is_finished(tmp_path)
-    log = (tmp_path / "all" / "run" / "log.csv").read_text().splitlines()
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert len(log) >= 2
 
 

@@ -29,5 +29,5 @@ def test_the_report_can_be_read(points, monkeypatch):
 
     assert "| gaussian | smoothing | 8 | 4.00 ± 2.50" in text
     assert "high confidence (75%)" in text
-    assert "| PHD-Net, all landmarks in one | 0 | 64,649 | 10.0 | 2000 |" in text
+    assert "| PHD-Net | 0 | 64,649 | 10.0 | 2000 |" in text
     assert "phdnet-tf benchmark --view sa" in text

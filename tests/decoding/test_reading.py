@@ -9,7 +9,7 @@ from phdnet_tf.presets import make_config
 LANDMARKS = ("a", "b")
 
 
-def settings(preset="paper", strategy=None):
+def settings(preset="phdnet-small", strategy=None):
     return make_config(preset, "sa", LANDMARKS, strategy=strategy).model
 
 

@@ -64,7 +64,7 @@ def exported(
     view: str = "sa",
     strategy: str | None = None,
     thresholds=(0, 9e9),
-    preset: str = "paper",
+    preset: str = "phdnet-small",
 ):
     """The next version in a model folder, of random weights; the second landmark is
     never high confidence.
@@ -81,7 +81,7 @@ def exported(
         return publish_version(partial, folder / complete.parent.name)
 
 
-def export_anew(folder, view="sa", strategy=None, thresholds=(0, 9e9), preset="paper"):
+def export_anew(folder, view="sa", strategy=None, thresholds=(0, 9e9), preset="phdnet-small"):
     """As `exported`, and by the exporter itself."""
     config = make_config(preset, view, LANDMARKS, strategy=strategy)
     served = ServedGraph([random_model(config)], config, thresholds)

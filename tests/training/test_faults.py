@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,11 +16,13 @@ import tensorflow as tf
 from support.drawn import LANDMARKS, examples
 from support.training import bare_network, settings
 
-from phdnet_tf.training import keeper, loop
+from phdnet_tf.config import ModelConfig
+from phdnet_tf.training import keeper, loop, schedule
 from phdnet_tf.training.checks import require_images
 from phdnet_tf.training.data import Folds
 from phdnet_tf.training.interrupts import uninterrupted
 from phdnet_tf.training.loop import train
+from phdnet_tf.training.schedule import WarmUpAndDecay
 
 pytestmark = pytest.mark.slow
 
@@ -52,13 +55,13 @@ def undisturbed(tmp_path_factory):
 
 def blow_up(monkeypatch, first_bad_step):
     """From a step on, a learning rate with which every weight becomes no number."""
-    usual = keeper.learning_rate
 
-    def rate(configured, step, steps, spent):
-        good = step < first_bad_step
-        return usual(configured, step, steps, spent) if good else float("nan")
+    class Bad(WarmUpAndDecay):
+        def __call__(self, step):
+            good = keras.ops.cast(step, "int32") < first_bad_step
+            return keras.ops.where(good, super().__call__(step), float("nan"))
 
-    monkeypatch.setattr(keeper, "learning_rate", rate)
+    monkeypatch.setattr(schedule, "WarmUpAndDecay", Bad)
 
 
 def test_a_loss_that_is_no_number_ends_as_diverged_and_spoils_nothing(
@@ -120,22 +123,22 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-import tensorflow as tf
+import numpy as np
 from support.drawn import examples
 from support.training import bare_network, settings
 from phdnet_tf.training import loop
 from phdnet_tf.training.loop import train
 
 loop.build_network = bare_network
-save, saved = tf.train.CheckpointManager.save, []
+save, saved = np.savez, []
 
-def killed(self, *arguments):
+def killed(*arguments, **state):
     saved.append(1)
     if len(saved) == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return save(self, *arguments)
+    return save(*arguments, **state)
 
-tf.train.CheckpointManager.save = killed
+np.savez = killed
 train(settings(), examples(4), examples(2, 1), Path({run!r}))
 """
 
@@ -155,6 +158,15 @@ def test_a_kill_between_model_and_state_leaves_the_model_that_the_state_names(
         weights(resumed.model), weights(undisturbed.model), strict=True
     ):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_state_of_another_network_is_refused_with_a_remedy(tmp_path):
+    train(settings(epochs=1), examples(4), examples(2, 1), tmp_path)
+    other = replace(settings(), model=ModelConfig(LANDMARKS[:1]))
+    one = examples(4).map(lambda e: {**e, "landmarks": e["landmarks"][:1]})
+
+    with pytest.raises(ValueError, match=r"state.npz: .* Start a new run"):
+        train(other, one, one, tmp_path)
 
 
 def test_ctrl_c_waits_for_the_end_of_what_must_not_be_interrupted():
