@@ -7,8 +7,8 @@ import keras
 from phdnet_tf.config import Config, ModelConfig
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import export
+from phdnet_tf.models.build import build_network
 from phdnet_tf.presets import VIEWS
-from phdnet_tf.training.loop import compile_model
 
 VIEW = "4ch"
 CONFIG = Config(VIEW, ModelConfig(VIEWS[VIEW]))
@@ -24,7 +24,7 @@ def export_untrained(models: Path) -> tuple[keras.Model, Path]:
     Returns:
         The network, and the folder of its first version below `models`.
     """
-    network = compile_model(CONFIG)
+    network = build_network(CONFIG.model)
     served = ServedGraph([network], CONFIG, [0.0] * len(VIEWS[VIEW]))
     description = {"view": VIEW, "landmarks": list(VIEWS[VIEW])}
     return network, export(served, description, models / f"phdnet_{VIEW}", {})

@@ -41,7 +41,7 @@ def main() -> None:
     landmarks = source.landmarks
 
     def predict(system: str, fold: int) -> Predictions:
-        models = options.benchmark / system / f"fold_{fold}" / "all" / "models"
+        models = options.benchmark / system / f"fold_{fold}" / "models"
         (model,) = models.iterdir()
         explain = load_signatures(resolve_version(model))["explain"]
         return predict_examples(explain, source.examples([fold], landmarks))
@@ -64,10 +64,8 @@ def main() -> None:
 
     systems = [
         name
-        for name, system in SYSTEMS.items()
-        if not system.one_each
-        and (options.benchmark / name).is_dir()
-        and name in (options.system or SYSTEMS)
+        for name in SYSTEMS
+        if (options.benchmark / name).is_dir() and name in (options.system or SYSTEMS)
     ]
     folds = finished_folds([options.benchmark], systems)
     parts = {s: [predict(s, fold) for fold in folds] for s in systems}

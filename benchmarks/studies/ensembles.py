@@ -61,7 +61,7 @@ def main() -> None:
     folds = finished_folds(options.benchmark, [SYSTEM])
 
     def member(folder: Path) -> tuple[Outcome, Config]:
-        (model,) = (folder / "all" / "models").iterdir()
+        (model,) = (folder / "models").iterdir()
         description = load_description(resolve_version(model))
         if description["data"]["fingerprint"] != source.fingerprint:
             raise SystemExit(
@@ -69,9 +69,7 @@ def main() -> None:
                 "of others: choose another --data."
             )
         (facts,) = description["training"]["members"]
-        network = keras.models.load_model(
-            best_model(folder / "all" / "run"), compile=False
-        )
+        network = keras.models.load_model(best_model(folder / "run"), compile=False)
         return Outcome(model=network, **facts), Config.from_dict(description["config"])
 
     for fold in folds:
@@ -95,15 +93,13 @@ def main() -> None:
             outcomes,
             configs[0],
             source.examples(parts.validation, source.landmarks),
-            folder / "all" / "models",
+            folder / "models",
             run="run",
             data=describe_data(source, parts),
             seen=seen_images(source, parts),
         )
         # It finds the model, and only tests it.
-        train_and_test(
-            SYSTEM, fold, options.view, source.landmarks, source, folder, seed=0
-        )
+        train_and_test(SYSTEM, fold, configs[0], source, folder)
 
     def points(benchmark: Path) -> Points:
         return read_points(

@@ -81,7 +81,9 @@ def exported(
         return publish_version(partial, folder / complete.parent.name)
 
 
-def export_anew(folder, view="sa", strategy=None, thresholds=(0, 9e9), preset="phdnet-small"):
+def export_anew(
+    folder, view="sa", strategy=None, thresholds=(0, 9e9), preset="phdnet-small"
+):
     """As `exported`, and by the exporter itself."""
     config = make_config(preset, view, LANDMARKS, strategy=strategy)
     served = ServedGraph([random_model(config)], config, thresholds)

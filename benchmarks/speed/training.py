@@ -1,0 +1,95 @@
+"""What fused batch normalisation and sums in any order gain in a training step.
+
+    python benchmarks/speed/training.py
+
+Keras's batch normalisation with deterministic operations against what training does by
+default. Determinism is for a whole process, so each takes turns in processes of its
+own. It prints the median time of a step, and of its CPU, and their ratios.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+from phdnet_tf.cli.startup import load_tensorflow
+
+PRESETS = ("default", "phdnet-small")
+ROUNDS = 5
+STEPS = 30
+
+
+def steps(preset: str, before: bool) -> dict[str, float]:
+    """Seconds a step, and seconds of CPU, of one network on drawn noise."""
+    load_tensorflow()
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from phdnet_tf.models import normalisation
+    from phdnet_tf.presets import VIEWS, make_config
+    from phdnet_tf.training import input_pipeline
+    from phdnet_tf.training.loop import compile_model
+
+    if before:
+        tf.config.experimental.enable_op_determinism()
+        normalisation.FusedBatchNormalization = keras.layers.BatchNormalization
+    config = make_config(preset, "sa", VIEWS["sa"])
+    noise = np.random.default_rng(0)
+    example = {
+        "image": 900 * noise.random((256, 216), "f4"),
+        "pixel_spacing": np.array([1.5, 1.5], "f4"),
+        "landmarks": np.array([[100, 100], [120, 90], [90, 130]], "f4"),
+    }
+    batches = iter(
+        input_pipeline.training_batches(
+            tf.data.Dataset.from_tensors(example).cache(),
+            1,
+            config.model,
+            config.crops,
+            config.training.batch_size,
+            seed=0,
+        )
+    )
+    model = compile_model(config, 1000)
+    model.make_train_function()
+    for _ in range(5):
+        model.train_function(batches)
+    started, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    for _ in range(STEPS):
+        logs = model.train_function(batches)
+    float(logs["loss"])
+    end = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = end.ru_utime + end.ru_stime - used.ru_utime - used.ru_stime
+    return {"step": (time.perf_counter() - started) / STEPS, "cpu": cpu / STEPS}
+
+
+def main() -> None:
+    """Lets both take turns, and prints their medians and ratios."""
+    for preset in PRESETS:
+        found: dict[str, list[dict[str, float]]] = {"before": [], "now": []}
+        for _ in range(ROUNDS):
+            for which, results in found.items():
+                command = [sys.executable, __file__, preset, which]
+                done = subprocess.run(
+                    command, check=True, stdout=subprocess.PIPE, text=True
+                )
+                results.append(json.loads(done.stdout.splitlines()[-1]))
+        for what in ("step", "cpu"):
+            before, now = (
+                1000 * statistics.median(result[what] for result in results)
+                for results in found.values()
+            )
+            print(
+                f"{preset}, ms a training step ({what}): {before:.0f} before, "
+                f"{now:.0f} now, {before / now:.2f} times as fast"
+            )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(steps(sys.argv[1], sys.argv[2] == "before")))
+    else:
+        main()
