@@ -39,6 +39,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="Fold that chooses the best weights and the confidence thresholds.",
 )
+@click.option(
+    "--calibrate",
+    type=click.Choice(["fold", "crossfit"]),
+    default="fold",
+    show_default=True,
+    help="What teaches thresholds and radii: the validation fold; or every fold, "
+    "predicted by networks that learnt from the others, of a model that learns from "
+    "all. The second takes nine trainings.",
+)
 @click.option("--test-fold", type=options.FOLD, help="Fold to leave untouched.")
 @click.option(
     "--time-limit",
@@ -104,7 +113,12 @@ def train(
     Without --data it trains on drawn phantoms. Ctrl-C ends training early and publishes
     the best model so far; a run that was killed goes on with --resume.
     """
-    if choices["test_fold"] == choices["validation_fold"]:
+    crossfit = choices["calibrate"] == "crossfit"
+    if crossfit and _is_given(context, "validation_fold"):
+        raise click.UsageError(
+            "--calibrate crossfit has no validation fold. Drop --validation-fold."
+        )
+    if not crossfit and choices["test_fold"] == choices["validation_fold"]:
         raise click.UsageError(
             f"--test-fold and --validation-fold are both {choices['test_fold']}. "
             "Choose two different folds."
@@ -151,7 +165,7 @@ def train(
                 ),
                 data=data and str(data),
                 fingerprint=source.fingerprint,
-                validation_fold=choices["validation_fold"],
+                validation_fold=None if crossfit else choices["validation_fold"],
                 test_fold=choices["test_fold"],
                 members=choices["members"],
                 time_limit=time_limit,
@@ -172,7 +186,7 @@ def train(
         save_settings(
             run, replace(settings, published=str(published.version), ended_by=ends)
         )
-    _tell(published, run)
+    _tell(published, run, crossfit=settings.validation_fold is None)
 
 
 ENDS = {
@@ -205,14 +219,17 @@ def _refuse_other_choices(context: click.Context, names: set[str]) -> None:
     given = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name in names
-        and context.get_parameter_source(parameter.name)
-        == click.core.ParameterSource.COMMANDLINE
+        if parameter.name in names and _is_given(context, parameter.name)
     ]
     if given:
         raise click.UsageError(
             f"--resume goes on as the run was started. Drop {', '.join(given)}."
         )
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source == click.core.ParameterSource.COMMANDLINE
 
 
 def _find_run(runs: Path, name: str | None, resume: bool) -> Path:
@@ -240,50 +257,74 @@ def _train(
     run: Path,
     models: Path,
 ) -> Published:
+    from phdnet_tf.evaluation.predictions import join
+    from phdnet_tf.training.calibration import calibrate, calibrated_by_the_others
     from phdnet_tf.training.checks import require_images
+    from phdnet_tf.training.crossfit import train_crossfit
     from phdnet_tf.training.data import describe_data, divide_folds, seen_images
     from phdnet_tf.training.members import train_members
-    from phdnet_tf.training.publish import publish
+    from phdnet_tf.training.publish import publish, publish_validated
 
-    landmarks = settings.config.model.landmarks
+    config = settings.config
     folds = divide_folds(settings.validation_fold, settings.test_fold)
     require_images(source, folds)
     data = describe_data(source, folds)
     counts = data["images"]
+    validating = (
+        f"validating on {counts['validation']} (fold {settings.validation_fold})"
+        if folds.validation
+        else "each fold predicted by networks that learn from the others"
+    )
     click.echo(
         f"{source.name}: training on {counts['training']} images (folds "
-        f"{', '.join(map(str, folds.training))}), validating on "
-        f"{counts['validation']} (fold {settings.validation_fold}). Run: {run}",
+        f"{', '.join(map(str, folds.training))}), {validating}. Run: {run}",
         err=True,
     )
-    validating = source.examples(folds.validation, landmarks)
+    about: dict[str, Any] = {
+        "run": run.name,
+        "data": data,
+        "seen": seen_images(source, folds),
+    }
+    seconds = settings.time_limit and settings.time_limit * 60
 
     def announce(number: int, networks: int) -> None:
         if networks > 1:
             click.echo(f"Network {number} of {networks}:", err=True)
 
+    if not folds.validation:
+        outcomes, parts = train_crossfit(
+            config,
+            source,
+            folds.training,
+            run,
+            settings.members,
+            time_limit=seconds,
+            on_progress=display,
+            on_part=lambda name: click.echo(f"{run / name}:", err=True),
+        )
+        return publish(
+            outcomes,
+            config,
+            calibrate(join(parts)),
+            calibrated_by_the_others(parts),
+            models,
+            **about,
+        )
+    examples = source.examples(folds.validation, config.model.landmarks)
     outcomes = train_members(
-        settings.config,
-        source.examples(folds.training, landmarks),
-        validating,
+        config,
+        source.examples(folds.training, config.model.landmarks),
+        examples,
         run,
         settings.members,
-        time_limit=settings.time_limit and settings.time_limit * 60,
+        time_limit=seconds,
         on_progress=display,
         on_network=announce,
     )
-    return publish(
-        outcomes,
-        settings.config,
-        validating,
-        models,
-        run=run.name,
-        data=data,
-        seen=seen_images(source, folds),
-    )
+    return publish_validated(outcomes, config, examples, models, **about)
 
 
-def _tell(published: Published, run: Path) -> None:
+def _tell(published: Published, run: Path, *, crossfit: bool) -> None:
     from phdnet_tf.cli.text_tables import error_table, radii_lines
 
     for outcome in published.outcomes:
@@ -291,7 +332,12 @@ def _tell(published: Published, run: Path) -> None:
             f"Trained {outcome.epochs} epochs in {outcome.seconds / 60:.1f} min, until "
             f"{ENDS[outcome.ended_by]}; the best was epoch {outcome.best_epoch}."
         )
-    click.echo("\nValidation fold, on which weights and thresholds were chosen:")
+    judged = (
+        "Every fold, by networks and thresholds that learnt from the others:"
+        if crossfit
+        else "Validation fold, on which weights and thresholds were chosen:"
+    )
+    click.echo(f"\n{judged}")
     click.echo(error_table(published.validation))
     click.echo(f"\n{radii_lines(published.validation)}")
     click.echo(f"\nModel:           {published.version}")

@@ -94,3 +94,27 @@ def test_normalised_air_is_zero_and_the_unit_does_not_matter():
 
 def test_an_empty_image_stays_empty():
     assert not geometry.normalise(np.full((1, 8, 8), 5, "f4")).numpy().any()
+
+
+def test_coarser_pictures_are_means_and_not_samples():
+    # Lines one pixel wide: a sampled picture would be all 0 or all 1.
+    lines = np.tile([0.0, 1.0], 256).astype("f4")
+    picture = np.broadcast_to(lines, (1, 512, 512))[..., None]
+
+    coarse = geometry.coarser(tf.constant(picture), 2).numpy()
+
+    assert coarse.shape == (1, 256, 256, 1)
+    np.testing.assert_array_equal(coarse, 0.5)
+    np.testing.assert_array_equal(geometry.coarser(tf.constant(picture), 1), picture)
+
+
+def test_a_coarser_canvas_does_not_alias():
+    # 0.9375 mm lines on the canvas's own grid.
+    lines = np.tile([0.0, 1.0], 256).astype("f4")
+    images = np.broadcast_to(lines, (1, 512, 512))
+
+    canvas = geometry.canvas_from_image(
+        tf.constant(images), tf.constant([[0.9375, 0.9375]]), 2
+    )
+
+    np.testing.assert_allclose(canvas, 0.5, atol=1e-5)

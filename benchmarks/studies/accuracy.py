@@ -9,7 +9,6 @@ radii and the recognition, which its table of predictions does not have.
 """
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     load_tensorflow()
     from phdnet_tf.datasets.annotated import open_dataset
-    from phdnet_tf.evaluation.predictions import Predictions, predict_examples
+    from phdnet_tf.evaluation.predictions import Predictions, join, predict_examples
     from phdnet_tf.evaluation.summary import radii_coverage, ranked, rankings
     from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.versions import resolve_version
@@ -46,22 +45,6 @@ def main() -> None:
         explain = load_signatures(resolve_version(model))["explain"]
         return predict_examples(explain, source.examples([fold], landmarks))
 
-    def pooled(parts: list[Predictions]) -> Predictions:
-        joined = {}
-        for field in fields(Predictions):
-            values = [getattr(part, field.name) for part in parts]
-            if isinstance(values[0], dict):
-                names = values[0].keys()
-                joined[field.name] = {
-                    name: np.concatenate([value[name] for value in values])
-                    for name in names
-                }
-            elif isinstance(values[0], list):
-                joined[field.name] = [each for value in values for each in value]
-            else:
-                joined[field.name] = np.concatenate(values)
-        return Predictions(**joined)
-
     systems = [
         name
         for name in SYSTEMS
@@ -69,7 +52,7 @@ def main() -> None:
     ]
     folds = finished_folds([options.benchmark], systems)
     parts = {s: [predict(s, fold) for fold in folds] for s in systems}
-    found = {s: pooled(each) for s, each in parts.items()}
+    found = {s: join(each) for s, each in parts.items()}
     some = found[systems[0]]
     fold_of = np.repeat(folds, [len(part.images) for part in parts[systems[0]]])
     subjects = np.repeat(np.array(some.subjects)[:, None], len(landmarks), 1)

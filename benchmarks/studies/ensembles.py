@@ -55,7 +55,7 @@ def main() -> None:
     )
     from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.progress import Outcome
-    from phdnet_tf.training.publish import publish
+    from phdnet_tf.training.publish import publish_validated
 
     source = open_dataset(options.data, options.view)
     folds = finished_folds(options.benchmark, [SYSTEM])
@@ -89,7 +89,7 @@ def main() -> None:
                 "benchmarks with one version, and another --seed each."
             )
         parts = cross_validation_folds(fold)
-        publish(
+        publish_validated(
             outcomes,
             configs[0],
             source.examples(parts.validation, source.landmarks),

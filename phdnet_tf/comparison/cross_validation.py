@@ -33,7 +33,7 @@ from phdnet_tf.training.data import (
 )
 from phdnet_tf.training.members import train_members
 from phdnet_tf.training.progress import Progress
-from phdnet_tf.training.publish import publish
+from phdnet_tf.training.publish import publish_validated
 
 PREDICTIONS = "predictions.csv"
 RESULT = "result.json"
@@ -106,7 +106,7 @@ def train_and_test(
         if outcomes[-1].ended_by == "interrupt":
             # Half a training must not count as a result.
             raise KeyboardInterrupt
-        publish(
+        publish_validated(
             outcomes,
             config,
             validating,

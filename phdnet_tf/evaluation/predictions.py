@@ -1,7 +1,7 @@
 """A model's predictions on annotated images, and their errors."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -104,3 +104,24 @@ def predict_examples(
         evidence=np.stack(rows["evidence"]),
         member_spread=np.stack(rows["member_spread_mm"]),
     )
+
+
+def join(parts: list[Predictions]) -> Predictions:
+    """The predictions of several sets of images, one after the other.
+
+    Args:
+        parts: Of the same landmarks and strategies, one or more.
+    """
+    joined: dict[str, Any] = {}
+    for field in fields(Predictions):
+        values = [getattr(part, field.name) for part in parts]
+        if isinstance(values[0], dict):
+            joined[field.name] = {
+                name: np.concatenate([value[name] for value in values])
+                for name in values[0]
+            }
+        elif isinstance(values[0], list):
+            joined[field.name] = [each for value in values for each in value]
+        else:
+            joined[field.name] = np.concatenate(values)
+    return Predictions(**joined)

@@ -46,16 +46,18 @@ class Folds:
     test: list[int]
 
 
-def divide_folds(validation: int, test: int | None = None) -> Folds:
+def divide_folds(validation: int | None, test: int | None = None) -> Folds:
     """One fold validates, one may be left untouched, and all others train.
 
     Args:
-        validation: The validation fold, 0 to 7.
+        validation: The validation fold, 0 to 7, or None for cross-fitting.
         test: The test fold, another one, or None.
     """
-    apart = [validation] if test is None else [validation, test]
+    validating = [] if validation is None else [validation]
+    testing = [] if test is None else [test]
+    apart = validating + testing
     training = [fold for fold in range(FOLDS) if fold not in apart]
-    return Folds(training, [validation], apart[1:])
+    return Folds(training, validating, testing)
 
 
 def cross_validation_folds(test: int) -> Folds:

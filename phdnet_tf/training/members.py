@@ -14,7 +14,7 @@ from phdnet_tf.training.progress import Outcome, Progress
 def train_members(
     config: Config,
     training: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    validation: tf.data.Dataset | None,
     run: Path,
     members: int = 1,
     *,
@@ -64,7 +64,7 @@ def train_members(
         if config.model.one_each:
             folder /= parts[part][0]
             training_part = _only(training, part)
-            validation_part = _only(validation, part)
+            validation_part = validation and _only(validation, part)
         folder.mkdir(parents=True, exist_ok=True)
         on_network(number + 1, networks)
         try:

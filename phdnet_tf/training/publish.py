@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,10 @@ import tensorflow as tf
 from phdnet_tf.config import Config
 from phdnet_tf.evaluation.predictions import Predictions, predict_examples
 from phdnet_tf.evaluation.summary import evaluation_figures
-from phdnet_tf.export.graph import ServedGraph, error_radii
+from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import export
+from phdnet_tf.training.calibration import Calibration, calibrate, calibrated
 from phdnet_tf.training.progress import Outcome
-from phdnet_tf.trust.bins import Bins, learn_bins
-from phdnet_tf.trust.radii import Radii, learn_radii
-from phdnet_tf.trust.recognition import image_confidence, recognition_threshold
-from phdnet_tf.trust.threshold import confidence_threshold
 
 PACKAGES = ("phdnet-tf", "tensorflow", "keras", "numpy")
 
@@ -30,8 +27,7 @@ class Published:
     Attributes:
         version: Folder of the exported model.
         outcomes: How the training of each network went.
-        validation: `summary.evaluation_figures` of the validation fold. They flatter:
-            the weights and the thresholds were chosen on these images.
+        validation: `summary.evaluation_figures` of the predictions that judge it.
     """
 
     version: Path
@@ -39,7 +35,7 @@ class Published:
     validation: dict[str, Any]
 
 
-def publish(
+def publish_validated(
     outcomes: list[Outcome],
     config: Config,
     validation: tf.data.Dataset,
@@ -49,12 +45,59 @@ def publish(
     data: dict[str, Any],
     seen: Mapping[str, str],
 ) -> Published:
-    """Learns the confidence thresholds on the validation data, and exports.
+    """Learns how far to trust the networks on the validation data, and exports.
+
+    Args:
+        outcomes: As for `publish`.
+        config: Likewise.
+        validation: Examples of the data set `aspire_cmr` it was validated on.
+        models: As for `publish`.
+        run: Likewise.
+        data: Likewise.
+        seen: Likewise.
+
+    Returns:
+        What was published. Its figures flatter: the weights and the thresholds were
+        chosen on these images.
+
+    Raises:
+        ValueError: If the data allow no thresholds.
+        OSError: If a folder cannot be written.
+    """
+    networks = [outcome.model for outcome in outcomes]
+    trial = ServedGraph(networks, config, [0.0] * len(config.model.landmarks))
+    predictions = predict_examples(trial.explain, validation)
+    calibration = calibrate(predictions)
+    return publish(
+        outcomes,
+        config,
+        calibration,
+        calibrated(predictions, calibration),
+        models,
+        run=run,
+        data=data,
+        seen=seen,
+    )
+
+
+def publish(
+    outcomes: list[Outcome],
+    config: Config,
+    calibration: Calibration,
+    judged: Predictions,
+    models: Path,
+    *,
+    run: str,
+    data: dict[str, Any],
+    seen: Mapping[str, str],
+) -> Published:
+    """Exports networks with what is known of their confidence.
 
     Args:
         outcomes: What training led to, for each network of the model.
         config: Its settings.
-        validation: Examples of the data set `aspire_cmr` it was validated on.
+        calibration: How far it can be trusted.
+        judged: Predictions that say how good it is, calibrated.
         models: Folder of the models; the new one is
             `models/<network>_<view>/<next number>`.
         run: What the description calls the run.
@@ -65,35 +108,27 @@ def publish(
         What was published.
 
     Raises:
-        ValueError: If the data allow no thresholds.
         OSError: If a folder cannot be written.
     """
     landmarks = config.model.landmarks
     networks = [outcome.model for outcome in outcomes]
-    trial = ServedGraph(networks, config, [0.0] * len(landmarks))
-    predictions = predict_examples(trial.explain, validation)
-    thresholds = learn_thresholds(predictions)
-    radii, bins = learn_confidence(predictions)
-    recognition = recognition_threshold(predictions.confidence)
-    recognised = image_confidence(predictions.confidence) >= recognition
-    high = predictions.confidence >= np.array(thresholds, np.float32)
-    # As the graph has them, which saves a second look at every image.
-    predictions = replace(
-        predictions,
-        high_confidence=high & recognised[:, None],
-        recognised=recognised,
-        radii=error_radii(tf.constant(predictions.evidence), radii).numpy(),
+    served = ServedGraph(
+        networks,
+        config,
+        calibration.thresholds,
+        calibration.radii,
+        calibration.recognition,
     )
-    served = ServedGraph(networks, config, thresholds, radii, recognition)
-    validated = evaluation_figures(predictions, landmarks, bins)
+    validated = evaluation_figures(judged, landmarks, calibration.bins)
     description = {
         "view": config.view,
         "landmarks": list(landmarks),
-        "thresholds": dict(zip(landmarks, thresholds, strict=True)),
+        "thresholds": dict(zip(landmarks, calibration.thresholds, strict=True)),
         "bins": {
-            name: own.to_dict() for name, own in zip(landmarks, bins, strict=True)
+            name: own.to_dict()
+            for name, own in zip(landmarks, calibration.bins, strict=True)
         },
-        "recognition_threshold": recognition,
+        "recognition_threshold": calibration.recognition,
         "config": config.to_dict(),
         "data": data,
         "training": {
@@ -121,32 +156,3 @@ def publish(
     folder = models / f"{config.model.network}_{config.view}"
     version = export(served, description, folder, seen)
     return Published(version, outcomes, validated)
-
-
-def learn_confidence(predictions: Predictions) -> tuple[Radii, list[Bins]]:
-    """Error radii, and the confidence bins of each landmark, from validation errors.
-
-    Raises:
-        ValueError: If a landmark is annotated in none of the images.
-    """
-    radii = learn_radii(predictions.errors, predictions.evidence, predictions.subjects)
-    return radii, [
-        learn_bins(errors, confidence)
-        for errors, confidence in zip(
-            predictions.errors.T, predictions.confidence.T, strict=True
-        )
-    ]
-
-
-def learn_thresholds(predictions: Predictions) -> list[float]:
-    """The confidence threshold of each landmark, from validation predictions.
-
-    Raises:
-        ValueError: If a landmark is annotated in none of the images.
-    """
-    return [
-        confidence_threshold(errors, confidence)
-        for errors, confidence in zip(
-            predictions.errors.T, predictions.confidence.T, strict=True
-        )
-    ]

@@ -20,7 +20,8 @@ class RunSettings:
             has for its preset.
         data: The data's folder, or None for the phantom.
         fingerprint: The data's, see `AnnotatedImages`.
-        validation_fold: It chooses weights and thresholds.
+        validation_fold: It chooses weights and thresholds. None: all folds but the test
+            fold teach both, by `crossfit.train_crossfit`.
         test_fold: It is left untouched, if there is one.
         members: Networks to train.
         time_limit: Of all of them together, in minutes.
@@ -31,7 +32,7 @@ class RunSettings:
     config: Config
     data: str | None
     fingerprint: str
-    validation_fold: int
+    validation_fold: int | None
     test_fold: int | None
     members: int
     time_limit: float | None

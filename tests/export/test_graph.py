@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from support.drawn import LANDMARKS, export_anew, random_model
 from support.training import SHAPE
 
 from phdnet_tf import geometry
-from phdnet_tf.config import Config, ModelConfig
+from phdnet_tf.config import Config, ModelConfig, TrainingConfig
 from phdnet_tf.decoding import peak, simple, smoothing
 from phdnet_tf.export import graph, saved_model
 from phdnet_tf.models import hourglass
@@ -221,3 +222,43 @@ def test_several_networks_are_one_model(tmp_path):
         seen["member_spread_mm"], np.linalg.norm(apart, axis=-1), atol=1e-2
     )
     assert found["landmarks"].shape == (3, 2, 2)
+
+
+@pytest.mark.slow
+def test_a_network_for_each_landmark_answers_as_each_does_alone():
+    inputs = tf.nest.map_structure(tf.constant, batch((2, 120, 90)))
+    together = Config("sa", ModelConfig(LANDMARKS, **SHAPE, one_each=True))
+    networks = [
+        random_model(replace(together, training=TrainingConfig(seed=seed)))
+        for seed in (1, 2)
+    ]
+
+    found = graph.ServedGraph(networks, together, [0.0, 0.0]).explain(**inputs)
+
+    for index, network in enumerate(networks):
+        alone = Config("sa", ModelConfig(LANDMARKS[index : index + 1], **SHAPE))
+        own = graph.ServedGraph([network], alone, [0.0]).explain(**inputs)
+        for name in ("landmarks", "confidence", "evidence", "candidate_map"):
+            np.testing.assert_allclose(
+                found[name][:, index], own[name][:, 0], rtol=1e-5, atol=1e-5
+            )
+
+
+@pytest.mark.slow
+def test_the_baselines_heat_is_a_probability():
+    inputs = tf.nest.map_structure(tf.constant, batch((1, 120, 90)))
+    config = Config(
+        "sa", ModelConfig(LANDMARKS, **SHAPE, mapping="binary", strategy="simple")
+    )
+    network = random_model(config)
+
+    found = graph.ServedGraph([network], config, [0.0] * 2).locate(**inputs)
+
+    canvas = geometry.canvas_from_image(
+        geometry.normalise(inputs["image"]), inputs["pixel_spacing"]
+    )
+    logits = network(canvas, training=False)["heatmap"].numpy()
+    highest = logits.max(axis=(1, 2))
+    np.testing.assert_allclose(
+        found["confidence"], 1 / (1 + np.exp(-highest)), rtol=1e-4
+    )

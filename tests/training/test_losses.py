@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from phdnet_tf.models.phdnet import build_phdnet
 from phdnet_tf.training.labels import patch_labels
-from phdnet_tf.training.losses import DisplacementLoss, HeatmapLoss
+from phdnet_tf.training.losses import ContainsLoss, DisplacementLoss, HeatmapLoss
 
 
 def test_the_heatmap_loss_is_the_weighted_mean_squared_error():
@@ -77,3 +77,16 @@ def test_a_nan_landmark_changes_no_gradient():
         strict=True,
     ):
         np.testing.assert_allclose(before, after, atol=1e-7, err_msg=variable.path)
+
+
+def test_the_baselines_loss_is_the_weighted_cross_entropy_of_logits():
+    rng = np.random.default_rng(0)
+    true = (rng.random((2, 4, 5, 3)) < 0.2).astype("f4")
+    logits, weight = rng.normal(size=(2, 2, 4, 5, 3)).astype("f4")
+    weight = np.abs(weight)
+
+    loss = ContainsLoss()(true, logits, sample_weight=weight)
+
+    probability = 1 / (1 + np.exp(-logits))
+    entropy = -np.log(np.where(true == 1, probability, 1 - probability))
+    np.testing.assert_allclose(loss, np.mean(weight * entropy), rtol=1e-5)

@@ -1,0 +1,77 @@
+"""A model that learns from all folds, and whose confidence they teach, too."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from phdnet_tf.config import Config
+from phdnet_tf.evaluation.predictions import Predictions, predict_examples
+from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.training.data import AnnotatedImages
+from phdnet_tf.training.members import train_members
+from phdnet_tf.training.progress import Outcome, Progress
+
+
+def train_crossfit(
+    config: Config,
+    source: AnnotatedImages,
+    folds: list[int],
+    run: Path,
+    members: int = 1,
+    *,
+    time_limit: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_part: Callable[[str], None] = lambda name: None,
+) -> tuple[list[Outcome], list[Predictions]]:
+    """Trains beside each fold, predicts it, and at last trains on all folds.
+
+    One validation fold has some ten gross errors: too few to say how far a point may
+    be off. The errors of every fold, each by networks that learnt from the others, are
+    as many as there are images, and no image's error is by a network that knew it
+    (cross-fitting, jackknife+ and CV+: Barber et al., Annals of Statistics 2021).
+    Nothing is validated on: every training runs to its end, and its last weights are
+    kept.
+
+    Args:
+        config: Settings; with `TrainingConfig.decay`, or a time limit, the last weights
+            are settled ones.
+        source: The data.
+        folds: Folds to learn from, two or more.
+        run: Folder of the run; each training has a folder in it, `without_K` and `all`.
+        members: As for `train_members`.
+        time_limit: Most seconds to train, of all trainings together.
+        on_progress: As for `loop.train`.
+        on_part: Called before each training with its folder's name.
+
+    Returns:
+        The outcomes of the networks that learnt from all folds, and the predictions of
+        each fold by those that learnt from the others.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C; the next call goes on.
+        ValueError: As for `loop.train`.
+    """
+    landmarks = config.model.landmarks
+    parts = {f"without_{fold}": sorted(set(folds) - {fold}) for fold in folds}
+    parts["all"] = folds
+    predictions = []
+    for (name, training), fold in zip(parts.items(), [*folds, None], strict=True):
+        on_part(name)
+        (run / name).mkdir(exist_ok=True)
+        outcomes = train_members(
+            config,
+            source.examples(training, landmarks),
+            None,
+            run / name,
+            members,
+            time_limit=time_limit and time_limit / len(parts),
+            on_progress=on_progress,
+        )
+        if outcomes[-1].ended_by == "interrupt":
+            # Half a training must teach nothing.
+            raise KeyboardInterrupt
+        if fold is not None:
+            networks = [outcome.model for outcome in outcomes]
+            trial = ServedGraph(networks, config, [0.0] * len(landmarks))
+            held_out = source.examples([fold], landmarks)
+            predictions.append(predict_examples(trial.explain, held_out))
+    return outcomes, predictions

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from support.drawn import LANDMARKS
+from support.training import settings
+
+from phdnet_tf.training.crossfit import train_crossfit
+
+
+class Recorded:
+    """Drawn images by fold, two a fold, that notes what is asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def examples(self, folds, landmarks):
+        from support.drawn import examples
+
+        assert landmarks == LANDMARKS
+        self.asked.append(list(folds))
+        parts = [examples(2, 2 * fold) for fold in folds]
+        data = parts[0]
+        for part in parts[1:]:
+            data = data.concatenate(part)
+        return data
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bare")
+def test_each_fold_is_predicted_by_what_learnt_from_the_others(tmp_path):
+    source, parts = Recorded(), []
+
+    outcomes, predictions = train_crossfit(
+        settings(epochs=2), source, [0, 1, 2], tmp_path, on_part=parts.append
+    )
+
+    assert parts == ["without_0", "without_1", "without_2", "all"]
+    assert source.asked == [[1, 2], [0], [0, 2], [1], [0, 1], [2], [0, 1, 2]]
+    # The last weights, as nothing is validated on.
+    [outcome] = outcomes
+    assert (outcome.best_epoch, outcome.ended_by) == (2, "epochs")
+    assert [len(part.images) for part in predictions] == [2, 2, 2]
+    assert np.isfinite(np.concatenate([part.errors for part in predictions])).all()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bare")
+def test_an_interrupted_part_teaches_nothing_and_goes_on(tmp_path):
+    def interrupt(progress):
+        if progress.epoch == 1 and (tmp_path / "without_1").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_crossfit(
+            settings(epochs=2), Recorded(), [0, 1], tmp_path, on_progress=interrupt
+        )
+    assert not (tmp_path / "all").exists()
+    first = (tmp_path / "without_0" / "log.csv").read_text()
+
+    train_crossfit(settings(epochs=2), Recorded(), [0, 1], tmp_path)
+
+    assert (tmp_path / "all").exists()
+    assert (tmp_path / "without_0" / "log.csv").read_text() == first
