@@ -168,6 +168,14 @@ class CropConfig:
             across it the scale changes inversely, so that the area stays.
         gain: Largest relative change of brightness either way.
         gamma: Largest relative change of the exponent of the intensities either way.
+        exposure: Largest change of the logarithm of the brightness either way.
+        curve: Largest change either way of the intensity curve's knots, in units of a
+            normalised image. Beyond a quarter, what was darker can become brighter.
+        shading: Largest change either way of the logarithm of the coil's sensitivity,
+            from the middle of the crop to its sides, of each way in which it changes.
+        noise: Largest standard deviation of the noise, in units of a normalised image.
+        cut: Share of the crops from an image that ends 15 to 100 mm beyond the
+            landmarks; with whole images, of these.
 
     Raises:
         ValueError: If a value makes no sense.
@@ -181,6 +189,11 @@ class CropConfig:
     stretch: float = 0.0
     gain: float = 0.15
     gamma: float = 0.2
+    exposure: float = 0.0
+    curve: float = 0.0
+    shading: float = 0.0
+    noise: float = 0.0
+    cut: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -190,9 +203,14 @@ class CropConfig:
             "a multiple of the patch size, 8",
             self.size,
         )
-        for name in ("near_landmark", "scale", "stretch", "gain", "gamma"):
+        for name in (
+            *("near_landmark", "scale", "stretch", "gain", "gamma", "exposure"),
+            *("shading", "noise", "cut"),
+        ):
             value = getattr(self, name)
             _require(0 <= value <= 1, name, "between 0 and 1", value)
+        # The first knot that moves is at 0.5, and no intensity is below 0.
+        _require(0 <= self.curve <= 0.5, "curve", "between 0 and 0.5", self.curve)
         _require(self.stretch < 1, "stretch", "below 1", self.stretch)
         _require(self.shift >= 0, "shift", "0 or more", self.shift)
         _require(0 <= self.rotation <= 180, "rotation", "0 to 180", self.rotation)

@@ -156,7 +156,10 @@ def sample(images: tf.Tensor, matrices: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def normalise(image: tf.Tensor) -> tf.Tensor:
-    """Intensities from 0 (the darkest pixel: air) in units of their standard deviation.
+    """Intensities from 0 (the darkest pixel: air), where 1 is that of bright tissue.
+
+    The unit is the mean of the intensities, each weighted by itself, so that it does
+    not depend on how much air is around the body: a pixel of 0 counts for nothing.
 
     Args:
         image: float32[..., H, W], in any unit, bright = signal.
@@ -164,9 +167,12 @@ def normalise(image: tf.Tensor) -> tf.Tensor:
     Returns:
         float32[..., H, W]. Outside an image, on the canvas, 0 thus means air.
     """
-    darkest = tf.reduce_min(image, axis=[-2, -1], keepdims=True)
-    spread = tf.math.reduce_std(image, axis=[-2, -1], keepdims=True)
-    return tf.math.divide_no_nan(image - darkest, spread)
+    signal = image - tf.reduce_min(image, axis=[-2, -1], keepdims=True)
+    # Of the mean, rather than the sum, whose square might not fit a float32.
+    mean = tf.reduce_mean(signal, axis=[-2, -1], keepdims=True)
+    relative = tf.math.divide_no_nan(signal, mean)
+    weighted = tf.reduce_mean(relative**2, axis=[-2, -1], keepdims=True)
+    return tf.math.divide_no_nan(relative, weighted)
 
 
 def patch_centres(rows: tf.Tensor | int, columns: tf.Tensor | int) -> tf.Tensor:

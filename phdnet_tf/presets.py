@@ -49,7 +49,17 @@ PRESETS: dict[str, Preset] = {
         filters=(16, 32, 64, 80),
         dilations=(1, 2, 4, 8, 4, 2, 1),
         strided=True,
-        crops=CropConfig(rotation=35.0, scale=0.25, stretch=0.2),
+        crops=CropConfig(
+            rotation=35.0,
+            scale=0.25,
+            stretch=0.2,
+            gain=0.0,
+            exposure=0.5,
+            curve=0.3,
+            shading=0.4,
+            noise=0.15,
+            cut=0.4,
+        ),
         training=TrainingConfig(
             batch_size=16,
             learning_rate=0.003,

@@ -89,6 +89,7 @@ def test_a_package_says_what_it_is_and_loads_nothing(file):
         ("pydicom", {"dicom", "outputs"}),
         ("highdicom", {"outputs"}),
         ("nibabel", {"datasets"}),
+        ("contourpy", {"datasets"}),
         ("matplotlib", {"outputs", "evaluation"}),
         ("requests", {"client"}),
         ("starlette", {"server"}),

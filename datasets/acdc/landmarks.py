@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contourpy
 import numpy as np
 from scipy import ndimage
 
@@ -20,6 +21,12 @@ SHORTEST_SEPTUM = 15.0
 
 # Sine of the angle between the septum and the horizontal, 0.18 to 1 in those images.
 LEAST_RISE = 0.1
+
+# The RV's extreme point is one pixel of a smooth outline: by chance it jumps along it
+# from slice to slice. Over 650 images, that jump is 3.9 mm in the median, and 3.1 mm
+# for the middle of the outline's part that is nearly as extreme.
+SMOOTHING, NEARLY = 1.0, 1.4
+"""In mm: standard deviation of the RV's smoothing; how much less extreme that is."""
 
 
 def mid_ventricular(mask: np.ndarray) -> list[int]:
@@ -71,10 +78,13 @@ def derive_landmarks(
     The RV insertions are the two ends of the arc along which the RV touches the
     epicardium of the LV: there, the point halfway between the last myocardial pixel
     that touches the RV, also by a corner, and the RV's nearest pixel. The inferior
-    lateral reflection is the RV's extreme point in the direction 45 degrees between
-    "along the septum, from superior to inferior" and "across the septum, away from the
-    LV". Of an RV in several pieces, as masks with stray pixels have it, the largest
-    counts; pixels that only share a corner are no piece.
+    lateral reflection is the RV's extreme in the direction 45 degrees between "along
+    the septum, from superior to inferior" and "across the septum, away from the LV":
+    the RV is smoothed by 1 mm and cut at one half, and of that outline's points, one
+    wherever it crosses a line between pixel centres, those count whose reach in that
+    direction is within 1.4 mm of the largest; their mean is the landmark. Of an RV in
+    several pieces, as masks with stray pixels have it, the largest counts; pixels that
+    only share a corner are no piece.
 
     Args:
         mask: Labels, integers[H, W].
@@ -120,9 +130,9 @@ def derive_landmarks(
     away = np.array([along[1], -along[0]])
     if away @ (rv_points.mean(axis=0) - centre) < 0:
         away = -away
-    reach = rv_points @ (along + away)
-    # Of several equally far points, on an edge that is square to it, the middle.
-    lateral = rv_points[np.isclose(reach, reach.max())].mean(axis=0)
+    outline = _smooth_outline(rv, size)
+    reach = outline @ (along + away) / np.sqrt(2)
+    lateral = outline[reach >= reach.max() - NEARLY].mean(axis=0)
     return np.stack([superior, inferior, lateral]) / size
 
 
@@ -145,6 +155,22 @@ def _largest_piece(region: np.ndarray) -> np.ndarray:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0  # the background
     return pieces == sizes.argmax()
+
+
+def _smooth_outline(region: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Points on the outline of a smoothed region, float64[N, 2], (x, y) in mm."""
+    margin = 1  # so that the outline is closed where the region ends with the image
+    padded = np.pad(region, margin).astype(np.float64)
+    smooth = ndimage.gaussian_filter(padded, SMOOTHING / size[::-1])
+    lines = contourpy.contour_generator(z=smooth).lines(0.5)
+    if not lines:
+        raise ValueError(
+            f"in its mask the {LABELS[RV]} is too thin: nothing is left of it when it "
+            f"is smoothed by {SMOOTHING:g} mm."
+        )
+    # A closed line ends with its first point.
+    points = np.concatenate([line[:-1] for line in lines])
+    return (points - margin) * size
 
 
 def _arc_ends(points: np.ndarray, centre: np.ndarray) -> np.ndarray:

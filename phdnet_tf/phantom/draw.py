@@ -33,7 +33,7 @@ MATRICES = {
 """Rows and columns of usual images; square ones and turned ones are drawn as well."""
 
 
-FIELDS_OF_VIEW = {"sa": (300, 395), "4ch": (280, 365)}
+FIELDS_OF_VIEW = {"sa": (300, 395), "4ch": (200, 390)}
 """Smallest and largest length of an image's longer side, in mm."""
 
 
@@ -105,7 +105,7 @@ def _field_of_view(
     if u() < 0.2:
         rows = columns = int(rng.choice([192, 208, 224, 256]))
     length = u(*FIELDS_OF_VIEW[view])
-    spacing = float(np.clip(length / max(rows, columns), 1.2, 1.9).round(4))
+    spacing = float(np.clip(length / max(rows, columns), 0.9, 1.9).round(4))
 
     # Where the heart's middle is in the image, relative to the image's: to the left in
     # the short axis, because the left lung and the left arm need room.

@@ -38,12 +38,12 @@ class Scan:
 def draw_scan(rng: np.random.Generator, shape: tuple[int, int]) -> Scan:
     """An everyday acquisition of an image with `shape` rows and columns."""
     return Scan(
-        noise=rng.uniform(0.012, 0.045),
+        noise=rng.uniform(0.01, 0.06),
         ghost=rng.uniform(0.0, 0.03),
         motion=0.0,
-        coil_depth=rng.uniform(55, 110),
-        shading=rng.uniform(0.3, 0.9),
-        resolution=(rng.uniform(0.55, 0.8), rng.uniform(0.75, 0.95)),
+        coil_depth=rng.uniform(42, 120),
+        shading=rng.uniform(0.1, 1.1),
+        resolution=(rng.uniform(0.5, 0.9), rng.uniform(0.7, 1.0)),
         banding=rng.uniform(0.1, 0.8),
         # The shorter side is phase encoded: it saves time.
         phase_axis=int(shape[1] < shape[0]) if rng.uniform() < 0.85 else 0,

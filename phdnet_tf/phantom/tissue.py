@@ -45,18 +45,18 @@ def draw_tissue(
         return np.float32(mean) * (1 + grain * fine + cloud * coarse)
 
     u = rng.uniform
-    blood = u(0.85, 1.1)
-    ratio = u(0.64, 0.76) if faint else u(0.28, 0.46)
+    blood = u(0.8, 1.15)
+    ratio = u(0.6, 0.76) if faint else u(0.22, 0.5)
     return Tissue(
         blood=level(blood, u(0.02, 0.06), u(0.02, 0.07)),
         myocardium=level(blood * ratio, 0.08, 0.07),
-        fat=level(-u(0.75, 1.35), 0.03, 0.05),
-        muscle=level(u(0.24, 0.42), 0.1, 0.1),
-        liver=level(u(0.26, 0.48), 0.06, 0.07),
+        fat=level(-u(0.55, 1.9), 0.03, 0.08),
+        muscle=level(u(0.18, 0.48), 0.1, 0.1),
+        liver=level(u(0.18, 0.6), 0.06, 0.07),
         spleen=level(u(0.4, 0.6), 0.05, 0.03),
         marrow=level(u(0.2, 0.4), 0.1, 0.0),
         fluid=level(u(1.1, 1.6), 0.0, 0.0),
-        lung=level(u(0.05, 0.14), 0.15, 0.2),
+        lung=level(u(0.03, 0.2), 0.15, 0.2),
     )
 
 

@@ -10,6 +10,11 @@ import tensorflow as tf
 
 from phdnet_tf import geometry
 from phdnet_tf.config import CropConfig
+from phdnet_tf.training.appearance import recoloured
+
+MARGINS = (15.0, 100.0)
+"""Least and largest distance, in mm, of a cut field of view's sides from the
+landmarks."""
 
 Example = dict[str, tf.Tensor]
 
@@ -32,13 +37,13 @@ def random_crop(
         float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in the crop's
         pixels, which may lie outside; NaN where not annotated.
     """
+    if crops.cut:
+        example = _cut(example, crops.cut, seed)
     image, landmarks = example["image"], example["landmarks"]
     extent = tf.cast(tf.reverse(tf.shape(image), [0]), tf.float32)  # (x, y)
     # All of a crop's numbers, between 0 and 1, in one draw: it costs as much as each.
     draw = tf.random.stateless_uniform([10], seed)
-    annotated = tf.boolean_mask(
-        landmarks, tf.reduce_all(tf.math.is_finite(landmarks), axis=-1)
-    )
+    annotated = _annotated(landmarks)
     anywhere = draw[4:6] * extent - 0.5
     if draw[6] < crops.near_landmark and tf.size(annotated) > 0:
         chosen = tf.cast(
@@ -67,6 +72,8 @@ def random_whole(
         float32[512 / step, 512 / step, 1], and float32[L, 2], the landmarks' (x, y) in
         its pixels, which may lie outside; NaN where not annotated.
     """
+    if crops.cut:
+        example = _cut(example, crops.cut, seed)
     extent = tf.cast(tf.reverse(tf.shape(example["image"]), [0]), tf.float32)
     draw = tf.random.stateless_uniform([6], seed)
     image_per_canvas = geometry.canvas_scale(example["pixel_spacing"])
@@ -77,6 +84,39 @@ def random_whole(
     )
     # Pixel i of a coarser view covers the view from i * step - 0.5 on.
     return geometry.coarser(view[None], step)[0], (landmarks - (step - 1) / 2) / step
+
+
+def _annotated(landmarks: tf.Tensor) -> tf.Tensor:
+    """float32[K, 2], those that are annotated."""
+    known = tf.reduce_all(tf.math.is_finite(landmarks), axis=-1)
+    return tf.boolean_mask(landmarks, known)
+
+
+def _cut(example: Example, share: float, seed: tf.Tensor) -> Example:
+    """An example whose image ends, in a share of them, not far from the landmarks.
+
+    The intensities stay what they are in the whole image: those of a smaller one would
+    be normalised by up to a quarter more or less, which `CropConfig.exposure` covers.
+    """
+    image, landmarks = example["image"], example["landmarks"]
+    extent = tf.cast(tf.reverse(tf.shape(image), [0]), tf.float32)
+    draw = tf.random.stateless_uniform([5], tf.random.fold_in(seed, 4))
+    size = tf.reverse(example["pixel_spacing"], [0])  # of (x, y)
+    least, most = MARGINS
+    margins = (least + (most - least) * draw[:4]) / tf.tile(size, [2])
+    annotated = _annotated(landmarks)
+    first = tf.reduce_min(annotated, axis=0) - margins[:2]
+    last = tf.reduce_max(annotated, axis=0) + margins[2:]
+    whole = (draw[4] >= share) | (tf.size(annotated) == 0)
+    # A landmark may lie outside the image, of which at least a pixel is left.
+    first = tf.where(whole, 0.0, tf.clip_by_value(first, 0.0, extent - 1))
+    last = tf.where(whole, extent - 1, tf.clip_by_value(last, first, extent - 1))
+    start, stop = tf.cast(tf.round(first), tf.int32), tf.cast(tf.round(last), tf.int32)
+    return {
+        **example,
+        "image": image[start[1] : stop[1] + 1, start[0] : stop[0] + 1],
+        "landmarks": landmarks - tf.cast(start, tf.float32),
+    }
 
 
 def _augmented(
@@ -121,7 +161,7 @@ def _augmented(
     matrix = tf.concat([linear, corner[:, None]], axis=1)
 
     pixels = geometry.sample(example["image"][None], matrix[None], size)[0]
-    pixels = gain * pixels**gamma
+    pixels = recoloured(gain * pixels**gamma, crops, seed)
     return pixels, tf.linalg.matvec(inverse, example["landmarks"] - corner)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import tensorflow as tf
 
@@ -107,3 +109,94 @@ def test_an_image_without_any_landmark_is_cropped_anywhere():
     )
 
     assert np.isfinite(image).all() and np.isnan(points).all()
+
+
+FLAT = {
+    "image": tf.ones([400, 480]),
+    "pixel_spacing": tf.constant([1.2, 0.9375]),
+    "landmarks": tf.constant([[200.0, 180.0], [260.0, 230.0], [np.nan, np.nan]]),
+}
+
+
+def cut_whole(cut, trial, example=FLAT):
+    """Where a flat image's pixels begin and end on the canvas, and its landmarks."""
+    crops = CropConfig(rotation=0, scale=0, gain=0, gamma=0, shift=0, cut=cut)
+    seed = tf.constant([1, trial], tf.int64)
+    image, points = random_whole(example, crops, 1, seed)
+    lit = image.numpy()[..., 0]
+    columns, rows = (np.flatnonzero(lit.max(axis=axis) > 0.5) for axis in (0, 1))
+    assert set(np.unique(lit[rows[1] : rows[-1], columns[1] : columns[-1]])) == {1.0}
+    begin, end = [columns[0], rows[0]], [columns[-1], rows[-1]]
+    return np.array([begin, end]), points.numpy()
+
+
+def test_a_cut_image_ends_15_to_100_mm_beyond_the_landmarks():
+    found = [cut_whole(1, trial) for trial in range(40)]
+
+    margins = np.array(
+        [
+            [np.nanmin(points, axis=0) - ends[0], ends[1] - np.nanmax(points, axis=0)]
+            for ends, points in found
+        ]
+    ) * (0.9375)
+    assert margins.min() > 15 - 1.5 and margins.max() < 100 + 1.5
+    # Each side by a draw of its own.
+    assert (margins.min(axis=0) < 30).all() and (margins.max(axis=0) > 85).all()
+    sides = margins.reshape(len(found), 4).T
+    assert np.abs(np.corrcoef(sides) - np.eye(4)).max() < 0.6
+    # The landmarks are as far apart as ever, 60 x 0.9375 and 50 x 1.2 mm.
+    apart = np.array([points[1] - points[0] for _, points in found]) * 0.9375
+    np.testing.assert_allclose(apart, np.tile([56.25, 60], (40, 1)), rtol=1e-5)
+
+
+def test_a_cut_never_reaches_beyond_the_image():
+    corner = {**FLAT, "landmarks": tf.constant([[3.0, 2.0], [476.0, 397.0]])}
+    whole, still = cut_whole(0, 0, corner)
+
+    for trial in range(5):
+        ends, points = cut_whole(1, trial, corner)
+        np.testing.assert_array_equal(ends, whole)
+        np.testing.assert_array_equal(points, still)
+
+
+def test_the_share_of_cut_images_is_what_it_says():
+    whole, _ = cut_whole(0, 0)
+
+    cut = [(cut_whole(0.3, trial)[0] != whole).any() for trial in range(100)]
+
+    assert 0.15 < np.mean(cut) < 0.45
+
+
+def test_an_image_without_any_landmark_is_not_cut():
+    bare = {**FLAT, "landmarks": tf.fill([2, 2], np.nan)}
+
+    np.testing.assert_array_equal(cut_whole(1, 0, bare)[0], cut_whole(0, 0, bare)[0])
+
+
+def test_a_crop_of_a_cut_image_shows_its_landmark_where_it_is():
+    y, x = np.mgrid[:400, :480]
+    spot = np.exp(-((x - 260) ** 2 + (y - 230) ** 2) / 32).astype("f4")
+    example = {**FLAT, "image": tf.constant(spot)}
+    example["landmarks"] = tf.constant([[260.0, 230.0]])
+    crops = CropConfig(near_landmark=1, rotation=0, scale=0, gain=0, gamma=0, cut=1)
+    for trial in range(8):
+        seed = tf.constant([1, trial], tf.int64)
+        image, points = random_crop(example, crops, seed)
+
+        brightest = np.unravel_index(image.numpy().argmax(), (128, 128))
+        np.testing.assert_allclose(brightest[::-1], points[0], atol=1)
+
+
+def test_what_is_drawn_newly_moves_no_crop(examples):
+    # Shares and sizes of nearly nothing: the numbers are drawn, and change nothing.
+    still = CropConfig(rotation=35, scale=0.25, stretch=0.2)
+    drawn = replace(
+        still, exposure=1e-9, curve=1e-9, shading=1e-9, noise=1e-9, cut=1e-9
+    )
+    for trial, example in enumerate(examples.take(4)):
+        seed = tf.constant([trial, 7], tf.int64)
+        for draw in (random_crop, lambda e, c, s: random_whole(e, c, 2, s)):
+            image, points = draw(example, still, seed)
+            other, others = draw(example, drawn, seed)
+            np.testing.assert_allclose(image, other, atol=1e-5)
+            np.testing.assert_array_equal(points, others)

@@ -81,7 +81,7 @@ def test_the_folder_is_an_aspire_style_one(tmp_path):
     assert inspection.table.landmarks == VIEWS["sa"]
     assert len(inspection.images) == report.images == 48  # 3 slices, 2 phases
     for row in inspection.table.rows:
-        np.testing.assert_allclose(row.points, POINTS)
+        np.testing.assert_allclose(row.points, POINTS, atol=5e-3)
     with open(tmp_path / "out/landmarks.csv", newline="") as file:
         assert {row["group"] for row in csv.DictReader(file)} == {"DCM"}
 
@@ -398,10 +398,14 @@ def test_three_subjects_of_acdc_are_those_of_the_reference(tmp_path):
     expected = [row for row in read_table(REFERENCE).rows if row.subject in subjects]
     assert [row.image for row in table.rows] == [row.image for row in expected]
     for row, reference in zip(table.rows, expected, strict=True):
-        np.testing.assert_array_equal(row.points, reference.points)
+        np.testing.assert_array_equal(row.points[:2], reference.points[:2])
         image, twin = (read_image(f / row.image) for f in (tmp_path / "out", REFERENCE))
         np.testing.assert_array_equal(image.pixels, twin.pixels)
         assert image.pixel_spacing == twin.pixel_spacing
+        # The reference has the RV's extreme pixel, from which the outline's nearly
+        # extreme part reaches a few mm to both sides.
+        moved = (np.array(row.points) - reference.points)[2] * image.pixel_spacing[::-1]
+        assert np.linalg.norm(moved) < 6
 
 
 @with_data
