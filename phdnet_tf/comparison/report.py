@@ -22,8 +22,8 @@ def markdown(report: dict[str, Any]) -> str:
         *report["protocol"],
         "",
         "Point errors in mm: mean ± standard deviation [bootstrap 95 % interval of the "
-        "mean, by subject]. *Difference* is that of the mean from PHD-Net's, all "
-        "landmarks in one network, on the same points.",
+        "mean, by subject]. *Difference* is that of the mean from PHD-Net's, on "
+        "the same points.",
         "",
         "## Table 1: map and strategy",
         "",
