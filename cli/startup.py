@@ -22,9 +22,9 @@ def load_tensorflow() -> None:
     with _without_standard_error():
         import tensorflow
 
-        # A GPU's memory is taken as it is needed, not all there is at once.
-        for gpu in tensorflow.config.list_physical_devices("GPU"):
-            tensorflow.config.experimental.set_memory_growth(gpu, True)
+        from phdnet_tf.devices import take_memory_as_needed
+
+        take_memory_as_needed()
         tensorflow.constant(0)  # The first operation has things to log, too.
 
 

@@ -11,7 +11,7 @@ import click
 
 from phdnet_tf.cli import options
 from phdnet_tf.cli.startup import load_tensorflow
-from phdnet_tf.config import MAPPINGS, NETWORKS
+from phdnet_tf.config import MAPPINGS, NETWORKS, PRECISIONS
 from phdnet_tf.presets import PRESETS, make_config
 
 if TYPE_CHECKING:
@@ -93,6 +93,14 @@ if TYPE_CHECKING:
 @options.seed
 @options.deterministic
 @click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=PRECISIONS[0],
+    show_default=True,
+    help="Of the layers between input and heads: bfloat16 is faster on GPUs that have "
+    "it, and slower on most CPUs.",
+)
+@click.option(
     "--resume",
     is_flag=True,
     help="Go on with the run --name, or the newest of the view, as it was started.",
@@ -162,6 +170,7 @@ def train(
                     choices["strategy"],
                     choices["seed"],
                     choices["deterministic"],
+                    choices["precision"],
                 ),
                 data=data and str(data),
                 fingerprint=source.fingerprint,

@@ -14,6 +14,8 @@ FOLDS = 8
 
 MAPPINGS = ("gaussian", "binary")
 
+PRECISIONS = ("float32", "bfloat16")
+
 PAPER_FILTERS = (32,) * 6
 """Of PHD-Net's convolutions, as the paper has them."""
 
@@ -235,6 +237,8 @@ class TrainingConfig:
         seed: Of the weights, the order of the images and the crops.
         deterministic: Whether the same seed gives the same result to the last bit,
             which takes longer; else sums depend on which thread comes first.
+        precision: "float32", or "bfloat16" for the layers between input and heads,
+            which is faster where the hardware has it.
 
     Raises:
         ValueError: If a value makes no sense.
@@ -249,6 +253,7 @@ class TrainingConfig:
     decay: bool = False
     seed: int = 0
     deterministic: bool = False
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -259,6 +264,12 @@ class TrainingConfig:
             value = getattr(self, name)
             _require(value > 0, name, "above 0", value)
         _require(self.seed >= 0, "seed", "0 or more", self.seed)
+        _require(
+            self.precision in PRECISIONS,
+            "precision",
+            f"one of {PRECISIONS}",
+            self.precision,
+        )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from phdnet_tf.config import (
     MAPPINGS,
     PAPER_FILTERS,
+    PRECISIONS,
     Config,
     CropConfig,
     ModelConfig,
@@ -133,6 +134,7 @@ def make_config(
     strategy: str | None = None,
     seed: int = 0,
     deterministic: bool = False,
+    precision: str = PRECISIONS[0],
 ) -> Config:
     """The settings of a training run.
 
@@ -144,6 +146,7 @@ def make_config(
         strategy: See `ModelConfig`; by default the preset's own.
         seed: See `TrainingConfig`.
         deterministic: Likewise.
+        precision: Likewise.
 
     Returns:
         The settings.
@@ -171,5 +174,7 @@ def make_config(
             one_each=row.one_each,
         ),
         crops=row.crops,
-        training=replace(row.training, seed=seed, deterministic=deterministic),
+        training=replace(
+            row.training, seed=seed, deterministic=deterministic, precision=precision
+        ),
     )

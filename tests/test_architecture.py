@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # A line may import from the lines above it, and a package from itself. `datasets` and
 # `cli` lie beside the library, and are installed below it.
 LAYERS = [
-    {"config", "geometry", "files"},
+    {"config", "devices", "geometry", "files"},
     {"presets"},
     {"dicom", "trust"},
     {"phantom", "models", "decoding", "evaluation"},

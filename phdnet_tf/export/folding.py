@@ -50,10 +50,12 @@ def fold_normalisation(network: keras.Model) -> keras.Model:
 
     def clone(layer: layers.Layer) -> layers.Layer:
         if layer.name in taken_in:
-            return layers.Identity(name=layer.name)
+            return layers.Identity(name=layer.name, dtype="float32")
         if isinstance(layer, layers.BatchNormalization):
-            return ScaleAndOffset(name=layer.name)
+            return ScaleAndOffset(name=layer.name, dtype="float32")
         settings = layer.get_config()
+        # What trained in half the precision answers in all of it.
+        settings["dtype"] = "float32"
         if layer.name in folded:
             settings["use_bias"] = True
         return type(layer).from_config(settings)

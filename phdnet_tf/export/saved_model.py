@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from phdnet_tf.devices import take_memory_as_needed
 from phdnet_tf.export.checksums import CHECKSUMS, checksums
 from phdnet_tf.export.description import DESCRIPTION, describe_signature
 from phdnet_tf.export.graph import ServedGraph
@@ -62,6 +63,7 @@ def load_signatures(
     Raises:
         ValueError: If TensorFlow cannot load it.
     """
+    take_memory_as_needed()
     try:
         return tf.saved_model.load(str(version)).signatures
     except (OSError, ValueError, tf.errors.OpError) as error:

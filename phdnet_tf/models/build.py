@@ -7,12 +7,26 @@ from phdnet_tf.models.hourglass import build_hourglass
 from phdnet_tf.models.phdnet import build_phdnet
 from phdnet_tf.models.unet import build_unet
 
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+"""Keras's dtype policy for each precision."""
 
-def build_network(model: ModelConfig) -> keras.Model:
+
+def build_network(model: ModelConfig, precision: str = "float32") -> keras.Model:
     """The network of the settings, with new weights.
 
-    With a network for each landmark, it is one of these.
+    Args:
+        model: What is located. With a network for each landmark, it is one of these.
+        precision: See `TrainingConfig`. Weights and heads are float32 in any.
     """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        return _build(model)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build(model: ModelConfig) -> keras.Model:
     landmarks = 1 if model.one_each else len(model.landmarks)
     match model.network:
         case "hourglass":

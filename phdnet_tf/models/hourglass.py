@@ -39,7 +39,7 @@ def build_hourglass(landmarks: int) -> keras.Model:
     x = _residuals(x, "features")
     x = layers.Conv2D(FEATURES, 1, name="last")(x)
     x = normalised(x, "last")
-    heatmap = layers.Conv2D(landmarks, 1, name="heatmap")(x)
+    heatmap = layers.Conv2D(landmarks, 1, dtype="float32", name="heatmap")(x)
     return keras.Model(image, {"heatmap": heatmap}, name="hourglass")
 
 

@@ -56,9 +56,11 @@ def build_phdnet(
         seen = _convolution(x, filters[-1], 3, f"context_{number}", dilation=dilation)
         x = layers.Add(name=f"context_{number}_add")([x, seen])
 
-    heatmap = layers.Conv2D(landmarks, 1, name="heatmap")(_branch(x, "heatmap"))
+    heatmap = layers.Conv2D(landmarks, 1, dtype="float32", name="heatmap")(
+        _branch(x, "heatmap")
+    )
     # First all x, then all y: a split that needs no knowledge of h and w.
-    flat = layers.Conv2D(2 * landmarks, 1, name="displacement_xy")(
+    flat = layers.Conv2D(2 * landmarks, 1, dtype="float32", name="displacement_xy")(
         _branch(x, "displacement")
     )
     displacement = ops.stack(ops.split(flat, 2, axis=-1), axis=-1)

@@ -42,7 +42,11 @@ def build_unet(landmarks: int) -> keras.Model:
         inner = layers.Conv2D(channels, 3, padding="same", name=f"up_{level}")(x)
         if level > 1:
             inner = _activated(inner, f"up_{level}")
-        x = layers.Add(name="heatmap" if level == 1 else f"up_{level}_sum")([inner, x])
+        # The sum of the uppermost level is the heatmap.
+        settings = {"name": f"up_{level}_sum"}
+        if level == 1:
+            settings = {"name": "heatmap", "dtype": "float32"}
+        x = layers.Add(**settings)([inner, x])
     return keras.Model(image, {"heatmap": x}, name="unet")
 
 

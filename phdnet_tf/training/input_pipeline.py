@@ -8,11 +8,9 @@ import tensorflow as tf
 
 from phdnet_tf import geometry
 from phdnet_tf.config import NETWORKS, CropConfig, ModelConfig
+from phdnet_tf.devices import whole_canvases_at_once
 from phdnet_tf.training.crops import Example, random_crop, random_whole
 from phdnet_tf.training.labels import labels_of
-
-VALIDATION_BATCH = 4
-"""Whole canvases in a batch: more take more memory and are no faster on a CPU."""
 
 
 def normalised(examples: tf.data.Dataset) -> tf.data.Dataset:
@@ -118,7 +116,7 @@ def validation_batches(
         examples.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
         # Keras warns of every data set that ends without having said where.
         .apply(tf.data.experimental.assert_cardinality(count))
-        .batch(VALIDATION_BATCH)
+        .batch(whole_canvases_at_once())
         .map(label)
         .prefetch(tf.data.AUTOTUNE)
     )

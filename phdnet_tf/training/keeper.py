@@ -58,7 +58,7 @@ class Keeper(keras.callbacks.Callback):
     Args:
         config: Settings.
         run: Folder of the run; it must exist.
-        model: The network, compiled.
+        model: The network, compiled, and its optimiser built.
         steps: Steps an epoch.
         time_limit: Most seconds to spend, or None.
         on_progress: Called after every step and every epoch.
@@ -92,7 +92,6 @@ class Keeper(keras.callbacks.Callback):
         self._steps = steps
         self._time_limit = time_limit
         self._on_progress = on_progress
-        model.optimizer.build(model.trainable_variables)
         self._variables = [*model.variables, *model.optimizer.variables]
         self._schedule = model.optimizer._learning_rate
         self.epoch = self.best_epoch = self.steps = 0
@@ -215,7 +214,8 @@ class Keeper(keras.callbacks.Callback):
             "validation_seconds": self._validation_seconds,
         }
         if isinstance(self._schedule, WarmUpAndDecay):
-            progress["planned_steps"] = float(self._schedule.planned_steps)
+            planned = self._schedule.planned_steps
+            progress["planned_steps"] = keras.ops.convert_to_numpy(planned)
         variables: dict[str, Any] = {}
         if self.ended_by not in FINAL:
             variables = {

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf.config import Config
+from phdnet_tf.devices import take_memory_as_needed, training_strategy
 from phdnet_tf.models.build import build_network
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.checks import require_annotated
@@ -34,7 +35,7 @@ def compile_model(
         The model, compiled.
     """
     keras.utils.set_random_seed(config.training.seed)
-    model = build_network(config.model)
+    model = build_network(config.model, config.training.precision)
     classifies = config.model.mapping == "binary"
     losses = {
         "heatmap": ContainsLoss() if classifies else HeatmapLoss(),
@@ -47,6 +48,8 @@ def compile_model(
         # L_A = L_d + L_h: the sum is Keras's own.
         loss={name: losses[name] for name in model.output},
     )
+    # Here, for several devices share what is made within their strategy's scope.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
@@ -88,6 +91,7 @@ def train(
             not known, a landmark is annotated in none of them, or the loss is no longer
             a number before there is a model to keep.
     """
+    take_memory_as_needed()
     if config.training.deterministic:
         # For the whole process, which is why it is not on by default.
         tf.config.experimental.enable_op_determinism()
@@ -102,11 +106,12 @@ def train(
         )
     crops = max(count, config.training.epoch_size)
     steps = math.ceil(crops / config.training.batch_size)
-    model = compile_model(
-        config,
-        steps * config.training.epochs,
-        time_limit=time_limit is not None,
-    )
+    with training_strategy().scope():
+        model = compile_model(
+            config,
+            steps * config.training.epochs,
+            time_limit=time_limit is not None,
+        )
     keeper = Keeper(config, run, model, steps, time_limit, on_progress)
     _forget_epochs_after(run / "log.csv", keeper.epoch)
     batches = input_pipeline.training_batches(

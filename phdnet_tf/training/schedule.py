@@ -44,7 +44,10 @@ class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for Keras."""
-        return {"peak": self.peak, "planned_steps": int(self.planned_steps)}
+        return {
+            "peak": self.peak,
+            "planned_steps": int(ops.convert_to_numpy(self.planned_steps)),
+        }
 
 
 def learning_rate(

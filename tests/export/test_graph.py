@@ -12,6 +12,7 @@ from phdnet_tf.config import Config, ModelConfig, TrainingConfig
 from phdnet_tf.decoding import peak, simple, smoothing
 from phdnet_tf.export import graph, saved_model
 from phdnet_tf.models import hourglass
+from phdnet_tf.models.build import build_network
 from phdnet_tf.presets import make_config
 from phdnet_tf.trust.radii import Radii
 
@@ -262,3 +263,19 @@ def test_the_baselines_heat_is_a_probability():
     np.testing.assert_allclose(
         found["confidence"], 1 / (1 + np.exp(-highest)), rtol=1e-4
     )
+
+
+@pytest.mark.slow
+def test_a_network_of_half_the_precision_is_served_in_all_of_it():
+    inputs = tf.nest.map_structure(tf.constant, batch((1, 120, 90)))
+    config = Config("sa", ModelConfig(LANDMARKS, **SHAPE))
+    network = build_network(config.model, "bfloat16")
+    assert {v.dtype for v in network.variables} == {"float32"}
+    assert network.get_layer("encoder_1").compute_dtype == "bfloat16"
+
+    found = graph.ServedGraph([network], config, [0.0] * 2).locate(**inputs)
+
+    same = build_network(config.model)
+    same.set_weights(network.get_weights())
+    wanted = graph.ServedGraph([same], config, [0.0] * 2).locate(**inputs)
+    np.testing.assert_array_equal(found["landmarks"], wanted["landmarks"])
