@@ -105,7 +105,7 @@ class Project:
             raise ValueError(
                 f"{self.folder}: is a project of {self.view or 'no view'} with "
                 f"{', '.join(self.landmarks)}. Received: {view or 'no view'} with "
-                f"{', '.join(landmarks)}. Choose another --project, or a model of these."
+                f"{', '.join(landmarks)}. Choose another --project."
             )
         if not self.landmarks:
             self.set("view", view)

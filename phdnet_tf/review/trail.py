@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
@@ -23,10 +23,7 @@ POINT_STATUSES = ("", "accepted", "corrected", "absent", "unsure")
 IMAGE_STATUSES = ("", "done", "skipped")
 """Of an image as a whole, which the trail has as a landmark without a name."""
 
-ACTIONS = ("accept", "move", "place", "copy", "absent", "unsure", "reset", "skip") + (
-    "done",
-    "note",
-)
+ACTIONS = tuple("accept move place copy absent unsure reset skip done note".split())
 UNDO, REDO = "undo", "redo"
 
 LONGEST = 2000
@@ -91,9 +88,7 @@ def parse(values: Any) -> Change:
     if not isinstance(values, dict) or set(values) != set(names):
         raise ValueError(f"expected a change with {', '.join(names)}.")
     change = Change(**values)
-    texts = ("uuid", "step", "content_hash", "model", "landmark", "action")
-    texts += ("previous", "status", "note")
-    for name in texts:
+    for name in set(names) - {"image", "x", "y", "seconds"}:
         if not isinstance(values[name], str) or len(values[name]) > LONGEST:
             raise ValueError(f"{name}: expected at most {LONGEST} characters.")
     if not isinstance(change.image, int) or not change.uuid or not change.step:
@@ -111,7 +106,9 @@ def parse(values: Any) -> Change:
         raise ValueError("x, y: expected two finite numbers, or two nulls.")
     needed = change.status in ("accepted", "corrected")
     if has_place < needed or (has_place and not needed and change.status != "unsure"):
-        raise ValueError(f"{change.status!r}: expected a place only where there is one.")
+        raise ValueError(
+            f"{change.status!r}: expected a place only where there is one."
+        )
     return change
 
 
@@ -120,9 +117,7 @@ def _finite(value: Any) -> bool:
     return number and math.isfinite(value)
 
 
-def append(
-    store: Store, lane: Lane, changes: Sequence[Change]
-) -> list[dict[str, Any]]:
+def append(store: Store, lane: Lane, changes: Sequence[Change]) -> list[dict[str, Any]]:
     """Stores changes, step by step; those of a step all or none.
 
     Args:
@@ -201,7 +196,7 @@ def _tail(
 def _insert(
     connection: sqlite3.Connection, lane: Lane, change: Change, undoes: str = ""
 ) -> None:
-    before = connection.execute(
+    before: Any = connection.execute(
         "SELECT status, x, y FROM trail WHERE uuid = ?", (change.previous,)
     ).fetchone()
     if before is None or not before["status"]:
@@ -280,7 +275,7 @@ def _reverse(
         image = -1
         for number, line in enumerate(_lines(connection, found["step"])):
             image = line["image"]
-            after = line
+            after: Any = line
             if action == UNDO:
                 after = connection.execute(
                     "SELECT status, x, y, note FROM trail WHERE uuid = ?",
@@ -341,7 +336,7 @@ def readers(store: Store) -> Iterator[Lane]:
 
 def points(
     store: Store, where: str = "", values: Sequence[object] = ()
-) -> list[Mapping[str, Any]]:
+) -> list[sqlite3.Row]:
     """The points of all readers as they are now, with what the model had said.
 
     Args:

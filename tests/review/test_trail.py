@@ -36,11 +36,17 @@ def test_a_change_is_what_the_point_is_from_then_on(project):
 
 def test_the_trail_has_who_what_when_and_from_where_to_where(project):
     append(project.store, ADA, [change(uuid="one", x=11.0, y=12.0)])
-    append(project.store, ADA, [change(previous="one", status="absent", x=None, y=None)])
+    append(
+        project.store, ADA, [change(previous="one", status="absent", x=None, y=None)]
+    )
 
     first, second = project.store.rows("SELECT * FROM trail ORDER BY seq")
 
-    assert (first["reader"], first["role"], first["action"]) == ("Ada", "reader", "move")
+    assert (first["reader"], first["role"], first["action"]) == (
+        "Ada",
+        "reader",
+        "move",
+    )
     assert (first["model"], first["content_hash"]) == ("phdnet_4ch/1", HASH)
     # The model had put it at (30, 30).
     assert (first["from_status"], first["from_x"], first["from_y"]) == ("", 30, 30)
