@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,10 +113,11 @@ def open_(
         name = reader or project.setting("reader") or _user()
         project.set("reader", name)
         progress = Progress(what="")
-        filling = _filling(project, path, view, pixel_spacing, progress)
+        load = _loader(path) if path else None
+        filling = _filling(project, load, pixel_spacing, progress)
         lane = Lane("judge" if decide else "reader", name)
         with ReviewServer(
-            project, lane, progress, port, pixel_spacing, show_identity
+            project, lane, progress, port, pixel_spacing, show_identity, load
         ) as server:
             click.echo(f"Reader: {name}\n{server.address}\nCtrl-C stops.")
             if browser:
@@ -141,8 +143,9 @@ def _settle(
 
     inputs = project.setting("inputs") or []
     more = [str(path.resolve()) for path in images]
-    if which is not None or not inputs:
+    if which is not None and which != project.setting("which"):
         project.set("which", which)
+        project.set("filled", None)
     if landmarks:
         if model:
             raise click.UsageError("--landmark is without a model. Drop --model.")
@@ -164,35 +167,44 @@ def _settle(
     return Path(row["path"]) if row else None
 
 
+def _loader(path: Path) -> Callable[[], Locator]:
+    """Gives the model, loaded once; threads may ask."""
+    turn = threading.Lock()
+    loaded: list[Locator] = []
+
+    def load() -> Locator:
+        with turn:
+            if not loaded:
+                from phdnet_tf.cli.startup import load_tensorflow
+
+                load_tensorflow()
+                from phdnet_tf.inference.predictor import Predictor
+
+                loaded.append(Predictor(path))
+        return loaded[0]
+
+    return load
+
+
 def _filling(
     project: Project,
-    path: Path | None,
-    view: str | None,
+    load: Callable[[], Locator] | None,
     pixel_spacing: tuple[float, float] | None,
     progress: Progress,
 ) -> threading.Thread | None:
     """What finds, reads and predicts the images; None where all is done."""
     from phdnet_tf.review.filling import fill
 
-    key: Any = project.model if path else "read"
+    key: Any = project.model if load else "read"
     if project.setting("filled") == key:
         return None
     progress.what = "reading headers"
-
-    def load() -> tuple[int, Locator]:
-        from phdnet_tf.cli.startup import load_tensorflow
-
-        load_tensorflow()
-        from phdnet_tf.inference.predictor import Predictor
-
-        assert path is not None and project.model is not None
-        return project.model, Predictor(path)
 
     def work() -> None:
         try:
             fill(
                 *(project, project.setting("which"), pixel_spacing),
-                load if path else None,
+                load,
                 project.view if project.setting("forced_view") else None,
                 *(progress, _tell),
             )

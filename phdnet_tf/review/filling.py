@@ -65,11 +65,10 @@ def fill(
     project: Project,
     which: str | int | None,
     pixel_spacing: tuple[float, float] | None,
-    load: Callable[[], tuple[int, Locator]] | None,
+    load: Callable[[], Locator] | None,
     view: str | None,
     progress: Progress,
     found: Callable[[Survey, Plan | None], None],
-    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Finds, reads and predicts what the project's setting "inputs" names.
 
@@ -77,12 +76,10 @@ def fill(
         project: The project.
         which: Frames of each cine that are to be reviewed; see `cines.choose`.
         pixel_spacing: (y, x), mm, for files that have none.
-        load: Loads the model: its number in the project, and the model. None is to
-            annotate without one.
+        load: Gives the model, the project's. None is to annotate without one.
         view: The view that the user says all images have, or None to propose one.
         progress: Is told how far it is.
         found: Is called with what was found, before it is read.
-        stopped: Whether to stop.
 
     Raises:
         ValueError: If the model cannot be used.
@@ -94,32 +91,28 @@ def fill(
 
         def read() -> None:
             progress.done += 1
-            if stopped():
-                raise InterruptedError
 
-        try:
-            surveyed = survey(inputs, sandbox, read, localisers=view is not None)
-            if load is None:
-                found(surveyed, None)
-                chosen = [(cine, choose(cine, which)) for cine in surveyed.cines]
-                for cine, frames in chosen:
-                    project.add(cine, frames)
-                sandbox.numbers = _numbers(project)
-                _read(project, sandbox, chosen, pixel_spacing, progress, stopped)
-            else:
-                number, locator = load()
-                views = [locator.view]
-                planned = plan(surveyed.cines, views, views[0] if view else None, which)
-                found(surveyed, planned)
-                for job in planned.jobs:
-                    project.add(job.cine, job.frames)
-                sandbox.numbers = _numbers(project)
-                _predict(
-                    *(project, sandbox, number, locator, planned.jobs),
-                    *(pixel_spacing, progress, stopped),
-                )
-        except InterruptedError:
-            return
+        surveyed = survey(inputs, sandbox, read, localisers=view is not None)
+        if load is None:
+            found(surveyed, None)
+            chosen = [(cine, choose(cine, which)) for cine in surveyed.cines]
+            for cine, frames in chosen:
+                project.add(cine, frames)
+            sandbox.numbers = _numbers(project)
+            _read(project, sandbox, chosen, pixel_spacing, progress)
+        else:
+            number, locator = project.model, load()
+            assert number is not None
+            views = [locator.view]
+            planned = plan(surveyed.cines, views, views[0] if view else None, which)
+            found(surveyed, planned)
+            for job in planned.jobs:
+                project.add(job.cine, job.frames)
+            sandbox.numbers = _numbers(project)
+            _predict(
+                *(project, sandbox, number, locator, planned.jobs),
+                *(pixel_spacing, progress),
+            )
         progress.what = ""
 
 
@@ -138,7 +131,6 @@ def _read(
     chosen: Sequence[tuple[object, list[Frame]]],
     pixel_spacing: tuple[float, float] | None,
     progress: Progress,
-    stopped: Callable[[], bool],
 ) -> None:
     """Reads what was not read before, so that every image has its content hash."""
     known = {
@@ -157,8 +149,6 @@ def _read(
     wanted = ((frame, frame.file.source, frame.number) for frame in frames)
     for _ in sandbox.images(wanted, pixel_spacing):
         progress.done += 1
-        if stopped():
-            raise InterruptedError
 
 
 def _predict(
@@ -169,7 +159,6 @@ def _predict(
     jobs: Sequence[Job],
     pixel_spacing: tuple[float, float] | None,
     progress: Progress,
-    stopped: Callable[[], bool],
 ) -> None:
     known = {
         row["image"]
@@ -193,5 +182,3 @@ def _predict(
                 if not isinstance(error, DicomError):
                     project.fail(number(frame), str(error))
         progress.done += 1
-        if stopped():
-            raise InterruptedError

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.inference.results import Locator
 from phdnet_tf.review.project import Project
 
 
@@ -37,6 +37,7 @@ class Pictures:
         project: The project.
         sandbox: Reads the files.
         pixel_spacing: (y, x), mm, for files that have none.
+        load: Gives the model, for its candidate maps; None without one.
     """
 
     def __init__(
@@ -44,12 +45,11 @@ class Pictures:
         project: Project,
         sandbox: Sandbox,
         pixel_spacing: tuple[float, float] | None,
+        load: Callable[[], Locator] | None = None,
     ) -> None:
         """Reads nothing yet."""
         self._project, self._sandbox = project, sandbox
-        self._spacing = pixel_spacing
-        self._predictor: tuple[int, object] | None = None
-        self._loading = threading.Lock()
+        self._spacing, self._load = pixel_spacing, load
 
     def image(self, number: int) -> MRImage:
         """An image.
@@ -110,20 +110,11 @@ class Pictures:
             KeyError: If there is no such image or landmark, or no model.
             ValueError: If the model cannot be loaded, or the image not be read.
         """
-        # TensorFlow takes seconds, and most who review never ask for a map.
-        from phdnet_tf.inference.predictor import Predictor
-
-        model = self._project.model
-        row = self._project.store.row("SELECT path FROM models WHERE id = ?", model)
-        if row is None:
+        if self._load is None:
             raise KeyError(landmark)
-        with self._loading:
-            if self._predictor is None or self._predictor[0] != model:
-                self._predictor = model or 0, Predictor(Path(row["path"]))
-        predictor = self._predictor[1]
-        assert isinstance(predictor, Predictor)
-        index = dict(zip(predictor.landmarks, range(99), strict=False))[landmark]
-        maps, corners = predictor.candidate_maps(self.image(number))
+        locator = self._load()
+        index = {name: at for at, name in enumerate(locator.landmarks)}[landmark]
+        maps, corners = locator.candidate_maps(self.image(number))
         votes = np.clip(maps[index], 0, None)
         scaled = np.round(votes * (255 / max(float(votes.max()), 1e-9)))
         return scaled.astype(np.uint8), corners[index].tolist()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import uvicorn
 
 from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.inference.results import Locator
 from phdnet_tf.review.access import Keys
 from phdnet_tf.review.app import make_app
 from phdnet_tf.review.filling import Progress
@@ -32,10 +34,12 @@ class ReviewServer:
             else any.
         pixel_spacing: (y, x), mm, for files that have none.
         show_identity: Whether the page may show whose images they are.
+        load: Gives the model, for its candidate maps; None without one.
 
     Attributes:
         address: With a code that works once, for example
             "http://127.0.0.1:40123/#code=k3J...".
+        keys: Has a code for another browser.
 
     Raises:
         OSError: On entry, if the port is taken.
@@ -49,8 +53,10 @@ class ReviewServer:
         port: int | None = None,
         pixel_spacing: tuple[float, float] | None = None,
         show_identity: bool = False,
+        load: Callable[[], Locator] | None = None,
     ) -> None:
         """Starts nothing yet."""
+        self._load = load
         self._project, self._lane, self._progress = project, lane, progress
         self._port, self._spacing, self._identity = port, pixel_spacing, show_identity
 
@@ -60,10 +66,10 @@ class ReviewServer:
         port = listening.getsockname()[1]
         self._project.set("port", port)
         self._sandbox = Sandbox()
-        keys = Keys(self._project.store)
-        pictures = Pictures(self._project, self._sandbox, self._spacing)
+        self.keys = Keys(self._project.store)
+        pictures = Pictures(self._project, self._sandbox, self._spacing, self._load)
         app = make_app(
-            *(self._project, self._lane, pictures, keys, port, self._progress),
+            *(self._project, self._lane, pictures, self.keys, port, self._progress),
             show_identity=self._identity,
         )
         self._server = uvicorn.Server(
@@ -86,7 +92,7 @@ class ReviewServer:
         )
         self._thread.start()
         self._listening = listening
-        self.address = f"http://{HOST}:{port}/#code={keys.new_code()}"
+        self.address = f"http://{HOST}:{port}/#code={self.keys.new_code()}"
         return self
 
     def __exit__(

@@ -76,14 +76,13 @@ async function waitForImages() {
 
 function setUpFilters() {
   const names = {
-    radius: "largest radius", confidence: "least confidence", jump: "largest jump",
-    read: "as they were read", second: "a second look", sampled: "drawn by chance",
+    read: "as read", second: "second look", sampled: "by chance",
   };
   const groups = [...project.groups, "second"];
   fillSelect("order", project.orders, "radius", names);
   fillSelect("state", project.states, "open");
   fillSelect("group", groups, "recognised", names);
-  fillSelect("landmark", ["", ...project.landmarks], "", { "": "all landmarks" });
+  fillSelect("landmark", ["", ...project.landmarks], "", { "": "all" });
   for (const name of ["order", "state", "group", "landmark"]) {
     $(name).disabled = project.role === "judge" && name !== "state";
     $(name).addEventListener("change", async (event) => {
@@ -196,7 +195,7 @@ async function showIdentity(id) {
 function goNext(id = sheet.id) {
   const [next] = queue.after(id, 1);
   if (next) return open(next.id);
-  showQueue(queue, id, open);
+  refresh();
   if (queue.complete) return say("Nothing is left in this list.");
   return queue.more().then(() => {
     const [more] = queue.after(id, 1);
@@ -627,8 +626,10 @@ function setBare(hide) {
 }
 
 const BUTTONS = {
-  accept, skip, back, note, play, copy, before: () => step(-1), after: () => step(1),
-  help: () => $("keys").showModal(),
+  accept, skip, back, note, play, copy, unsure, fit, close: closeUp, votes: toggleVotes,
+  absent: () => change("absent", "absent", null), reset: () => change("reset", "", null),
+  undo: () => reverse("undo"), redo: () => reverse("redo"),
+  before: () => step(-1), after: () => step(1), help: () => $("keys").showModal(),
 };
 for (const [id, act] of Object.entries(BUTTONS)) {
   $(id).addEventListener("click", (event) => {

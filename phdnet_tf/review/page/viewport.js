@@ -4,6 +4,7 @@
 // millimetre is as long along x as along y, whatever the pixels.
 
 export const CLOSE_UP = 125; // mm, the side of what is shown at first.
+const LENS = 10; // Screen pixels of a mm under the magnifier, at least.
 
 export class Viewport {
   constructor(stage, canvas) {
@@ -92,11 +93,13 @@ export class Viewport {
     context.drawImage(source, 0, 0);
   }
 
-  // What is around a point, enlarged three times, with a cross at the point.
+  // What is around a point, enlarged, with a cross at the point.
   magnify(lens, source, point) {
     const context = lens.getContext("2d");
     const middle = lens.width / 2;
-    const [across, down] = [3 * this.across, 3 * this.down];
+    // Of a close-up little more can be seen, of a whole thorax much.
+    const times = Math.max(1.5, LENS / this.k);
+    const [across, down] = [times * this.across, times * this.down];
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillRect(0, 0, lens.width, lens.height);
     context.imageSmoothingEnabled = this.smooth;
