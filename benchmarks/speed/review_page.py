@@ -215,7 +215,7 @@ def many(folder: Path, count: int) -> Project:
 
 
 def _space(page: Page, looks: int) -> list[float]:
-    """From a press of Space until the next image is painted, in ms, told by the page."""
+    """From a press of Space until the next image is painted, in ms, for the page."""
     page.evaluate(
         """() => {
           window.times = [];

@@ -131,8 +131,9 @@ def append(store: Store, lane: Lane, changes: Sequence[Change]) -> list[dict[str
         the one that was looked at; or "refused", with the "reason".
     """
     results = []
-    for _, step in groupby(changes, key=lambda change: change.step):
-        with store.writing() as connection:
+    # One transaction: what waited for a server that was away is stored in one go.
+    with store.writing() as connection:
+        for _, step in groupby(changes, key=lambda change: change.step):
             results += _append_step(connection, lane, list(step))
     return results
 

@@ -196,11 +196,11 @@ function goNext(id = sheet.id) {
   const [next] = queue.after(id, 1);
   if (next) return open(next.id);
   refresh();
-  if (queue.complete) return say("Nothing is left in this list.");
+  // More may have been predicted since the last part was asked for.
   return queue.more().then(() => {
     const [more] = queue.after(id, 1);
     if (more) open(more.id);
-    else say("Nothing is left in this list.");
+    else say(`Nothing is left in this list${project.filling.what ? " yet" : ""}.`);
   });
 }
 

@@ -114,8 +114,9 @@ export class Markers {
       if (chosen) {
         for (const [radius, dash] of [[model.r50, "none"], [model.r90, "6 4"]]) {
           // The same mm along x and y are as long on the screen.
-          const circle = { cx: X, cy: Y, r: radius * viewport.k, fill: "none", stroke };
-          make(behind, "circle", { ...circle, "stroke-dasharray": dash, opacity: 0.8 });
+          const circle = { cx: X, cy: Y, r: radius * viewport.k };
+          make(behind, "circle", { ...circle, class: "edge", "stroke-width": 3, opacity: 0.6 });
+          make(behind, "circle", { ...circle, fill: "none", stroke, "stroke-dasharray": dash });
         }
       }
     }
