@@ -24,13 +24,14 @@ import numpy as np
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.files import OutputFolder
+from phdnet_tf.review.changes import Change
 from phdnet_tf.review.export import select, write_folder
 from phdnet_tf.review.filling import Progress, fill
 from phdnet_tf.review.models import describe
 from phdnet_tf.review.pictures import Pictures
 from phdnet_tf.review.project import Project
 from phdnet_tf.review.queue import Wanted, page
-from phdnet_tf.review.trail import Change, Lane, append
+from phdnet_tf.review.trail import Lane, append
 
 VIEW = "sa"
 EXPERT = Lane("reader", "expert")

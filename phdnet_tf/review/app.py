@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from phdnet_tf.review import trail
 from phdnet_tf.review.access import Guard, Keys
+from phdnet_tf.review.changes import parse
 from phdnet_tf.review.filling import Progress
 from phdnet_tf.review.pictures import ChangedImageError, Pictures
 from phdnet_tf.review.project import Project
@@ -244,7 +245,7 @@ class _Api:
         parsed, results = [], []
         for each in given:
             try:
-                parsed.append(trail.parse(each))
+                parsed.append(parse(each))
             except (TypeError, ValueError) as error:
                 uuid = each.get("uuid") if isinstance(each, dict) else None
                 refused = {"result": "refused", "reason": str(error)}

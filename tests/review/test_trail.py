@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from support.review import ADA, HASH, change
 
+from phdnet_tf.review.changes import parse
 from phdnet_tf.review.trail import (
     Lane,
     append,
-    parse,
     points,
     readers,
     redo,

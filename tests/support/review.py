@@ -2,7 +2,8 @@
 
 from itertools import count
 
-from phdnet_tf.review.trail import Change, Lane
+from phdnet_tf.review.changes import Change
+from phdnet_tf.review.trail import Lane
 
 ADA = Lane("reader", "Ada")
 HASH = "c0ffee"

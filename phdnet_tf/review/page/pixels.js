@@ -56,7 +56,11 @@ export class Window {
       // A table of all values is quicker than 262,144 divisions.
       const first = kind === "int16" ? -32768 : 0;
       const table = this.table;
-      for (let i = 0; i < 65536; i++) table[i] = shade((i + first - dark) * scale);
+      const made = `${kind} ${dark} ${bright}`;
+      if (this.made !== made) {
+        for (let i = 0; i < 65536; i++) table[i] = shade((i + first - dark) * scale);
+        this.made = made;
+      }
       for (let i = 0; i < values.length; i++) grey[i] = table[values[i] - first];
     }
     this.context.putImageData(this.data, 0, 0);
