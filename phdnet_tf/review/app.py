@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.review import trail
 from phdnet_tf.review.access import Guard, Keys
 from phdnet_tf.review.changes import parse
@@ -33,6 +34,8 @@ from phdnet_tf.review.trail import Lane
 from phdnet_tf.review.views import cine_view, image_view
 
 PAGE = Path(str(resources.files("phdnet_tf.review"))) / "page"
+
+UNREADABLE = "its file is missing or damaged: 'phdnet-tf predict' tells why."
 
 MOST_ITEMS = 500
 """Of the queue, in one answer."""
@@ -110,6 +113,9 @@ async def _respond(answer: Answer, question: Any) -> Response:
         return JSONResponse({"error": str(error)}, 403)
     except ChangedImageError as error:
         return JSONResponse({"error": str(error)}, 409)
+    except DicomError:
+        # The reason names the file, which may name a patient.
+        return JSONResponse({"error": UNREADABLE}, 422)
     except ValueError as error:
         return JSONResponse({"error": str(error)}, 422)
 
@@ -193,19 +199,14 @@ class _Api:
         """The pixels of an image, as they are; the form is told in a header."""
         number = request.path_params["number"]
 
-        def read(_: object) -> Any:
-            return self._pictures.raw(number)
-
         try:
-            raw = await run_in_threadpool(read, None)
+            raw = await run_in_threadpool(self._pictures.raw, number)
         except KeyError:
             return JSONResponse({"error": "there is no such image."}, 404)
         except ChangedImageError as error:
             return JSONResponse({"error": str(error)}, 409)
         except ValueError:
-            # The reason names the file, which may name a patient.
-            line = f"image {number} cannot be read. The terminal says why."
-            return JSONResponse({"error": line}, 422)
+            return JSONResponse({"error": UNREADABLE}, 422)
         return Response(
             raw.data,
             media_type="application/octet-stream",

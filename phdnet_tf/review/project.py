@@ -101,14 +101,18 @@ class Project:
         Raises:
             ValueError: If the project is of another view, or of other landmarks.
         """
-        if self.landmarks and (self.view, self.landmarks) != (view, [*landmarks]):
+        known = self.view, self.landmarks
+        # What was annotated without a model and a view fits a model of its landmarks.
+        fits = [*landmarks] == known[1] and (view == known[0] or not known[0])
+        if known[1] and not fits:
             raise ValueError(
-                f"{self.folder}: is a project of {self.view or 'no view'} with "
-                f"{', '.join(self.landmarks)}. Received: {view or 'no view'} with "
+                f"{self.folder}: is a project of {known[0] or 'no view'} with "
+                f"{', '.join(known[1])}. Received: {view or 'no view'} with "
                 f"{', '.join(landmarks)}. Choose another --project."
             )
-        if not self.landmarks:
+        if not known[0]:
             self.set("view", view)
+        if not known[1]:
             self.set("landmarks", [*landmarks])
 
     def choose_model(self, name: str, checksums: str, path: Path) -> int:

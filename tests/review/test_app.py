@@ -119,6 +119,23 @@ def test_pixels_have_full_depth(project, origin, session):
     assert (pixels[70, 120], pixels[0, 0]) == (4000, 1)
 
 
+def test_an_image_that_cannot_be_read_is_told_without_its_name(
+    project, origin, session
+):
+    with project.store.writing() as connection:
+        connection.execute(
+            "INSERT INTO images (path, member, frame, frames, subject, cine, phase, "
+            "queued) VALUES ('/gone/Doe_Jane.dcm', '', 1, 1, 1, 99, 1, 1)"
+        )
+    number = project.store.row("SELECT MAX(id) FROM images")[0]
+
+    for path in (f"images/{number}", f"images/{number}/pixels"):
+        answer = session.get(f"{origin}/api/{path}")
+        assert answer.status_code == 422
+        assert "missing or damaged" in answer.text
+        assert "Doe" not in answer.text
+
+
 def test_whose_image_it_is_is_told_only_if_asked_for(origin, session):
     assert session.get(f"{origin}/api/images/1/identity").status_code == 403
 

@@ -54,6 +54,21 @@ def test_no_line_replaces_another_under_a_new_uuid_or_number(store):
     assert other.execute("SELECT * FROM trail").fetchall() == before
 
 
+@pytest.mark.parametrize("same", ["uuid", "seq"])
+def test_no_line_of_another_point_takes_its_uuid_or_number(store, same):
+    other = sqlite3.connect(store.path)
+    names = [row[1] for row in other.execute("PRAGMA table_info(trail)")]
+    line = dict(zip(names, other.execute(LINE).fetchone(), strict=True))
+    new = {"uuid": "new", "seq": 9, "landmark": "base"} | {same: line[same]}
+    before = other.execute("SELECT * FROM trail").fetchall()
+
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        values = [*(line | new).values()]
+        places = ", ".join("?" * len(values))
+        other.execute(f"INSERT OR REPLACE INTO trail VALUES ({places})", values)
+    assert other.execute("SELECT * FROM trail").fetchall() == before
+
+
 def test_a_line_follows_one_of_its_own_point_only(store):
     other = sqlite3.connect(store.path)
     names = "step, time, role, reader, image, content_hash, model, landmark, action, "

@@ -119,6 +119,7 @@ async function open(id, back = false) {
   dragged = votes = identity = null;
   if (!back && sheet && sheet.id !== id) trace.push(sheet.id);
   let next;
+  const asked = pixels.get(id);
   try {
     next = await fetchSheet(id);
   } catch (error) {
@@ -128,7 +129,7 @@ async function open(id, back = false) {
   let found = null;
   let problem = null;
   try {
-    found = await pixels.get(id);
+    found = await asked;
   } catch (error) {
     problem = error;
   }
@@ -142,7 +143,7 @@ async function open(id, back = false) {
   // The pixels were compared just now; the facts may be older.
   sheet.locked = problem?.status === 409;
   if (problem) {
-    say(problem.message);
+    say(`Image ${id}: ${problem.message}`);
   } else if (!conflicts.size) say(null);
   place(before);
   chosen = firstChoice();
@@ -158,7 +159,7 @@ async function open(id, back = false) {
 function unreadable(id, error) {
   sheets.delete(id);
   queue.mark(id, true);
-  say(`Image ${id} cannot be shown. ${error.message}`, [["next", () => goNext(id)]]);
+  say(`Image ${id} cannot be shown: ${error.message}`, [["next", () => goNext(id)]]);
 }
 
 function prefetch(id) {
