@@ -1,6 +1,6 @@
 """The review page in a real browser: exact, without loss, quick, and flat in memory.
 
-    python benchmarks/speed/review_page.py drag kill images cine memory
+    python benchmarks/speed/review_page.py drag kill undo images cine memory
 
 Needs Chromium (Debian: chromium-headless-shell) and Playwright. Draws its own images.
 """
@@ -150,6 +150,37 @@ def kill(browser: Browser, folder: Path, times: int = 20, count: int = 100) -> N
     )
 
 
+def undo(browser: Browser, folder: Path) -> None:
+    """A hundred steps back, a reload, and a hundred forth."""
+    project = drawn_project(folder, images=10)
+    with serving(project) as server:
+        page = open_page(browser.new_context(viewport=SIZE), server.address)
+        for number in range(100):
+            before = painted(page)
+            page.keyboard.press("Space" if number % 12 == 11 else "ArrowRight")
+            if number % 12 == 11:
+                poll(lambda: painted(page) not in (0, before))  # noqa: B023
+        stored(page)
+        query = (
+            "SELECT image, landmark, status, x, y FROM state ORDER BY image, landmark"
+        )
+        done = [tuple(row) for row in project.store.rows(query)]
+        count = "SELECT COUNT(DISTINCT step) FROM trail WHERE action = ?"
+        for action, key in (("undo", "z"), ("redo", "Shift+Z")):
+            for _ in range(100):
+                page.keyboard.press(key)
+            poll(lambda: project.store.row(count, action)[0] == 100, 60)  # noqa: B023
+            if action == "undo":
+                left = {row["status"] for row in project.store.rows(query)}
+                page.reload()
+                poll(lambda: painted(page))
+        again = [tuple(row) for row in project.store.rows(query)]
+        print(
+            f"100 steps undone (states left: {left}), a reload, 100 redone: "
+            f"{'all as before' if again == done else 'NOT AS BEFORE'}"
+        )
+
+
 def images(
     browser: Browser, folder: Path, count: int = 10_000, looks: int = 300
 ) -> None:
@@ -288,7 +319,7 @@ def memory(browser: Browser, folder: Path, looks: int = 1000) -> None:
 
 
 CHECKS: dict[str, Callable[[Browser, Path], None]] = {
-    each.__name__: each for each in (drag, kill, images, cine, memory)
+    each.__name__: each for each in (drag, kill, undo, images, cine, memory)
 }
 
 

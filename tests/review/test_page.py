@@ -193,6 +193,7 @@ def test_fast_presses_accept_only_what_was_painted(context, project, server):
         page.keyboard.press("Space")
     poll(lambda: "Nothing is left" in page.inner_text("#message"))
     stored(page)
+    assert page.inner_text("#left") == "0 left"
 
     done = project.store.rows("SELECT image FROM trail WHERE status = 'done'")
     assert [row["image"] for row in done] == [first, *seen]
@@ -215,8 +216,7 @@ def test_of_two_tabs_none_overwrites_the_other(context, project, server):
 
     assert state(project, image, "lv_apex")["x"] == SPOT[0] + 0.5
     other.click("text=keep mine")
-    stored(other)
-    assert state(project, image, "lv_apex")["x"] == SPOT[0] - 5
+    poll(lambda: state(project, image, "lv_apex")["x"] == SPOT[0] - 5)
     # The first tab is told, and shows it.
     poll(lambda: "another window" in one.inner_text("#message"))
     assert one.get_by_role("button", name=f"x {SPOT[0] - 5}.0").count()
@@ -304,6 +304,43 @@ def test_nothing_leaves_the_machine_and_no_name_is_shown(context, project, serve
     everything = page.content() + " ".join(asked) + page.title()
     assert "Secret" not in everything
     assert "image_0" not in everything
+
+
+def test_two_fingers_zoom_and_move_no_point(chromium, project, server):
+    size = {"width": 820, "height": 1180}
+    context = chromium.new_context(viewport=size, has_touch=True)
+    page = open_page(context, server.address)
+    before = float(page.get_attribute("#overlay", "data-scale"))
+    x, y = place(page)
+    hand = context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        fingers = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
+        hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    # The first finger comes down on the chosen point and begins to drag it.
+    touch("touchStart", (x, y))
+    touch("touchMove", (x + 10, y))
+    touch("touchStart", (x + 10, y), (x + 110, y))
+    touch("touchMove", (x - 40, y), (x + 160, y))
+    touch("touchEnd")
+
+    # From 100 to 200 screen pixels apart.
+    poll(
+        lambda: (
+            abs(float(page.get_attribute("#overlay", "data-scale")) / before - 2) < 0.01
+        )
+    )
+    touch("touchStart", place(page))
+    x, y = place(page)
+    touch("touchMove", (x + 20 * before, y))
+    touch("touchEnd")
+    stored(page)
+    # One finger drags it: 20 pixels before are 10 pixels now.
+    moved = state(project, painted(page), "lv_apex")
+    assert moved["x"] == pytest.approx(SPOT[0] + 10, abs=0.1)
+    assert project.store.row("SELECT COUNT(*) FROM trail")[0] == 1
+    context.close()
 
 
 def test_who_may_see_it_is_shown_whose_image_it_is(context, project):

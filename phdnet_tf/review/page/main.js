@@ -200,8 +200,9 @@ function goNext(id = sheet.id) {
   // More may have been predicted since the last part was asked for.
   return queue.more().then(() => {
     const [more] = queue.after(id, 1);
-    if (more) open(more.id);
-    else say(`Nothing is left in this list${project.filling.what ? " yet" : ""}.`);
+    if (more) return open(more.id);
+    refresh();
+    return say(`Nothing is left in this list${project.filling.what ? " yet" : ""}.`);
   });
 }
 

@@ -40,7 +40,9 @@ export class Queue {
     const known = new Set(this.items.map((item) => item.id));
     const fresh = found.items.filter((item) => !known.has(item.id));
     this.items.push(...fresh);
-    this.left = found.left;
+    // What was accepted here and is not stored yet still counts as open there.
+    const onTheWay = found.items.filter((item) => this.handled.has(item.id)).length;
+    this.left = found.left - (this.filters.state === "open" ? onTheWay : 0);
     this.complete = fresh.length === 0;
   }
 
