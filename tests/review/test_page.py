@@ -97,7 +97,10 @@ def test_a_point_that_was_not_chosen_does_not_move(context, project, server):
 
     drag(page, (x, y), (x + 30, y + 30))
 
+    # Nor does the one that was.
     assert place(page, "mitral_valve") == (x, y)
+    stored(page)
+    assert project.store.row("SELECT COUNT(*) FROM trail")[0] == 0
     page.mouse.click(x, y)
     page.mouse.move(x + 1, y + 1)
     drag(page, (x, y), (x + 2, y))  # a tremble
