@@ -126,7 +126,7 @@ def kill(browser: Browser, folder: Path, times: int = 20, count: int = 100) -> N
         for press in range(count):
             if press == int(moment):
                 process.send_signal(signal.SIGKILL)
-            # To and fro, for the image has an end.
+            # There and back, for the image has an end.
             page.keyboard.press("ArrowRight" if number % 2 == 0 else "ArrowLeft")
         expected += count
         process.wait()

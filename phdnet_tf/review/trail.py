@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -241,14 +241,6 @@ def states(store: Store, lane: Lane, image: int) -> dict[str, dict[str, Any]]:
         *(lane.role, lane.reader, image),
     )
     return {line["landmark"]: dict(line) for line in lines}
-
-
-def readers(store: Store) -> Iterator[Lane]:
-    """All who have changed anything, the first first."""
-    for line in store.rows(
-        "SELECT role, reader FROM trail GROUP BY role, reader ORDER BY MIN(seq)"
-    ):
-        yield Lane(line["role"], line["reader"])
 
 
 def points(

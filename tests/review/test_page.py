@@ -53,10 +53,10 @@ def server(project):
         yield server
 
 
-def drag(page, fro, to):
-    page.mouse.move(*fro)
+def drag(page, start, to):
+    page.mouse.move(*start)
     page.mouse.down()
-    page.mouse.move((fro[0] + to[0]) / 2, (fro[1] + to[1]) / 2, steps=3)
+    page.mouse.move((start[0] + to[0]) / 2, (start[1] + to[1]) / 2, steps=3)
     page.mouse.move(*to)
     page.mouse.up()
 

@@ -9,7 +9,6 @@ from phdnet_tf.review.trail import (
     Lane,
     append,
     points,
-    readers,
     redo,
     states,
     undo,
@@ -96,7 +95,6 @@ def test_readers_do_not_meet(project):
     assert place(project)[1] == 1.0
     assert place(project, lane=BO)[1] == 2.0
     assert place(project, lane=Lane("judge", "Bo"))[1] == 3.0
-    assert [*readers(project.store)] == [ADA, BO, Lane("judge", "Bo")]
 
 
 def test_an_image_that_is_another_now_is_locked_with_its_old_points(project):
