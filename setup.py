@@ -21,6 +21,7 @@ setup(
     package_dir=FOLDERS,
     package_data={
         "phdnet_tf": ["py.typed"],
+        "phdnet_tf.review": ["page/*"],
         "phdnet_tf.datasets.aspire_cmr": ["README.md", "CITATIONS.bib", "TAGS.txt"],
     },
 )

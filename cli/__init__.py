@@ -17,6 +17,7 @@ from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
 from phdnet_tf.cli.phantom import phantom
 from phdnet_tf.cli.predict import predict
+from phdnet_tf.cli.review import review
 from phdnet_tf.cli.serve import serve
 from phdnet_tf.cli.train import train
 
@@ -50,5 +51,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, serve, benchmark, phantom, dataset):
+for command in (train, evaluate, predict, review, serve, benchmark, phantom, dataset):
     main.add_command(command)

@@ -18,6 +18,7 @@ LAYERS = [
     {"training"},
     {"inference", "server"},
     {"outputs", "client", "comparison"},
+    {"review"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -92,8 +93,10 @@ def test_a_package_says_what_it_is_and_loads_nothing(file):
         ("contourpy", {"datasets"}),
         ("matplotlib", {"outputs", "evaluation"}),
         ("requests", {"client"}),
-        ("starlette", {"server"}),
-        ("uvicorn", {"server"}),
+        ("starlette", {"server", "review"}),
+        ("uvicorn", {"server", "review"}),
+        ("jinja2", {"review"}),
+        ("sqlite3", {"review"}),
         ("prometheus_client", {"server"}),
         ("simdjson", {"server"}),
         ("grpc_health", {"server"}),

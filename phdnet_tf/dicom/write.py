@@ -31,7 +31,8 @@ def write_image(
 
     Args:
         path: File to write, in a folder that exists.
-        pixels: uint16[H, W].
+        pixels: uint16[H, W]; or float32[H, W], for values that are not whole or are
+            negative, which few other programs read.
         pixel_spacing: (between rows, between columns) = (y, x), in mm.
         uid_seed: Names the data set, for example `"phantom 1 sa"`. Images that share
             it and `patient_id` belong to one study, and with the same
@@ -44,12 +45,13 @@ def write_image(
         orientation: Six direction cosines, those of x first; axial if not given.
 
     Raises:
-        ValueError: If the pixels are not uint16[H, W], or the spacing not positive.
+        ValueError: If the pixels are of another kind, or the spacing not positive.
         OSError: If the file cannot be written.
     """
-    if pixels.dtype != np.uint16 or pixels.ndim != 2 or not pixels.size:
+    whole = pixels.dtype == np.uint16
+    if not (whole or pixels.dtype == np.float32) or pixels.ndim != 2 or not pixels.size:
         raise ValueError(
-            f"{path}: expected pixels uint16[H, W]. Received: "
+            f"{path}: expected pixels uint16[H, W] or float32[H, W]. Received: "
             f"{pixels.dtype}{list(pixels.shape)}."
         )
     if len(pixel_spacing) != 2 or not all(0 < s < math.inf for s in pixel_spacing):
@@ -57,7 +59,7 @@ def write_image(
             f"{path}: expected two positive pixel spacings in mm, (y, x). "
             f"Received: {tuple(pixel_spacing)}."
         )
-    stored = np.ascontiguousarray(pixels, dtype="<u2").tobytes()
+    stored = np.ascontiguousarray(pixels, dtype="<u2" if whole else "<f4").tobytes()
     study = [uid_seed, patient_id]
     series = [*study, series_description]
     where = repr((position, orientation, pixels.shape))
@@ -106,11 +108,15 @@ def write_image(
     ds.PhotometricInterpretation = "MONOCHROME2"
     ds.Rows, ds.Columns = pixels.shape
     ds.PixelSpacing = _decimals(pixel_spacing)
-    ds.BitsAllocated = ds.BitsStored = 16
-    ds.HighBit = 15
-    ds.PixelRepresentation = 0
-    ds.PixelData = stored
-    ds["PixelData"].VR = "OW"
+    if whole:
+        ds.BitsAllocated = ds.BitsStored = 16
+        ds.HighBit = 15
+        ds.PixelRepresentation = 0
+        ds.PixelData = stored
+        ds["PixelData"].VR = "OW"
+    else:
+        ds.BitsAllocated = 32
+        ds.FloatPixelData = stored
     # By way of memory: pydicom makes several lines, without a number, of a full disk.
     written = BytesIO()
     ds.save_as(written, enforce_file_format=True)

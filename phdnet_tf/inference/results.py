@@ -31,6 +31,8 @@ class Landmark:
         jump_mm: In a cine, the distance to where the phases before and after make it
             expected, in mm; None elsewhere.
         frame_confidence: In a cine, the confidence before a jump lowered it.
+        reviewed: What a reader said of it, such as "accepted by Ada"; None where nobody
+            has. A point that a reader has placed has no error radii.
     """
 
     name: str
@@ -42,11 +44,12 @@ class Landmark:
     position_lps: tuple[float, ...] | None = None
     jump_mm: float | None = None
     frame_confidence: float | None = None
+    reviewed: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The landmark as JSON has it: what belongs to cines only where it has some."""
+        """The landmark as JSON has it: what belongs to some only where there is any."""
         values = dict(vars(self))
-        for name in ("jump_mm", "frame_confidence"):
+        for name in ("jump_mm", "frame_confidence", "reviewed"):
             if values[name] is None:
                 del values[name]
         return values

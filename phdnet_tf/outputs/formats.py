@@ -119,12 +119,15 @@ def write_markups(prediction: Prediction, stream: TextIO) -> None:
         level = "high confidence" if landmark.high_confidence else "LOW: check by hand"
         if not prediction.recognised:
             level = f"NOT RECOGNISED as {prediction.view}"
+        description = landmark.reviewed or (
+            f"confidence {landmark.confidence:.3g}, {level}; 90 % within "
+            f"{landmark.error_radius_mm['90']:.1f} mm"
+        )
         points.append(
             {
                 "id": str(number),
                 "label": landmark.name,
-                "description": f"confidence {landmark.confidence:.3g}, {level}; 90 % "
-                f"within {landmark.error_radius_mm['90']:.1f} mm",
+                "description": description,
                 "associatedNodeID": "",
                 "position": list(landmark.position_lps),
                 "orientation": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],

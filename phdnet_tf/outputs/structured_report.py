@@ -83,22 +83,41 @@ class Reported:
     frame: int | None
 
 
+@dataclass(frozen=True)
+class Verification:
+    """Who answers for a report.
+
+    Attributes:
+        name: Of the person, as DICOM writes it: "Family^Given".
+        organization: Where the person works.
+        previous: The report that this one replaces, or None.
+    """
+
+    name: str
+    organization: str
+    previous: Path | None = None
+
+
 def save_report(
-    path: Path, reported: Sequence[Reported], complete: bool = True
+    path: Path,
+    reported: Sequence[Reported],
+    complete: bool = True,
+    verification: Verification | None = None,
 ) -> None:
     """Writes the landmarks of a cine, or of a still, as a report on its images.
 
     The report belongs to the images' study and patient, of which it repeats what the
-    standard requires. It says that nobody has verified it.
+    standard requires. It says that nobody has verified it, or who has.
 
     Args:
         path: File to write, in a folder that exists.
         reported: One for each frame, of one study.
         complete: Whether these are all frames that were to be predicted.
+        verification: Who has verified it, if anybody.
 
     Raises:
-        ValueError: If an image does not tell its UIDs, or not all are of one patient
-            and study.
+        ValueError: If the previous report is none, or of another study; if an image
+            does not tell its UIDs, or not all are of one patient and study.
         OSError: If the file cannot be written.
     """
     for each in reported:
@@ -113,9 +132,10 @@ def save_report(
             f"{reported[0].prediction.image}: is now of another patient or study than "
             "the other phases, so no report holds them all. Predict them again."
         )
+    previous = _previous(verification, reported)
     with quiet():
         try:
-            report = _report(reported, complete)
+            report = _report(reported, complete, verification, previous)
             report.save_as(path, enforce_file_format=True)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             # The reason would quote the value, which may name a person.
@@ -130,7 +150,34 @@ def _is_uid(text: str) -> bool:
     return len(text) <= 64 and bool(re.fullmatch(uid.RE_VALID_UID, text))
 
 
-def _report(reported: Sequence[Reported], complete: bool) -> sr.Comprehensive3DSR:
+def _previous(
+    verification: Verification | None, reported: Sequence[Reported]
+) -> list[Dataset]:
+    """The report that is replaced."""
+    if verification is None or verification.previous is None:
+        return []
+    path = verification.previous
+    try:
+        with quiet():
+            found = sr.srread(path)
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path}: expected a report that phdnet-tf wrote. Received something else."
+        ) from error
+    if found.StudyInstanceUID != reported[0].identity["StudyInstanceUID"]:
+        raise ValueError(
+            f"{path}: is a report on another study, so it cannot be replaced by this "
+            "one. Choose the folder of the reports on these images."
+        )
+    return [found]
+
+
+def _report(
+    reported: Sequence[Reported],
+    complete: bool,
+    verification: Verification | None,
+    previous: Sequence[Dataset],
+) -> sr.Comprehensive3DSR:
     images = {each.identity["SOPInstanceUID"]: each.identity for each in reported}
     evidence = [_referenced(identity) for identity in images.values()]
     model = reported[0].prediction.model
@@ -151,6 +198,7 @@ def _report(reported: Sequence[Reported], complete: bool) -> sr.Comprehensive3DS
         imaging_measurements=_groups(reported),
         title=codes.DCM.ImagingMeasurementReport,
     )
+    verified = verification is not None
     return sr.Comprehensive3DSR(
         evidence=evidence,
         content=content,
@@ -161,19 +209,22 @@ def _report(reported: Sequence[Reported], complete: bool) -> sr.Comprehensive3DS
         manufacturer="phdnet-tf",
         manufacturer_model_name=model,
         software_versions=__version__,
-        series_description=_series_description(reported),
+        series_description=_series_description(reported, verified),
         is_complete=complete,
-        is_verified=False,
+        is_verified=verified,
+        verifying_observer_name=verification.name if verification else None,
+        verifying_organization=verification.organization if verification else None,
+        previous_versions=previous or None,
         # A name may be in any script.
         specific_character_set="ISO_IR 192",
     )
 
 
-def _series_description(reported: Sequence[Reported]) -> str:
+def _series_description(reported: Sequence[Reported], verified: bool) -> str:
     """What a viewer lists the report as: 64 characters at the most."""
     strange = sum(not each.prediction.recognised for each in reported)
     if not strange:
-        return "Landmarks, not verified"
+        return "Landmarks, verified" if verified else "Landmarks, not verified"
     view = reported[0].prediction.view[:16]
     return f"NOT RECOGNISED as {view}: {strange} of {len(reported)} frames. Landmarks"
 
@@ -197,7 +248,11 @@ def _groups(
     reported: Sequence[Reported],
 ) -> list[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
     # A landmark keeps its tracking identifier through all phases, and in both spaces.
-    names = [landmark.name for landmark in reported[0].prediction.landmarks]
+    names = {
+        landmark.name: None
+        for each in reported
+        for landmark in each.prediction.landmarks
+    }
     trackers = {
         name: sr.TrackingIdentifier(uid=hd.UID(), identifier=name) for name in names
     }
@@ -241,6 +296,8 @@ def _group(
     prediction: Prediction,
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     site, modifier = FINDING_SITES.get(landmark.name, ELSEWHERE)
+    # Of a point that a human has placed the model knows nothing.
+    by_model = bool(landmark.error_radius_mm)
     return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracker,
         referenced_region=region,
@@ -250,7 +307,9 @@ def _group(
             version=__version__,
             family=codes.DCM.ArtificialIntelligence,
             parameters=[f"model {prediction.model}"],
-        ),
+        )
+        if by_model
+        else None,
         finding_sites=[sr.FindingSite(site, topographical_modifier=modifier)],
         measurements=[
             sr.Measurement(
@@ -262,7 +321,9 @@ def _group(
                 )
                 for name, radius in landmark.error_radius_mm.items()
             ),
-        ],
+        ]
+        if by_model
+        else None,
         qualitative_evaluations=[
             sr.QualitativeEvaluation(
                 name=CERTAINTY, value=HIGH if landmark.high_confidence else LOW
@@ -273,5 +334,7 @@ def _group(
                 if prediction.recognised
                 else _not_recognised(prediction),
             ),
-        ],
+        ]
+        if by_model
+        else None,
     )

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from phdnet_tf.trust.threshold import NOTHING_TO_LEARN
 
@@ -107,6 +106,9 @@ def _expected_error(errors: np.ndarray, evidence: np.ndarray) -> tuple:
     # The penalty as more rows of a least-squares problem.
     rows = np.concatenate([scaled, math.sqrt(RIDGE) * np.eye(len(middle))])
     wanted = np.concatenate([logarithms - logarithms.mean(), np.zeros(len(middle))])
+    # It takes half a second to import, and only who fits needs it.
+    from scipy.optimize import nnls
+
     slopes, _ = nnls(rows, wanted)
     slopes = np.divide(slopes, spread, out=np.zeros_like(slopes), where=spread > 1e-6)
     return logarithms.mean() - middle @ slopes, slopes

@@ -1,0 +1,1 @@
+"""The review page: a human corrects what the model is unsure of."""

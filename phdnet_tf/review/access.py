@@ -1,0 +1,164 @@
+"""Who may talk to the review page: its own tab on this machine, and nobody else.
+
+Any page that a browser shows can send requests to 127.0.0.1, and any program on the
+machine can, too. A cookie of 127.0.0.1 would go to all of its ports, and an address
+with a secret stays in the browser's history. So the first address has a code that works
+once, behind a "#", which the tab exchanges for a token that it sends in a header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from phdnet_tf.review.store import Store
+
+TOKEN_SECONDS = 7 * 24 * 3600.0
+"""How long a tab may go on without a new code: the server may start again meanwhile."""
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of a request."""
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Keys:
+    """Codes that work once, and the tokens that they are exchanged for.
+
+    Args:
+        store: Keeps hashes of the tokens, so that tabs live on when the server starts
+            again.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Has no code yet."""
+        self._store = store
+        self._codes: set[str] = set()
+
+    def new_code(self) -> str:
+        """A code for the first address."""
+        code = secrets.token_urlsafe(16)
+        self._codes.add(code)
+        return code
+
+    def exchange(self, code: str) -> str | None:
+        """The token for a code; None where the code is wrong or used."""
+        if code not in self._codes:
+            return None
+        self._codes.remove(code)
+        token = secrets.token_urlsafe(32)
+        with self._store.writing() as connection:
+            connection.execute("DELETE FROM tokens WHERE until < ?", (time.time(),))
+            connection.execute(
+                "INSERT INTO tokens VALUES (?, ?)",
+                (_digest(token), time.time() + TOKEN_SECONDS),
+            )
+        return token
+
+    def knows(self, token: str) -> bool:
+        """Whether a token is one that was given out, and is not too old."""
+        row = self._store.row(
+            "SELECT 1 FROM tokens WHERE digest = ? AND until > ?",
+            *(_digest(token), time.time()),
+        )
+        return row is not None
+
+
+def _digest(token: str) -> str:
+    # Looked up by its hash, a token is not found letter by letter.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Guard:
+    """Refuses requests that are not the page's own, and adds headers to every answer.
+
+    Args:
+        app: What answers the others.
+        keys: The tokens.
+        port: That the server listens on.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys, port: int) -> None:
+        """Wraps an app."""
+        self._app, self._keys = app, keys
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] != "http":
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send_guarded)
+            return
+        status, reason = refusal
+        body = json.dumps({"error": reason}).encode()
+        kind = [(b"content-type", b"application/json")]
+        await send_guarded(
+            {"type": "http.response.start", "status": status, "headers": kind}
+        )
+        await send_guarded({"type": "http.response.body", "body": body})
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        # A page elsewhere can give its own name this machine's address.
+        if host not in self._hosts:
+            return 421, "Expected the address that the terminal shows."
+        origin = headers.get("origin")
+        if scope["method"] not in ("GET", "HEAD") and origin is None:
+            return 403, "Expected a request of the page itself."
+        if origin is not None and origin != f"http://{host}":
+            return (
+                403,
+                f"Expected a request of the page itself, not of {_name(origin)}.",
+            )
+        try:
+            length = int(headers.get("content-length", 0))
+        except ValueError:
+            length = MOST_BYTES + 1
+        if length > MOST_BYTES or "transfer-encoding" in headers:
+            return 413, f"Expected at most {MOST_BYTES} bytes."
+        path = scope["path"]
+        if path.startswith("/api/") and path != "/api/session":
+            kind, _, token = headers.get("authorization", "").partition(" ")
+            if kind != "Bearer" or not self._keys.knows(token):
+                return 401, "Expected a token. Open the address in the terminal again."
+        return None
+
+
+def _name(origin: str) -> str:
+    return urlsplit(origin).hostname or "elsewhere"

@@ -1,0 +1,57 @@
+"""What a model is, told without loading it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from phdnet_tf.export.checksums import CHECKSUMS, require_complete
+from phdnet_tf.export.versions import resolve_version
+
+# As in `export.description`, which imports TensorFlow: who only goes on needs it not.
+DESCRIPTION = "phdnet.json"
+
+
+@dataclass(frozen=True)
+class Described:
+    """A model.
+
+    Attributes:
+        name: Name and version, for example "phdnet_4ch/3".
+        view: Name of its view.
+        landmarks: Their names.
+        version: Folder of the version.
+        checksums: Names its content.
+    """
+
+    name: str
+    view: str
+    landmarks: tuple[str, ...]
+    version: Path
+    checksums: str
+
+
+def describe(path: Path) -> Described:
+    """What a model is.
+
+    Args:
+        path: A model folder, whose newest version is taken, or a version's.
+
+    Raises:
+        ValueError: If there is no usable model.
+        OSError: If a file cannot be read.
+    """
+    version = resolve_version(path).resolve()
+    require_complete(version)
+    try:
+        description = json.loads((version / DESCRIPTION).read_text())
+    except ValueError as error:
+        raise ValueError(f"{version}: {DESCRIPTION} is not JSON: {error}.") from error
+    return Described(
+        f"{version.parent.name}/{version.name}",
+        description["view"],
+        tuple(description["landmarks"]),
+        version,
+        (version / CHECKSUMS).read_text(),
+    )

@@ -1,0 +1,192 @@
+"""What readers disagree about, and which points deserve a second look."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from phdnet_tf.inference.tracks import TOLERANCE_MM
+from phdnet_tf.review.project import Project
+from phdnet_tf.review.trail import Lane, points
+
+FAR_MM = TOLERANCE_MM
+"""Distance from which two readers, or a point and its neighbours, disagree."""
+
+PLACED = ("accepted", "corrected")
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """What two readers say of a point.
+
+    Attributes:
+        image: Number of the image.
+        landmark: Its name.
+        readers: Their names, in the order of the alphabet.
+        distance: Between their points, in mm; infinite where one says absent.
+    """
+
+    image: int
+    landmark: str
+    readers: tuple[str, str]
+    distance: float
+
+
+def disagreements(project: Project) -> list[Disagreement]:
+    """Every point that two readers have both looked at, the farthest apart first.
+
+    What both call absent, or one is unsure of, is left out.
+    """
+    looked: dict[tuple[int, str], list[sqlite3.Row]] = defaultdict(list)
+    for point in points(project.store, "role = 'reader' AND status <> 'unsure'"):
+        looked[point["image"], point["landmark"]].append(point)
+    found = []
+    for (image, landmark), some in looked.items():
+        for one, other in combinations(sorted(some, key=lambda p: p["reader"]), 2):
+            placed = [each["status"] in PLACED for each in (one, other)]
+            if any(placed):
+                distance = distance_mm(one, other) if all(placed) else math.inf
+                pair = one["reader"], other["reader"]
+                found.append(Disagreement(image, landmark, pair, distance))
+    return sorted(found, key=lambda each: -each.distance)
+
+
+def distance_mm(one: sqlite3.Row, other: sqlite3.Row) -> float:
+    """Between two points of one image, in mm."""
+    return math.hypot(
+        (one["x"] - other["x"]) * one["spacing_x"],
+        (one["y"] - other["y"]) * one["spacing_y"],
+    )
+
+
+def moved_mm(point: sqlite3.Row) -> float | None:
+    """How far a point is from the model's, in mm; None where there is none."""
+    if point["x"] is None or point["px"] is None:
+        return None
+    return math.hypot(
+        (point["x"] - point["px"]) * point["spacing_x"],
+        (point["y"] - point["py"]) * point["spacing_y"],
+    )
+
+
+def to_decide(project: Project, lane: Lane, open_only: bool) -> list[dict[str, Any]]:
+    """Images that two readers have looked at, the farthest apart first.
+
+    Args:
+        project: The project.
+        lane: The judge's.
+        open_only: Whether those are left out that the judge has done.
+
+    Returns:
+        For each its "id", the "distance" in mm, None where one says absent, and its
+        "status".
+    """
+    status = _statuses(project, lane)
+    worst: dict[int, float] = {}
+    for each in disagreements(project):
+        worst.setdefault(each.image, each.distance)
+    return [
+        {
+            "id": image,
+            "distance": distance if math.isfinite(distance) else None,
+            "status": status.get(image, ""),
+        }
+        for image, distance in worst.items()
+        if not (open_only and status.get(image))
+    ]
+
+
+def _statuses(project: Project, lane: Lane) -> dict[int, str]:
+    rows = project.store.rows(
+        "SELECT image, status FROM state WHERE role = ? AND reader = ? "
+        "AND landmark = ''",
+        *(lane.role, lane.reader),
+    )
+    return {row["image"]: row["status"] for row in rows}
+
+
+def second_look(project: Project, lane: Lane) -> list[dict[str, Any]]:
+    """Points of a reader that lie far from the model's and from their neighbours.
+
+    The neighbours are the reader's own points in the phases, or in the slices, before
+    and after; without both there is none. Far from the model is outside its 95 %
+    radius, far from the neighbours more than `FAR_MM` from the line between them.
+
+    Returns:
+        For each its "id", the image, its "landmark", and "from_model" and
+        "from_neighbours" in mm; the farthest from the neighbours first.
+    """
+    own = points(
+        project.store,
+        "role = ? AND reader = ? AND status IN ('accepted', 'corrected')",
+        (lane.role, lane.reader),
+    )
+    found = []
+    for point, jump in _jumps(own):
+        moved = moved_mm(point)
+        far = moved is not None and moved > point["r95"]
+        if far and jump > FAR_MM:
+            found.append(
+                {
+                    "id": point["image"],
+                    "landmark": point["landmark"],
+                    "from_model": moved,
+                    "from_neighbours": jump,
+                }
+            )
+    return sorted(found, key=lambda each: -each["from_neighbours"])
+
+
+def _jumps(own: Iterable[sqlite3.Row]) -> Iterable[tuple[sqlite3.Row, float]]:
+    """Points between two others, and how far they are from the line, in mm."""
+    rows: dict[tuple, list[tuple[float, np.ndarray, sqlite3.Row]]] = defaultdict(list)
+    for point in own:
+        flat = np.array(
+            [point["x"] * point["spacing_x"], point["y"] * point["spacing_y"], 0.0]
+        )
+        key = point["cine"], point["landmark"]
+        rows["phases", *key].append((point["phase"], flat, point))
+        position, orientation = (
+            json.loads(point[name]) for name in ("position", "orientation")
+        )
+        if position is not None and orientation is not None:
+            axes = np.reshape(orientation, (2, 3))
+            normal = np.cross(*axes)
+            solid = np.array(position) + flat[:2] @ axes
+            key = point["subject"], point["landmark"], *np.round(normal, 2).tolist()
+            # Rounded, for slices of one place differ in their last digits.
+            depth = round(float(normal @ np.array(position)), 1)
+            rows["slices", point["phase"], *key].append((depth, solid, point))
+    worst: dict[tuple[int, str], tuple[sqlite3.Row, float]] = {}
+    for some in rows.values():
+        for point, jump in _from_line(some):
+            key = point["image"], point["landmark"]
+            if key not in worst or jump < worst[key][1]:
+                worst[key] = point, jump
+    return worst.values()
+
+
+def _from_line(
+    some: list[tuple[float, np.ndarray, sqlite3.Row]],
+) -> Iterable[tuple[sqlite3.Row, float]]:
+    at: dict[float, list[np.ndarray]] = defaultdict(list)
+    for t, place, _ in some:
+        at[t].append(place)
+    times = sorted(at)
+    for t, place, point in some:
+        index = times.index(t)
+        if 0 < index < len(times) - 1:
+            before, after = times[index - 1], times[index + 1]
+            part = (t - before) / (after - before)
+            line = (1 - part) * np.mean(at[before], axis=0) + part * np.mean(
+                at[after], axis=0
+            )
+            yield point, float(np.linalg.norm(place - line))
