@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from phdnet_tf import __version__
+from phdnet_tf.cli.batch import batch
 from phdnet_tf.cli.benchmark import benchmark
 from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
@@ -50,5 +51,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, serve, benchmark, phantom, dataset):
+for command in (train, evaluate, predict, batch, serve, benchmark, phantom, dataset):
     main.add_command(command)
