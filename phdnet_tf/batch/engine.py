@@ -54,7 +54,9 @@ def local_cluster(workers: int) -> Iterator[Client]:
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            # None would open ports to the whole network.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -88,9 +90,9 @@ def joined_cluster(address: str) -> Iterator[Client]:
             yield client
 
 
-def run_on(client: Client, task: Task, shards: Iterable[int]) -> Iterator[
-    tuple[int, Result]
-]:
+def run_on(
+    client: Client, task: Task, shards: Iterable[int]
+) -> Iterator[tuple[int, Result]]:
     """Does shards on the workers, as many at once as there are.
 
     Args:

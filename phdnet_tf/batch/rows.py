@@ -84,9 +84,7 @@ def rows(study: str, done: Done) -> Iterator[dict[str, Any]]:
             }
 
 
-def write(
-    path: Path, schema: pa.Schema, values: Sequence[dict[str, Any]]
-) -> None:
+def write(path: Path, schema: pa.Schema, values: Sequence[dict[str, Any]]) -> None:
     """Writes rows to a Parquet file, and has them on the disk.
 
     Raises:

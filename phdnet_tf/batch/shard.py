@@ -167,9 +167,7 @@ def _predict(
     result: Record,
 ) -> list[dict[str, Any]]:
     """The rows of a study, as `phdnet-tf predict` would find them in its files alone."""
-    found = survey_found(
-        study.files, sandbox, [], localisers=manifest.view is not None
-    )
+    found = survey_found(study.files, sandbox, [], localisers=manifest.view is not None)
     planned = plan(found.cines, list(locators), manifest.view, manifest.frames)
     values: list[dict[str, Any]] = []
     own = Record(left=planned.left, reasons=Counter(planned.reasons))

@@ -34,6 +34,13 @@ def do_shard(folder: Path, shard: int) -> dict[str, float]:
 
 @functools.cache
 def _tools(folder: Path) -> tuple[Manifest, dict[str, Locator], Sandbox]:
+    manifest = load_manifest(folder)
+    for model in manifest.models:
+        if describe_model(Path(model.path)) != model:
+            raise ValueError(
+                f"{model.path}: expected the model that the batch was started with. "
+                "Received other files: put them back, or start again in a new --output."
+            )
     # As many threads as workers would be too many, and two threads add in another
     # order than one. TensorFlow reads this when it is imported, and not later.
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
@@ -42,17 +49,8 @@ def _tools(folder: Path) -> tuple[Manifest, dict[str, Locator], Sandbox]:
     with _silence():
         from phdnet_tf.inference.predictor import Predictor
 
-    manifest = load_manifest(folder)
-    locators: dict[str, Locator] = {}
-    for model in manifest.models:
-        path = Path(model.path)
-        if describe_model(path) != model:
-            raise ValueError(
-                f"{path}: expected the model that the batch was started with. Received "
-                "other files: put them back, or start again in a new --output."
-            )
-        locators[model.view] = Predictor(path)
-    return manifest, locators, Sandbox()
+        locators = {m.view: Predictor(Path(m.path)) for m in manifest.models}
+    return manifest, {**locators}, Sandbox()
 
 
 @contextlib.contextmanager
