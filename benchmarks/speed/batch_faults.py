@@ -50,6 +50,7 @@ class Batch:
     """Runs of the same batch, each in a folder of its own."""
 
     def __init__(self, work, data, model):
+        """Chooses the studies."""
         self.work, self.model = work, model
         folders, seed = chosen(data)
         self.folders = folders
@@ -58,6 +59,7 @@ class Batch:
         print(f"{IMAGES} images of {STUDIES} studies, seed {seed}", flush=True)
 
     def command(self, output, *arguments):
+        """The command, as a user types it."""
         return [
             *(*COMMAND, "batch", "run", "--list", str(self.listed)),
             *("--output", str(output), "--model", str(self.model), "--frames", "all"),
@@ -65,21 +67,25 @@ class Batch:
         ]
 
     def start(self, output, *arguments):
+        """Starts the command."""
         return subprocess.Popen(
             self.command(output, *arguments), stderr=subprocess.DEVNULL
         )
 
     def run(self, output, *arguments):
+        """Exit code and seconds of the command."""
         began = time.perf_counter()
         code = self.start(output, *arguments).wait()
         return code, time.perf_counter() - began
 
 
 def parts(output):
+    """The bytes of each part."""
     return {path.name: path.read_bytes() for path in (output / "parts").glob("part-*")}
 
 
 def rows(output):
+    """The rows of all parts."""
     found = sorted((output / "parts").glob("part-*.parquet"))
     return [row for path in found for row in parquet.read_table(path).to_pylist()]
 
@@ -122,6 +128,7 @@ def workers(process):
 
 
 def against_predict(batch, output, work):
+    """Compares the rows with those of `predict`, and prints its time."""
     began = time.perf_counter()
     subprocess.run(
         [*COMMAND, "predict", *map(str, batch.folders), "--model", str(batch.model)]
@@ -155,12 +162,15 @@ class Aborting:
     """A model that ends its process at the images of a study."""
 
     def __init__(self, locator, study):
+        """Wraps a model."""
         self._locator, self._study = locator, study
 
     def __getattr__(self, name):
+        """Is the model in all else."""
         return getattr(self._locator, name)
 
     def predict_many(self, images, names):
+        """Aborts at the study."""
         if any(self._study in name for name in names):
             os.abort()
         return self._locator.predict_many(images, names)
@@ -168,15 +178,18 @@ class Aborting:
 
 @functools.cache
 def aborting_tools(folder, study):
+    """What a worker has, with such a model."""
     manifest, locators, sandbox = worker._tools(folder)
     return manifest, {v: Aborting(m, study) for v, m in locators.items()}, sandbox
 
 
 def task_that_aborts(folder, study, shard):
+    """Does a shard with such a model."""
     return run_shard(folder, shard, *aborting_tools(folder, study))
 
 
 def faults(batch, work, reference):
+    """Every fault, one after the other."""
     for share in (0.3, 0.6, 0.9):
         output = work / f"killed_{share}"
         process = batch.start(output, "--workers", "2")
@@ -258,6 +271,7 @@ def cluster(file):
 
 
 def main():
+    """Prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)

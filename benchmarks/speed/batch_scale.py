@@ -41,6 +41,7 @@ class Renaming(Sandbox):
     """Reads headers, and says that each file is a study of its own."""
 
     def header(self, source):
+        """A header with a study of its own."""
         return replace(super().header(source), study_uid=str(source))
 
 
@@ -50,6 +51,7 @@ class Nothing:
     view, landmarks, name, at_once = "sa", ("a", "b", "c"), MODEL.name, 1
 
     def predict_many(self, images, names):
+        """The brightest pixel, three times."""
         radii = {"50": 1.0, "90": 2.0, "95": 3.0}
         found = []
         for image, name in zip(images, names, strict=True):
@@ -66,14 +68,17 @@ class Nothing:
 
 @functools.cache
 def tools(folder):
+    """What a worker has, loaded once."""
     return load_manifest(folder), {"sa": Nothing()}, Sandbox()
 
 
 def task(folder, shard):
+    """Does a shard."""
     return run_shard(folder, shard, *tools(folder))
 
 
 def links(folder, files, count):
+    """Makes an archive of so many studies."""
     for number in range(count):
         # As many folders in a folder as a file system likes.
         study = folder / f"{number // 1000:03d}" / f"{number:06d}"
@@ -92,10 +97,12 @@ def planned(archive, folder):
 
 
 def peak(who):
+    """Most memory, in MB."""
     return resource.getrusage(who).ru_maxrss / 1024
 
 
 def cpu(who):
+    """Seconds of CPU."""
     used = resource.getrusage(who)
     return used.ru_utime + used.ru_stime
 
@@ -118,6 +125,7 @@ def run(folder, stop_after=None):
 
 
 def hundred_thousand(files, work):
+    """Plans a large archive, is interrupted at half, and goes on."""
     links(work / "archive", files, STUDIES)
     seconds, own, reader = planned(work / "archive", work / "out")
     shards = len(load_manifest(work / "out").shards)
@@ -143,6 +151,7 @@ def hundred_thousand(files, work):
 
 
 def cost(files, work):
+    """The cost of archives of several sizes."""
     from matplotlib.figure import Figure
 
     seconds = []
@@ -176,6 +185,7 @@ def cpu_of_all():
 
 
 def main():
+    """Prints what was measured."""
     files = sorted(Path(sys.argv[1]).resolve().rglob("*.dcm"))
     parent = sys.argv[2] if len(sys.argv) > 2 else None
     work = Path(tempfile.mkdtemp(prefix="batch_scale-", dir=parent))

@@ -52,8 +52,8 @@ def alone(folder: Path) -> Iterator[None]:
     seen = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if seen and folder / INDEX not in seen:
         raise ValueError(
-            f"{folder}: expected a new or an empty folder, or that of a batch. Received "
-            f"one with {seen[0].name!r} in it: choose another --output."
+            f"{folder}: expected a new or an empty folder, or that of a batch. "
+            f"Received one with {seen[0].name!r} in it: choose another --output."
         )
     # The system lets go of the lock when its process ends, however it does.
     lock = FileLock(folder / ".phdnet-tf.lock")

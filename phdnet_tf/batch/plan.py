@@ -65,7 +65,7 @@ def plan(
         _drain(skipped, index.leave_out)
         if not images:
             raise ValueError(
-                f"{', '.join(map(str, sources or [listed]))}: found no image to "
+                f"{', '.join(map(str, sources)) or listed}: found no image to "
                 "predict. Name folders, zip archives or DICOMDIRs with MR images."
             )
         index.finish(**about)

@@ -166,7 +166,7 @@ def _predict(
     sandbox: Sandbox,
     result: Record,
 ) -> list[dict[str, Any]]:
-    """The rows of a study, as `phdnet-tf predict` would find them in its files alone."""
+    """The rows of a study: what `phdnet-tf predict` would find in its files."""
     found = survey_found(study.files, sandbox, [], localisers=manifest.view is not None)
     planned = plan(found.cines, list(locators), manifest.view, manifest.frames)
     values: list[dict[str, Any]] = []

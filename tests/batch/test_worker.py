@@ -18,13 +18,9 @@ def test_a_model_that_is_no_longer_the_same_is_refused(tmp_path):
     claim(folder, [describe_model(version)], "sa", None, None, 4)
     (version / "saved_model.pb").write_bytes(b"other")
 
-    with pytest.raises(
-        ValueError, match=r"sa/1: expected the model that the batch was"
-    ):
+    with pytest.raises(ValueError, match=r"sa/1: expected the model that the batch"):
         do_shard(folder, 0)
 
     shutil.rmtree(version)
-    with pytest.raises(
-        ValueError, match="expected a model, or a folder of its version"
-    ):
+    with pytest.raises(ValueError, match="expected a model, or a folder of its"):
         do_shard(folder, 0)
