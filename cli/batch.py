@@ -139,7 +139,7 @@ def run_command(
 
     Writes parts/*.parquet, with a row for each landmark, and errors.parquet, with a
     row for each file that could not be used. Whatever ends it, the same command goes
-    on. The exit code is 1 while some shard is not done, and 0 when all are.
+    on. The exit code is 1 while some shard, of the slice or of all, is not done.
     """
     if sum(each is not None for each in (workers, scheduler, piece)) > 1:
         raise click.UsageError("Give one of --workers, --scheduler and --shard.")
@@ -167,15 +167,15 @@ def run_command(
             own = manifest()
             from phdnet_tf.batch.processes import run_here
 
-            summary = _run(output, own, slice_of(own, output, *piece), run_here)
+            _run(output, own, slice_of(own, output, *piece), run_here)
         else:
             with alone(output):
                 if not (output / INDEX).exists():
                     _plan(sources, listed, output)
                 own = manifest()
                 with _engine(workers or _cores(), scheduler) as engine:
-                    summary = _run(output, own, slice_of(own, output), engine)
-    if summary.missing and not piece:
+                    _run(output, own, slice_of(own, output), engine)
+    if slice_of(own, output, *(piece or (1, 1))):
         raise click.exceptions.Exit(1)
 
 
@@ -240,9 +240,7 @@ def _engine(workers: int, scheduler: str | None) -> Iterator[Engine]:
         yield functools.partial(engine.run_on, client)
 
 
-def _run(
-    output: Path, manifest: Manifest, shards: list[int], engine: Engine
-) -> Summary:
+def _run(output: Path, manifest: Manifest, shards: list[int], engine: Engine) -> None:
     """Does shards, shows how far it is, and says what came of it."""
     from phdnet_tf.batch.run import finish, run, summarise
     from phdnet_tf.cli.progress_bars import batch_display
@@ -258,7 +256,6 @@ def _run(
     summary = summarise(output, manifest)
     finish(output, summary)
     _tell(output, summary)
-    return summary
 
 
 def _tell(output: Path, summary: Summary) -> None:

@@ -32,38 +32,39 @@ from phdnet_tf.batch.manifest import load_manifest
 from phdnet_tf.batch.run import finish, slice_of, summarise
 from phdnet_tf.batch.shard import run_shard
 
-STUDIES, IMAGES, SHARD_IMAGES = 49, 348, 24
+STUDIES, IMAGES, SHARDS = 49, 348, 15
 COMMAND = [str(Path(sys.executable).with_name("phdnet-tf"))]
 
 
-def chosen(data):
-    """Folders of the studies, and the seed."""
+def chosen(data, studies):
+    """Folders of the studies, their images, and the seed."""
     folders = sorted(path for path in (data / "DICOM").iterdir() if path.is_dir())
     images = {folder: len(list(folder.glob("*.dcm"))) for folder in folders}
     for seed in itertools.count():
-        picked = random.Random(seed).sample(folders, STUDIES)
-        if sum(images[folder] for folder in picked) == IMAGES:
-            return sorted(picked), seed
+        picked = random.Random(seed).sample(folders, studies)
+        total = sum(images[folder] for folder in picked)
+        if total == IMAGES or studies != STUDIES:
+            return sorted(picked), total, seed
 
 
 class Batch:
     """Runs of the same batch, each in a folder of its own."""
 
-    def __init__(self, work, data, model):
+    def __init__(self, work, data, model, studies):
         """Chooses the studies."""
         self.work, self.model = work, model
-        folders, seed = chosen(data)
-        self.folders = folders
+        self.folders, images, seed = chosen(data, studies)
+        self.shard_images = max(1, images // SHARDS)
         self.listed = work / "list.txt"
-        self.listed.write_text("".join(f"{folder}\n" for folder in folders))
-        print(f"{IMAGES} images of {STUDIES} studies, seed {seed}", flush=True)
+        self.listed.write_text("".join(f"{folder}\n" for folder in self.folders))
+        print(f"{images} images of {studies} studies, seed {seed}", flush=True)
 
     def command(self, output, *arguments):
         """The command, as a user types it."""
         return [
             *(*COMMAND, "batch", "run", "--list", str(self.listed)),
             *("--output", str(output), "--model", str(self.model), "--frames", "all"),
-            *("--shard-images", str(SHARD_IMAGES), *arguments),
+            *("--shard-images", str(self.shard_images), *arguments),
         ]
 
     def start(self, output, *arguments):
@@ -233,7 +234,7 @@ def faults(batch, work, reference):
         time.sleep(0.02)
     process.kill()
     process.wait()
-    study = batch.folders[20].name
+    study = batch.folders[len(batch.folders) // 2].name
     manifest = load_manifest(output)
     with engine.local_cluster(2) as client:
         task = functools.partial(task_that_aborts, output, study)
@@ -276,10 +277,13 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path)
+    parser.add_argument("--studies", type=int, default=STUDIES)
     arguments = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="batch_faults-", dir=arguments.work))
     try:
-        batch = Batch(work, arguments.data.resolve(), arguments.model.resolve())
+        batch = Batch(
+            work, arguments.data.resolve(), arguments.model.resolve(), arguments.studies
+        )
         one, two = work / "one", work / "two"
         seconds = {}
         for output, count in ((one, "1"), (two, "2")):
