@@ -151,7 +151,7 @@ def against_predict(batch, output, work):
         confidence = max(
             confidence, abs(row["confidence"] - float(other["confidence"]))
         )
-        flags += str(row["high_confidence"]).lower() != other["high_confidence"].lower()
+        flags += int(row["high_confidence"]) != int(other["high_confidence"])
     print(
         f"predict: {seconds:.1f} s; largest differences {pixels:.5f} pixels, "
         f"{confidence:.6f} of confidence, {flags} flags; {len(expected)} rows missing",

@@ -77,6 +77,11 @@ def task(folder, shard):
     return run_shard(folder, shard, *tools(folder))
 
 
+def no_work(shard):
+    """A shard that costs nothing."""
+    return {"images": shard}
+
+
 def links(folder, files, count):
     """Makes an archive of so many studies."""
     for number in range(count):
@@ -127,11 +132,23 @@ def run(folder, stop_after=None):
 def hundred_thousand(files, work):
     """Plans a large archive, is interrupted at half, and goes on."""
     links(work / "archive", files, STUDIES)
+    used = cpu_of_all()
     seconds, own, reader = planned(work / "archive", work / "out")
+    used = cpu_of_all() - used
     shards = len(load_manifest(work / "out").shards)
     print(
-        f"planning {STUDIES} studies: {seconds:.0f} s, at most {own:.0f} MB here and "
-        f"{reader:.0f} MB in a reader; {shards} shards",
+        f"planning {STUDIES} studies: {seconds:.0f} s, {used:.0f} s of CPU, "
+        f"at most {own:.0f} MB here and {reader:.0f} MB in a reader; {shards} shards",
+        flush=True,
+    )
+    with engine.local_cluster(2) as client:
+        used = time.process_time()
+        for _ in engine.run_on(client, no_work, range(shards)):
+            pass
+        used = time.process_time() - used
+    print(
+        f"{shards} shards without work: client and scheduler "
+        f"{1000 * used / shards:.1f} ms of CPU a shard",
         flush=True,
     )
     for stop_after in (shards // 2, None):

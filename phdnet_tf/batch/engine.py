@@ -34,6 +34,11 @@ SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.allowed-failures": MAX_DEATHS - 1,
     "distributed.comm.timeouts.connect": f"{START_SECONDS:g}s",
+    # What watches itself fifty times a second takes more of a core than the shards.
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.profile.enabled": False,
 }
 
 
