@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from phdnet_tf import __version__
+from phdnet_tf.cli.batch import batch
 from phdnet_tf.cli.benchmark import benchmark
 from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
@@ -51,5 +52,6 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, review, serve, benchmark, phantom, dataset):
+commands = (train, evaluate, predict, review, batch, serve, benchmark, phantom, dataset)
+for command in commands:
     main.add_command(command)

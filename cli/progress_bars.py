@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
+    from phdnet_tf.batch import run
     from phdnet_tf.training import progress
 
 Result = TypeVar("Result")
@@ -46,6 +47,67 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)
+
+
+@contextmanager
+def count_up(what: str) -> Iterator[Callable[[], None]]:
+    """A line for things whose number is not known.
+
+    Args:
+        what: Name of what is done to them.
+
+    Yields:
+        A function to call after each.
+    """
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}: {task.completed}"),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def batch_display() -> Iterator[Callable[[run.Progress], None]]:
+    """A bar for the shards of a batch, with what is left in time.
+
+    In a log file it is a line now and then.
+
+    Yields:
+        A function to give every `run.Progress` to.
+    """
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        TextColumn("shards, {task.fields[line]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("batch", total=None, line="starting")
+        began = told = time.monotonic()
+
+        def show(now: run.Progress) -> None:
+            nonlocal told
+            if now.trouble is not None:
+                console.print(now.trouble, soft_wrap=True, markup=False)
+            left = "time left unknown"
+            if now.shards:
+                spent = time.monotonic() - began
+                left = f"{_clock(spent / now.shards * (now.of - now.shards))} left"
+            line = f"{now.images} images ({now.unrecognised} not recognised), "
+            line += f"{now.failed} failed, {left}"
+            bar.update(task, completed=now.shards, total=now.of, line=line)
+            due = time.monotonic() - told > QUIET_SECONDS
+            if due and not console.is_terminal:
+                told = time.monotonic()
+                text = f"{now.shards}/{now.of} shards, {line}"
+                console.print(text, soft_wrap=True)
+
+        yield show
 
 
 def wait_for(work: Future[Result], what: str, count: Callable[[], int]) -> Result:

@@ -17,7 +17,7 @@ LAYERS = [
     {"datasets", "export"},
     {"training"},
     {"inference", "server"},
-    {"outputs", "client", "comparison"},
+    {"outputs", "client", "comparison", "batch"},
     {"review"},
     {"cli"},
 ]
@@ -101,6 +101,8 @@ def test_a_package_says_what_it_is_and_loads_nothing(file):
         ("simdjson", {"server"}),
         ("grpc_health", {"server"}),
         ("tensorflow_datasets", {"datasets"}),
+        ("distributed", {"batch"}),
+        ("pyarrow", {"batch"}),
     ],
 )
 def test_a_library_is_imported_where_it_belongs(library, allowed):
@@ -142,7 +144,7 @@ def test_the_numerics_touch_no_file(file):
 def test_commands_import_the_heavy_libraries_only_inside_their_bodies():
     heavy = {"tensorflow", "keras", "numpy", "tensorflow_datasets", "matplotlib"}
     heavy |= {"grpc", "requests", "starlette", "uvicorn", "prometheus_client"}
-    heavy |= {"highdicom", "pydicom", "PIL"}
+    heavy |= {"highdicom", "pydicom", "PIL", "distributed", "pyarrow"}
     for file in (ROOT / "cli").glob("*.py"):
         tree = ast.parse(file.read_text())
         for node in tree.body:

@@ -41,6 +41,7 @@ class Frame:
         header: Its place and time.
         phase: Its number in its cine, from 1.
         token: `MRImage.token` of its image, once that has been read.
+        content: `MRImage.content_hash` of it, once that has been read.
     """
 
     file: Found
@@ -49,6 +50,7 @@ class Frame:
     header: FrameHeader
     phase: int = 1
     token: str | None = None
+    content: str | None = None
 
     def __str__(self) -> str:
         """The name to show."""

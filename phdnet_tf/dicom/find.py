@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class Skipped:
 
 
 def find_files(
-    paths: list[Path], sandbox: Sandbox, skipped: list[Skipped]
+    paths: Iterable[Path], sandbox: Sandbox, skipped: list[Skipped]
 ) -> Iterator[Found]:
     """The files that may be images: those named, and what lies in folders and archives.
 
@@ -96,39 +96,62 @@ def find_files(
                 yield Found(FileLocation(path), Path(path.name), named=True)
 
 
-def _files(folder: Path, skipped: list[Skipped]) -> list[Path]:
-    """All files below a folder, in the order of their names; links are followed."""
+def _files(folder: Path, skipped: list[Skipped]) -> Iterator[Path]:
+    """All files below a folder, in the order of their names; links are followed.
 
-    def refuse(path: str, reason: str) -> None:
-        source = FileLocation(Path(path))
-        skipped.append(Skipped(source, f"{source}: {reason}", failed=True))
-
-    def cannot_open(error: OSError) -> None:
-        refuse(error.filename, f"cannot be opened: {error.strerror}.")
-
-    found = []
+    An archive may have millions: only the names in the folders on the way are held.
+    """
     # A link may lead to a folder that it lies in, or to one that is met anyway.
     met = {_place(folder)}
-    walk = os.walk(folder, onerror=cannot_open, followlinks=True)
-    for below, folders, names in walk:
-        folders.sort()
-        places = {name: _place(Path(below, name)) for name in folders}
-        links = {name for name in folders if os.path.islink(Path(below, name))}
-        # What is no link comes first, so that files keep the names that they have.
-        for name in sorted(folders, key=lambda name: name in links):
-            if places[name] in met:
-                folders.remove(name)
-            elif places[name] is not None:
-                met.add(places[name])
-        for name in names:
-            file = Path(below, name)
-            # What seems not to exist at all lies where nobody may look at it, and has
-            # failed when it is read. Pipes and sockets are no files.
-            if os.path.isfile(file) or not os.path.lexists(file):
-                found.append(file)
-            elif not os.path.exists(file) and not name.startswith("."):
-                refuse(str(file), "is a link to what is not there. Check the copy.")
-    return sorted(found)
+    on_the_way = [_entries(folder, met, skipped)]
+    while on_the_way:
+        for path, is_folder in on_the_way[-1]:
+            if is_folder:
+                on_the_way.append(_entries(path, met, skipped))
+                break
+            yield path
+        else:
+            on_the_way.pop()
+
+
+def _entries(
+    folder: Path, met: set[tuple[int, int] | None], skipped: list[Skipped]
+) -> Iterator[tuple[Path, bool]]:
+    """The files in a folder, and the folders that were not met before, which it adds.
+
+    Yields:
+        The path, and whether it is a folder.
+    """
+
+    def refuse(path: Path, reason: str) -> None:
+        source = FileLocation(path)
+        skipped.append(Skipped(source, f"{source}: {reason}", failed=True))
+
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        refuse(folder, f"cannot be opened: {error.strerror}.")
+        return
+    folders = {name for name in names if os.path.isdir(folder / name)}
+    new = set()
+    # What is no link comes first, so that files keep the names that they have.
+    for name in sorted(folders, key=lambda name: (os.path.islink(folder / name), name)):
+        place = _place(folder / name)
+        if place not in met:
+            new.add(name)
+        if place is not None:
+            met.add(place)
+    for name in names:
+        path = folder / name
+        if name in folders:
+            if name in new:
+                yield path, True
+        # What seems not to exist at all lies where nobody may look at it, and has
+        # failed when it is read. Pipes and sockets are no files.
+        elif os.path.isfile(path) or not os.path.lexists(path):
+            yield path, False
+        elif not os.path.exists(path) and not name.startswith("."):
+            refuse(path, "is a link to what is not there. Check the copy.")
 
 
 def _place(folder: Path) -> tuple[int, int] | None:

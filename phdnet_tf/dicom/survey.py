@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -48,25 +48,60 @@ def survey(
     Returns:
         The cines, and what is none.
     """
-    result = Survey()
+    skipped: list[Skipped] = []
+    found = find_files(paths, sandbox, skipped)
+    return survey_found(found, sandbox, skipped, advance, localisers)
+
+
+def survey_found(
+    files: Iterable[Found],
+    sandbox: Sandbox,
+    skipped: list[Skipped],
+    advance: Callable[[], None] = lambda: None,
+    localisers: bool = False,
+) -> Survey:
+    """The same for files that `find.find_files` found, now or before.
+
+    Args:
+        files: The files.
+        sandbox: Reads the headers.
+        skipped: What was left out when they were looked for; the result goes on with
+            it.
+        advance: Called after each file.
+        localisers: Whether these are wanted, too.
+
+    Returns:
+        The cines, and what is none.
+    """
+    result = Survey(skipped=skipped)
     headers: list[tuple[Found, FileHeader]] = []
-    for found in find_files(paths, sandbox, result.skipped):
-        try:
-            header = sandbox.header(found.source)
-        except DicomError as error:
-            result.skipped.append(Skipped(found.source, str(error), failed=True))
+    for found in files:
+        header = look(found, sandbox, localisers)
+        if isinstance(header, Skipped):
+            result.skipped.append(header)
         else:
-            skipped = _why_not(found, header, localisers or found.named)
-            if skipped is not None:
-                result.skipped.append(skipped)
-            else:
-                headers.append((found, header))
+            headers.append((found, header))
         advance()
     result.cines = group(_without_copies(headers, sandbox, result.skipped))
     for cine in result.cines:
         for note in _notes(cine):
             result.notes.setdefault(note, []).append(cine.frames[0].file.source)
     return result
+
+
+def look(found: Found, sandbox: Sandbox, localisers: bool) -> FileHeader | Skipped:
+    """The header of an image to predict; or why the file is none.
+
+    Args:
+        found: The file.
+        sandbox: Reads the header.
+        localisers: Whether these are wanted, too. A file that the user named is.
+    """
+    try:
+        header = sandbox.header(found.source)
+    except DicomError as error:
+        return Skipped(found.source, str(error), failed=True)
+    return _why_not(found, header, localisers or found.named) or header
 
 
 def _why_not(found: Found, header: FileHeader, localisers: bool) -> Skipped | None:

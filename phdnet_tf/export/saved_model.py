@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from phdnet_tf.devices import take_memory_as_needed
 from phdnet_tf.export.checksums import CHECKSUMS, checksums
-from phdnet_tf.export.description import DESCRIPTION, describe_signature
+from phdnet_tf.export.describe_signature import describe_signature
+from phdnet_tf.export.description import DESCRIPTION
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.seen_images import write_seen_images
 from phdnet_tf.export.versions import publish_version

@@ -46,7 +46,8 @@ class Done:
     Attributes:
         job: The job.
         predictions: Of the frames that could be read, in the order of time.
-        frames: The frames that they are of, each with its image's token.
+        frames: The frames that they are of, each with its image's token and content
+            hash.
         errors: The frames that could not be predicted, and why.
         tracks: Of each landmark, where there are phases enough.
     """
@@ -178,7 +179,8 @@ def predict_jobs(
                 for ((job, frame), image), answer in answers:
                     if isinstance(answer, Prediction) and isinstance(image, MRImage):
                         predictions.append(replace(answer, origin=_origin(job, frame)))
-                        frames.append(replace(frame, token=image.token))
+                        seen = image.token, image.content_hash()
+                        frames.append(replace(frame, token=seen[0], content=seen[1]))
                     elif isinstance(answer, ValueError):
                         errors.append((frame, answer))
                     if frame is not job.frames[-1]:

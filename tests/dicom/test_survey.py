@@ -12,6 +12,7 @@ from support.cines import edit, write_cine, write_enhanced
 from support.hostile import dicomdir, drawn
 
 from phdnet_tf.dicom.cines import choose
+from phdnet_tf.dicom.find import find_files
 from phdnet_tf.dicom.survey import survey
 
 
@@ -656,3 +657,20 @@ def test_frames_are_chosen(sandbox, tmp_path):
     # Files that were named one by one were chosen by that.
     assert phases(named, None) == [1, 2]
     assert phases(named, "first") == [1]
+
+
+def test_a_folder_is_looked_into_when_its_turn_comes(tmp_path, sandbox):
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        drawn(tmp_path / "in" / name, "first.dcm")
+    files = find_files([tmp_path / "in"], sandbox, [])
+
+    first = next(files)
+    # All names of an archive of millions would fill the memory.
+    drawn(tmp_path / "in" / "b", "late.dcm")
+
+    assert [str(found.name) for found in (first, *files)] == [
+        "in/a/first.dcm",
+        "in/b/first.dcm",
+        "in/b/late.dcm",
+    ]

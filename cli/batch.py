@@ -1,0 +1,300 @@
+"""`phdnet-tf batch`: an archive through the models, on one machine or many."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from phdnet_tf.cli import options
+
+if TYPE_CHECKING:
+    from phdnet_tf.batch.manifest import Manifest
+    from phdnet_tf.batch.run import Engine, Summary
+
+sources = click.argument(
+    "sources",
+    metavar="SOURCE...",
+    nargs=-1,
+    type=click.Path(exists=True, path_type=Path),
+)
+listed = click.option(
+    "--list",
+    "listed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Text file with more sources, one path a line.",
+)
+output = click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of the plan, the parts and the errors.",
+)
+
+
+class Slice(click.ParamType):
+    """A slice of an archive, such as 3/64."""
+
+    name = "slice"
+
+    def convert(
+        self,
+        value: str,
+        parameter: click.Parameter | None,
+        context: click.Context | None,
+    ) -> tuple[int, int]:
+        """The number of the slice, from 1, and how many there are."""
+        number, _, of = value.partition("/")
+        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            self.fail(f"{value!r} is not I/N, from 1/N to N/N.", parameter, context)
+        return int(number), int(of)
+
+
+@click.group()
+def batch() -> None:
+    """Locate landmarks in a whole archive, in pieces that survive any fault."""
+
+
+@batch.command("plan")
+@sources
+@listed
+@output
+def plan_command(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
+    """Look once through SOURCE: folders, zip archives, DICOMDIRs, files.
+
+    Writes an index of studies and files. 'batch run' does the same where nobody has.
+    """
+    from phdnet_tf.batch.layout import alone
+
+    with options.plain_errors(), _stopping(output), alone(output):
+        _plan(sources, listed, output)
+
+
+@batch.command("run")
+@sources
+@listed
+@output
+@options.view
+@options.model
+@options.models
+@click.option(
+    "--frame",
+    "--frames",
+    "which",
+    callback=options.phases,
+    metavar="first|NUMBER|all",
+    help="Phases of each cine. Default: the first, and files that you name.",
+)
+@click.option(
+    "--pixel-spacing",
+    callback=options.pixel_spacing,
+    metavar="ROW,COLUMN",
+    help="In mm, for files that have no PixelSpacing.",
+)
+@click.option(
+    "--shard-images",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Images of a shard, about; it has whole studies.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes on this machine. Default: one for each processor core.",
+)
+@click.option(
+    "--scheduler",
+    metavar="tcp://HOST:PORT",
+    help="Work on the workers of a Dask scheduler that runs already.",
+)
+@click.option(
+    "--shard",
+    "piece",
+    type=Slice(),
+    metavar="I/N",
+    help="Only the I-th of N slices, in one process without Dask: for job arrays. "
+    "Needs a plan.",
+)
+def run_command(
+    sources: tuple[Path, ...],
+    listed: Path | None,
+    output: Path,
+    view: str | None,
+    model: Path | None,
+    models: Path,
+    which: str | int | None,
+    pixel_spacing: tuple[float, float] | None,
+    shard_images: int,
+    workers: int | None,
+    scheduler: str | None,
+    piece: tuple[int, int] | None,
+) -> None:
+    """Locate the landmarks of all images in SOURCE, or of what was planned.
+
+    Writes parts/*.parquet, with a row for each landmark, and errors.parquet, with a
+    row for each file that could not be used. Whatever ends it, the same command goes
+    on. The exit code is 1 while some shard, of the slice or of all, is not done.
+    """
+    if sum(each is not None for each in (workers, scheduler, piece)) > 1:
+        raise click.UsageError("Give one of --workers, --scheduler and --shard.")
+    from phdnet_tf.batch.layout import INDEX, alone
+    from phdnet_tf.batch.manifest import claim, describe_model
+    from phdnet_tf.batch.plan import require_same_sources
+    from phdnet_tf.batch.run import slice_of
+
+    paths = [model] if model else [*options.find_models(models, view).values()]
+    with options.plain_errors(), _stopping(output):
+        described = [describe_model(path) for path in paths]
+        if view not in (None, described[0].view):
+            raise click.UsageError(
+                f"{paths[0]} is a model of {described[0].view}, not of {view}."
+            )
+        chosen = described[0].view if model or view else None
+
+        def manifest() -> Manifest:
+            if (output / INDEX).exists() and (sources or listed):
+                require_same_sources(sources, listed, output)
+            wanted = (described, chosen, which, pixel_spacing, shard_images)
+            return claim(output, *wanted)
+
+        if piece:
+            own = manifest()
+            from phdnet_tf.batch.processes import run_here
+
+            _run(output, own, slice_of(own, output, *piece), run_here)
+        else:
+            with alone(output):
+                if not (output / INDEX).exists():
+                    _plan(sources, listed, output)
+                own = manifest()
+                with _engine(workers or _cores(), scheduler) as engine:
+                    _run(output, own, slice_of(own, output), engine)
+    if slice_of(own, output, *(piece or (1, 1))):
+        raise click.exceptions.Exit(1)
+
+
+@batch.command()
+@click.argument(
+    "folder",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+def report(folder: Path) -> None:
+    """Write DIR/report.html, about what the batch in DIR has found by now.
+
+    One page, to be opened without a network: distributions by view, what was not
+    recognised, what failed, what was slow, and the fifty least certain images.
+    """
+    from phdnet_tf.batch.manifest import load_manifest
+    from phdnet_tf.batch.report import write_report
+
+    with options.plain_errors():
+        path = write_report(folder, load_manifest(folder))
+    click.echo(f"Written to {path}", err=True)
+
+
+def _plan(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
+    from phdnet_tf.batch.index import INDEX, Index
+    from phdnet_tf.batch.plan import plan, require_same_sources
+    from phdnet_tf.cli.progress_bars import count_up
+
+    if (output / INDEX).exists():
+        require_same_sources(sources, listed, output)
+        click.echo(f"{output} is planned already.", err=True)
+        return
+    if not sources and not listed:
+        raise click.UsageError(f"{output} has no plan yet. Name a SOURCE, or --list.")
+    with count_up("reading headers") as advance:
+        plan(sources, listed, output, _cores(), advance)
+    with Index(output) as index:
+        studies, files = index.totals()
+        failed = sum(1 for _ in index.failures())
+        skipped = index.about()["skipped"]
+    click.echo(f"Planned {files} files of {studies} studies.", err=True)
+    for reason, count in skipped.items():
+        click.echo(f"Left out {count}: {reason.rstrip('.')}.", err=True)
+    if failed:
+        click.echo(f"{failed} files cannot be used.", err=True)
+
+
+@contextmanager
+def _engine(workers: int, scheduler: str | None) -> Iterator[Engine]:
+    """The workers of this machine, or of a scheduler."""
+    try:
+        from phdnet_tf.batch import engine
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is not installed. Install the extra, pip install "
+            "'phdnet-tf[cluster]'; or plan the batch and work without it: --shard 1/1."
+        ) from error
+    where = (
+        engine.joined_cluster(scheduler) if scheduler else engine.local_cluster(workers)
+    )
+    with where as client:
+        yield functools.partial(engine.run_on, client)
+
+
+def _run(output: Path, manifest: Manifest, shards: list[int], engine: Engine) -> None:
+    """Does shards, shows how far it is, and says what came of it."""
+    from phdnet_tf.batch.run import finish, run, summarise
+    from phdnet_tf.cli.progress_bars import batch_display
+
+    try:
+        with batch_display() as show:
+            for progress in run(output, shards, engine):
+                show(progress)
+    except ConnectionError as error:
+        raise click.ClickException(
+            f"{error}. What is done stays: start one, and give the same command again."
+        ) from error
+    summary = summarise(output, manifest)
+    finish(output, summary)
+    _tell(output, summary)
+
+
+def _tell(output: Path, summary: Summary) -> None:
+    record = summary.record
+    done = summary.shards - summary.missing
+    lines = [
+        f"{done} of {summary.shards} shards are done: {record.images} images of "
+        f"{record.studies} studies.",
+        f"Not recognised: {record.unrecognised}. Failed: {len(record.errors)}, listed "
+        f"in {output / 'errors.parquet'}.",
+    ]
+    if record.left:
+        lines.append(f"Left out: {record.left} other phases (--frames all for them).")
+    for reason, count in record.reasons.most_common():
+        lines.append(f"{count} series or images: {reason}.")
+    for reason, count in record.skipped.most_common():
+        lines.append(f"Left out {count}: {reason.rstrip('.')}.")
+    if summary.missing:
+        lines.append(
+            f"{summary.missing} shards are not done. The same command goes on."
+        )
+    else:
+        lines.append(f"See it: phdnet-tf batch report {output}")
+    for line in lines:
+        click.echo(line, err=True)
+
+
+@contextmanager
+def _stopping(output: Path) -> Iterator[None]:
+    """Turns Ctrl-C into a line and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"Stopped. What is done stays in {output}.", err=True)
+        raise click.exceptions.Exit(130) from None
+
+
+def _cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
