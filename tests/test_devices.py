@@ -57,7 +57,13 @@ assert both.num_replicas_in_sync == 2
 loop.training_strategy = lambda: both
 run = Path({run!r})
 config = settings(epochs=2)
-first = loop.train(settings(epochs=1), examples(4), examples(2, 1), run)
+def interrupt(progress):
+    if (progress.epoch, progress.step) == (1, 1):
+        raise KeyboardInterrupt
+first = loop.train(
+    config, examples(4), examples(2, 1), run, on_progress=interrupt
+)
+assert first.ended_by == "interrupt"
 second = loop.train(config, examples(4), examples(2, 1), run)
 assert (second.epochs, second.ended_by) == (2, "epochs")
 assert all(np.isfinite(w).all() for w in second.model.get_weights())

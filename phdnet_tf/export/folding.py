@@ -54,8 +54,9 @@ def fold_normalisation(network: keras.Model) -> keras.Model:
         if isinstance(layer, layers.BatchNormalization):
             return ScaleAndOffset(name=layer.name, dtype="float32")
         settings = layer.get_config()
-        # What trained in half the precision answers in all of it.
-        settings["dtype"] = "float32"
+        if "dtype" in settings:
+            # What trained in half the precision answers in all of it.
+            settings["dtype"] = "float32"
         if layer.name in folded:
             settings["use_bias"] = True
         return type(layer).from_config(settings)

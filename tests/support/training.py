@@ -24,7 +24,7 @@ def settings(shape=SHAPE, **changes):
     )
 
 
-def bare_network(model: ModelConfig) -> keras.Model:
+def bare_network(model: ModelConfig, precision: str = "float32") -> keras.Model:
     """PHD-Net's inputs and outputs and nothing between, for what is around a network.
 
     Most of a short training is tracing, which takes the longer, the more layers.

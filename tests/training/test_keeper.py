@@ -31,7 +31,13 @@ def test_the_time_limit_ends_training(tmp_path):
 
 
 def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):
-    first = train(settings(epochs=1), examples(4), examples(2), tmp_path)
+    def interrupt(progress):
+        if (progress.epoch, progress.step) == (1, 1):
+            raise KeyboardInterrupt
+
+    first = train(
+        settings(epochs=9), examples(4), examples(2), tmp_path, on_progress=interrupt
+    )
 
     again = train(
         settings(epochs=9),
