@@ -8,6 +8,7 @@ from support.batch import landmarks, part_bytes, write_study
 from support.command import run
 from support.drawn import exported
 
+import phdnet_tf.batch
 from phdnet_tf.files import OutputFolder
 
 
@@ -108,7 +109,9 @@ def test_without_dask_the_way_without_it_is_told(
     tmp_path, models, archive, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "distributed", None)
+    # As if no test before had imported it.
     monkeypatch.delitem(sys.modules, "phdnet_tf.batch.engine", raising=False)
+    monkeypatch.delattr(phdnet_tf.batch, "engine", raising=False)
     arguments = ["--output", tmp_path / "out", "--models", models]
 
     told = run("batch", "run", archive, *arguments, code=1).stderr
