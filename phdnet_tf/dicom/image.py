@@ -21,6 +21,7 @@ class MRImage:
             direction in which x grows, then those in which y grows; or None.
         token: Names the data set that it was read from, and tells nothing of it; see
             `Sandbox.identity`.
+        header: Names what the file said of it; see `read.header_token`.
     """
 
     pixels: np.ndarray
@@ -28,6 +29,7 @@ class MRImage:
     position: tuple[float, ...] | None = None
     orientation: tuple[float, ...] | None = None
     token: str = ""
+    header: str = ""
 
     def content_hash(self) -> str:
         """Names the image by what it shows: a re-saved or anonymised copy has the same.
