@@ -15,6 +15,7 @@ from phdnet_tf import __version__
 from phdnet_tf.cli.benchmark import benchmark
 from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
+from phdnet_tf.cli.models import list_models
 from phdnet_tf.cli.phantom import phantom
 from phdnet_tf.cli.predict import predict
 from phdnet_tf.cli.serve import serve
@@ -50,5 +51,8 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, serve, benchmark, phantom, dataset):
+for command in (
+    *(train, evaluate, predict, serve, benchmark, phantom, dataset),
+    list_models,
+):
     main.add_command(command)

@@ -80,6 +80,12 @@ if TYPE_CHECKING:
     help="Networks to train and to publish as one model, which averages their maps. "
     "The time limit is for all of them together.",
 )
+@click.option(
+    "--init",
+    metavar="WEIGHTS",
+    help="Begin with these weights: the name of installed ones ('phdnet-tf models' "
+    "lists them), or the folder of a published model.",
+)
 @options.seed
 @click.option(
     "--resume",
@@ -152,6 +158,7 @@ def train(
                 test_fold=choices["test_fold"],
                 members=choices["members"],
                 time_limit=time_limit,
+                init=choices["init"] and str(options.find_weights(choices["init"])),
             )
         run.mkdir(parents=True, exist_ok=True)
         save_settings(run, settings)
@@ -237,6 +244,8 @@ def _train(
     run: Path,
     models: Path,
 ) -> Published:
+    from phdnet_tf.export.networks import load_networks
+    from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.training.checks import require_images
     from phdnet_tf.training.data import describe_data, divide_folds, seen_images
     from phdnet_tf.training.members import train_members
@@ -255,6 +264,9 @@ def _train(
     )
     validating = source.examples(folds.validation, landmarks)
     members = settings.members
+    init = settings.init and Path(settings.init)
+    # What the weights have learnt from, the new model has, too.
+    seen = load_seen_images(init) if init else {}
 
     def announce(number: int) -> None:
         if members > 1:
@@ -266,6 +278,7 @@ def _train(
         validating,
         run,
         members,
+        init=load_networks(init) if init else (),
         time_limit=settings.time_limit and settings.time_limit * 60,
         on_progress=display,
         on_member=announce,
@@ -277,7 +290,8 @@ def _train(
         models,
         run=run.name,
         data=data,
-        seen=seen_images(source, folds),
+        init=settings.init,
+        seen=seen | seen_images(source, folds),
     )
 
 

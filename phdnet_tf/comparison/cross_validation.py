@@ -19,7 +19,7 @@ from phdnet_tf.export.description import load_description
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version, versions
 from phdnet_tf.files import whole_file
-from phdnet_tf.presets import PRESETS, make_config
+from phdnet_tf.presets import PRESETS, USUAL_ORIENTATIONS, make_config
 from phdnet_tf.training.checks import require_images
 from phdnet_tf.training.data import (
     AnnotatedImages,
@@ -126,6 +126,7 @@ def train_and_test(
         predictions = predict_examples(
             signatures["explain"],
             source.examples([fold], part),
+            USUAL_ORIENTATIONS.get(view, ()),
         )
         tested.append((version, part, predictions, _latency(signatures)))
     _keep(name, fold, tested, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +57,22 @@ class MRImage:
         """
         if self.position is None or self.orientation is None:
             return None
-        axes = np.reshape(self.orientation, (2, 3))
-        if not np.allclose(axes @ axes.T, np.eye(2), atol=0.01):
+        axes = right_angles(self.orientation)
+        if axes is None:
             return None
         # (y, x), as DICOM has it; the points are (x, y).
         step = np.array(self.pixel_spacing[::-1])
         return np.array(self.position) + np.asarray(points, float) * step @ axes
+
+
+def right_angles(orientation: Sequence[float] | np.ndarray) -> np.ndarray | None:
+    """Directions of an image's x and y.
+
+    Args:
+        orientation: Six direction cosines, those of x first.
+
+    Returns:
+        float64[2, 3]; None if they are not of length 1 and at right angles.
+    """
+    axes = np.reshape(np.asarray(orientation, float), (2, 3))
+    return axes if np.allclose(axes @ axes.T, np.eye(2), atol=0.01) else None

@@ -9,7 +9,9 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf.config import Config
+from phdnet_tf.export.networks import start_from
 from phdnet_tf.models.build import build_network
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.checks import require_annotated
 from phdnet_tf.training.keeper import Keeper
@@ -39,6 +41,7 @@ def train(
     validation: tf.data.Dataset,
     run: Path,
     *,
+    init: keras.Model | None = None,
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
@@ -56,6 +59,7 @@ def train(
             `cardinality` is known; nothing is read to count them.
         validation: Examples to validate on, of the same form.
         run: Folder of the run; it must exist.
+        init: A network with whose weights it begins, of the same kind.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
             learning rate follows it; see `schedule.learning_rate`. The last epoch is
             cut short where it would not end by then.
@@ -67,12 +71,14 @@ def train(
     Raises:
         KeyboardInterrupt: If it comes before there is a model to keep.
         ValueError: If there are no examples to train or validate on, their number is
-            not known, a landmark is annotated in none of them, or the loss is no longer
-            a number before there is a model to keep.
+            not known, a landmark is annotated in none of them, `init` is of another
+            kind, or the loss is no longer a number before there is a model to keep.
     """
     # The order of floating-point sums must not depend on which thread comes first.
     tf.config.experimental.enable_op_determinism()
     model = compile_model(config)
+    if init is not None:
+        start_from(model, init)
     count = _count(training, "training")
     validation_count = _count(validation, "validation")
     require_annotated(training, config.model.landmarks, "training")
@@ -81,8 +87,9 @@ def train(
     steps = math.ceil(crops / config.training.batch_size)
     keeper = Keeper(config, run, model, steps, time_limit, on_progress)
     _forget_epochs_after(run / "log.csv", keeper.epoch)
+    usual = USUAL_ORIENTATIONS.get(config.view, ())
     batches = input_pipeline.training_batches(
-        input_pipeline.normalised(training),
+        input_pipeline.normalised(training, usual),
         count,
         config.model,
         config.crops,
@@ -91,7 +98,7 @@ def train(
         first_batch=keeper.epoch * steps,
     )
     validation_batches = input_pipeline.validation_batches(
-        input_pipeline.normalised(validation), validation_count, config.model
+        input_pipeline.normalised(validation, usual), validation_count, config.model
     )
     # The log comes before the state: what the state knows is logged.
     log = keras.callbacks.CSVLogger(run / "log.csv", append=keeper.epoch > 0)

@@ -1,9 +1,10 @@
 """Several networks of one model, trained one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from phdnet_tf.config import Config
@@ -18,6 +19,7 @@ def train_members(
     run: Path,
     members: int,
     *,
+    init: Sequence[keras.Model] = (),
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_member: Callable[[int], None] = lambda number: None,
@@ -31,6 +33,7 @@ def train_members(
         run: Folder of the run; it must exist. Several networks have a folder each in
             it, `member_1` and so on.
         members: Number of networks.
+        init: Networks with whose weights they begin, in turn.
         time_limit: Most seconds to train, of all of them together.
         on_progress: As for `loop.train`.
         on_member: Called with the number, from 1, of a network before its training.
@@ -55,6 +58,7 @@ def train_members(
                 training,
                 validation,
                 folder,
+                init=init[(number - 1) % len(init)] if init else None,
                 time_limit=time_limit and time_limit / members,
                 on_progress=on_progress,
             )

@@ -14,6 +14,7 @@ from phdnet_tf.evaluation.predictions import Predictions, predict_examples
 from phdnet_tf.evaluation.summary import evaluation_figures
 from phdnet_tf.export.graph import ServedGraph, error_radii
 from phdnet_tf.export.saved_model import export
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training.progress import Outcome
 from phdnet_tf.trust.bins import Bins, learn_bins
 from phdnet_tf.trust.radii import Radii, learn_radii
@@ -48,6 +49,7 @@ def publish(
     run: str,
     data: dict[str, Any],
     seen: Mapping[str, str],
+    init: str | None = None,
 ) -> Published:
     """Learns the confidence thresholds on the validation data, and exports.
 
@@ -60,6 +62,7 @@ def publish(
         run: What the description calls the run.
         data: What `describe_data` returns.
         seen: What `seen_images` returns.
+        init: The version whose weights it began with, if any.
 
     Returns:
         What was published.
@@ -71,7 +74,8 @@ def publish(
     landmarks = config.model.landmarks
     networks = [outcome.model for outcome in outcomes]
     trial = ServedGraph(networks, config, [0.0] * len(landmarks))
-    predictions = predict_examples(trial.explain, validation)
+    usual = USUAL_ORIENTATIONS.get(config.view, ())
+    predictions = predict_examples(trial.explain, validation, usual)
     thresholds = learn_thresholds(predictions)
     radii, bins = learn_confidence(predictions)
     recognition = recognition_threshold(predictions.confidence)
@@ -89,6 +93,7 @@ def publish(
     description = {
         "view": config.view,
         "landmarks": list(landmarks),
+        "usual_orientations": usual,
         "thresholds": dict(zip(landmarks, thresholds, strict=True)),
         "bins": {
             name: own.to_dict() for name, own in zip(landmarks, bins, strict=True)
@@ -98,6 +103,7 @@ def publish(
         "data": data,
         "training": {
             "run": run,
+            "init": init,
             "parameters": sum(
                 int(np.prod(weight.shape))
                 for network in networks

@@ -7,7 +7,7 @@ from phdnet_tf.training.publish import learn_thresholds
 
 
 def test_thresholds_are_learnt_for_each_landmark():
-    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples(), ())
     errors = np.zeros((8, 2))
     errors[2, 0] = errors[5, 1] = 30
     changed = predictions.__class__(**{**vars(predictions), "errors": errors})
