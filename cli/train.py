@@ -264,7 +264,7 @@ def _train(
     )
     validating = source.examples(folds.validation, landmarks)
     members = settings.members
-    init = settings.init and Path(settings.init)
+    init = Path(settings.init) if settings.init else None
     # What the weights have learnt from, the new model has, too.
     seen = load_seen_images(init) if init else {}
 
@@ -290,7 +290,7 @@ def _train(
         models,
         run=run.name,
         data=data,
-        init=settings.init,
+        init=f"{init.parent.name}/{init.name}" if init else None,
         seen=seen | seen_images(source, folds),
     )
 

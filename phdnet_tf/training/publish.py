@@ -62,7 +62,7 @@ def publish(
         run: What the description calls the run.
         data: What `describe_data` returns.
         seen: What `seen_images` returns.
-        init: The version whose weights it began with, if any.
+        init: Name and version of the weights it began with, if any.
 
     Returns:
         What was published.

@@ -2,16 +2,11 @@
 
 import shutil
 
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
-from support.drawn import LANDMARKS, exported, random_model
+from support.drawn import exported
 from support.weights import install
 
-from phdnet_tf.export.networks import load_networks, start_from
 from phdnet_tf.export.weights import installed_weights
-from phdnet_tf.presets import make_config
 
 pytestmark = pytest.mark.slow
 
