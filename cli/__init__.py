@@ -16,6 +16,7 @@ from phdnet_tf.cli.batch import batch
 from phdnet_tf.cli.benchmark import benchmark
 from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
+from phdnet_tf.cli.models import list_models
 from phdnet_tf.cli.phantom import phantom
 from phdnet_tf.cli.predict import predict
 from phdnet_tf.cli.review import review
@@ -53,5 +54,5 @@ def main() -> None:
 
 
 commands = (train, evaluate, predict, review, batch, serve, benchmark, phantom, dataset)
-for command in commands:
+for command in (*commands, list_models):
     main.add_command(command)

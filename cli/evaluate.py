@@ -64,7 +64,7 @@ def evaluate(
     from phdnet_tf.evaluation.save import save_evaluation
     from phdnet_tf.evaluation.summary import evaluation_figures
     from phdnet_tf.evaluation.unseen import Unseen
-    from phdnet_tf.export.description import load_description
+    from phdnet_tf.export.description import load_description, usual_orientations
     from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.export.versions import resolve_version
@@ -86,7 +86,9 @@ def evaluate(
         )
         explain = load_signatures(version)["explain"]
         try:
-            predictions = predict_examples(explain, unseen)
+            predictions = predict_examples(
+                explain, unseen, usual_orientations(description)
+            )
         except ValueError as error:
             if unseen.left_out:
                 raise click.ClickException(

@@ -174,29 +174,66 @@ def find_model(model: Path | None, models: Path, view: str | None) -> Path:
 def find_models(models: Path, view: str | None) -> dict[str, Path]:
     """The model of each view, or of the one that was chosen.
 
-    Where a view has models of several networks, PHD-Net's is taken, and the others are
-    named on standard error.
+    Where a view has models of several networks in the folder, PHD-Net's is taken, and
+    the others are named on standard error. Where it has none there, installed weights
+    are, and named with their licence.
 
     Raises:
         click.ClickException: If there is none.
+        ValueError: As `installed_weights`.
     """
     from phdnet_tf.export.versions import model_folders
+    from phdnet_tf.export.weights import installed_weights
 
-    found = model_folders(models)
-    if view is not None:
-        found = {view: found[view]} if view in found else {}
-    if not found:
-        name = f" of the view {view}" if view else ""
-        raise click.ClickException(
-            f"{models}: found no model{name}. Train one with 'phdnet-tf train --view "
-            f"{view or next(iter(VIEWS))}', or say where it is with --model or "
-            "--models."
-        )
-    for name, (taken, *others) in found.items():
+    folders = model_folders(models)
+    found = {}
+    for name in folders if view is None else {view} & folders.keys():
+        taken, *others = folders[name]
+        found[name] = taken
         if others:
             click.echo(
                 f"view {name}: {taken.name} is taken; --model {models}/NAME takes "
                 f"{' or '.join(other.name for other in others)}.",
                 err=True,
             )
-    return {name: folders[0] for name, folders in found.items()}
+    for weights in installed_weights():
+        if weights.view not in found and view in (None, weights.view):
+            found[weights.view] = weights.version
+            click.echo(
+                f"view {weights.view}: the weights {weights.name} of {weights.source} "
+                f"are taken, under the licence {weights.licence}.",
+                err=True,
+            )
+    if not found:
+        raise click.ClickException(no_model(models, view))
+    return found
+
+
+def no_model(models: Path, view: str | None) -> str:
+    """What is said where there is no model: in the folder, nor installed."""
+    name = f" of the view {view}" if view else ""
+    return (
+        f"{models}: found no model{name}, nor are there installed weights. Train one "
+        f"with 'phdnet-tf train --view {view or next(iter(VIEWS))}', install weights, "
+        "or say where it is with --model or --models."
+    )
+
+
+def find_weights(name: str) -> Path:
+    """The version that the name of installed weights, or a model's folder, means.
+
+    Raises:
+        ValueError: If there is neither.
+    """
+    from phdnet_tf.export.versions import resolve_version
+    from phdnet_tf.export.weights import installed_weights
+
+    installed = {each.name: each.version for each in installed_weights()}
+    if name in installed:
+        return installed[name]
+    if Path(name).is_dir():
+        return resolve_version(Path(name)).resolve()
+    raise ValueError(
+        f"--init {name}: expected the folder of a published model, or the name of "
+        f"installed weights: {', '.join(installed) or 'there are none'}."
+    )

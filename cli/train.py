@@ -90,6 +90,12 @@ if TYPE_CHECKING:
     help="Networks to train and to publish as one model, which averages their maps. "
     "The time limit is for all of them together.",
 )
+@click.option(
+    "--init",
+    metavar="WEIGHTS",
+    help="Begin with these weights: the name of installed ones ('phdnet-tf models' "
+    "lists them), or the folder of a published model.",
+)
 @options.seed
 @options.deterministic
 @click.option(
@@ -178,6 +184,7 @@ def train(
                 test_fold=choices["test_fold"],
                 members=choices["members"],
                 time_limit=time_limit,
+                init=choices["init"] and str(options.find_weights(choices["init"])),
             )
         run.mkdir(parents=True, exist_ok=True)
         save_settings(run, settings)
@@ -267,6 +274,8 @@ def _train(
     models: Path,
 ) -> Published:
     from phdnet_tf.evaluation.predictions import join
+    from phdnet_tf.export.networks import load_networks
+    from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.training.calibration import calibrate, calibrated_by_the_others
     from phdnet_tf.training.checks import require_images
     from phdnet_tf.training.crossfit import train_crossfit
@@ -289,10 +298,15 @@ def _train(
         f"{', '.join(map(str, folds.training))}), {validating}. Run: {run}",
         err=True,
     )
+    init = Path(settings.init) if settings.init else None
+    # What the weights have learnt from, the new model has, too.
+    known = load_seen_images(init) if init else {}
+    start = load_networks(init) if init else ()
     about: dict[str, Any] = {
         "run": run.name,
         "data": data,
-        "seen": seen_images(source, folds),
+        "seen": known | seen_images(source, folds),
+        "init": f"{init.parent.name}/{init.name}" if init else None,
     }
     seconds = settings.time_limit and settings.time_limit * 60
 
@@ -307,6 +321,7 @@ def _train(
             folds.training,
             run,
             settings.members,
+            init=start,
             time_limit=seconds,
             on_progress=display,
             on_part=lambda name: click.echo(f"{run / name}:", err=True),
@@ -326,6 +341,7 @@ def _train(
         examples,
         run,
         settings.members,
+        init=start,
         time_limit=seconds,
         on_progress=display,
         on_network=announce,

@@ -153,6 +153,18 @@ class ModelConfig:
             min(self.dilations, default=1) > 0, "dilations", "above 0", self.dilations
         )
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The settings from plain values, through JSON or not.
+
+        Raises:
+            KeyError: If a list is missing.
+            TypeError: If a name is unknown.
+            ValueError: If a value makes no sense.
+        """
+        lists = ("landmarks", "filters", "dilations")
+        return cls(**values | {name: tuple(values[name]) for name in lists})
+
 
 @dataclass(frozen=True)
 class CropConfig:
@@ -297,12 +309,9 @@ class Config:
             ValueError: If a name is missing or unknown, or a value makes no sense.
         """
         try:
-            model = dict(values["model"])
-            for name in ("landmarks", "filters", "dilations"):
-                model[name] = tuple(model[name])
             return cls(
                 view=values["view"],
-                model=ModelConfig(**model),
+                model=ModelConfig.from_dict(values["model"]),
                 crops=CropConfig(**values["crops"]),
                 training=TrainingConfig(**values["training"]),
             )

@@ -25,6 +25,20 @@ which a phantom can be drawn. Any other name is a view, too, with landmarks of i
 """
 
 
+USUAL_ORIENTATIONS: dict[str, tuple[tuple[float, ...], ...]] = {
+    # Seen from the apex, as scanners show it: x goes to the patient's left and back,
+    # from the right ventricle to the free wall of the left; y goes down to the
+    # diaphragm. So lie the images of ACDC, whose headers were lost on the way and say
+    # "axial" of all of them.
+    "sa": ((1, 0, 0, 0, 1, 0), (0.611, 0.792, 0, -0.373, 0.288, -0.882)),
+    # From the feet: x goes to the left, y down and forward, to the apex. What says
+    # "axial" is of converters that knew no better, too, the phantom's among them.
+    "4ch": ((1, 0, 0, 0, 1, 0), (0.995, 0, 0.0999, 0.082, -0.571, -0.817)),
+}
+"""How images of the built-in views usually lie, as direction cosines in patient space,
+those of x first; see `dicom.turning`. Of other views, nothing is usual."""
+
+
 @dataclass(frozen=True)
 class Preset:
     """Ready settings; the attributes are those of `ModelConfig` and `Config`."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIELDS = ("image", "pixel_spacing", "landmarks")
+FIELDS = ("image", "pixel_spacing", "landmarks", "orientation")
 
 
 def pack(data: Path | None, file: Path, view: str, subjects: int | None) -> None:
@@ -85,6 +85,7 @@ def train_one(file: Path, output: Path, job: str, epochs: int | None) -> None:
                 "image": tf.TensorSpec([None, None], tf.float32),
                 "pixel_spacing": tf.TensorSpec([2], tf.float32),
                 "landmarks": tf.TensorSpec([len(names), 2], tf.float32),
+                "orientation": tf.TensorSpec([6], tf.float32),
             },
         )
         return data.apply(tf.data.experimental.assert_cardinality(len(keys)))

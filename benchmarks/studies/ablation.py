@@ -72,6 +72,7 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.export.graph import ServedGraph
+    from phdnet_tf.presets import USUAL_ORIENTATIONS
     from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.loop import train
 
@@ -101,7 +102,8 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
         )
         model, seconds = outcome.model, outcome.seconds / outcome.steps
     served = ServedGraph([model], config, [0.0] * len(landmarks))
-    found = predict_examples(served.explain, source.examples(TEST, landmarks))
+    usual = USUAL_ORIENTATIONS[config.view]
+    found = predict_examples(served.explain, source.examples(TEST, landmarks), usual)
     np.savez(
         folder / "unfinished.npz",
         subjects=found.subjects,

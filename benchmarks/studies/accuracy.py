@@ -16,7 +16,7 @@ from results import draws, error_cells, finished_folds, interval, print_header
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS
-from phdnet_tf.presets import VIEWS
+from phdnet_tf.presets import USUAL_ORIENTATIONS, VIEWS
 
 
 def main() -> None:
@@ -43,7 +43,8 @@ def main() -> None:
         models = options.benchmark / system / f"fold_{fold}" / "models"
         (model,) = models.iterdir()
         explain = load_signatures(resolve_version(model))["explain"]
-        return predict_examples(explain, source.examples([fold], landmarks))
+        usual = USUAL_ORIENTATIONS.get(options.view, ())
+        return predict_examples(explain, source.examples([fold], landmarks), usual)
 
     systems = [
         name

@@ -50,6 +50,7 @@ def main() -> None:
     from phdnet_tf.evaluation.summary import radii_coverage, ranking_figures
     from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.versions import resolve_version
+    from phdnet_tf.presets import USUAL_ORIENTATIONS
 
     print_header(
         *("model", "data", "images", "mean ± sd [95 %]", "median", "≤ 10 mm"),
@@ -59,9 +60,11 @@ def main() -> None:
     )
     for model in options.models:
         explain = load_signatures(resolve_version(model))["explain"]
+        usual = USUAL_ORIENTATIONS.get(options.view, ())
         for folder, folds in options.folders:
             source = open_dataset(folder, options.view)
-            found = predict_examples(explain, source.examples(folds, source.landmarks))
+            examples = source.examples(folds, source.landmarks)
+            found = predict_examples(explain, examples, usual)
             errors, high = found.errors, found.high_confidence
             subjects = np.repeat(np.array(found.subjects)[:, None], errors.shape[1], 1)
             trust = [

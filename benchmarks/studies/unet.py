@@ -26,7 +26,7 @@ from results import error_cells, interval, kept_predictions, print_header
 
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS
-from phdnet_tf.presets import make_config
+from phdnet_tf.presets import USUAL_ORIENTATIONS, make_config
 
 SIDE = 160
 """Of what is seen, in pixels of two canvas pixels a side."""
@@ -106,7 +106,9 @@ def train_and_test(
     training = cross_validation_folds(fold).training
     count = source.count(training)
     batches = (
-        input_pipeline.normalised(source.examples(training, landmarks))
+        input_pipeline.normalised(
+            source.examples(training, landmarks), USUAL_ORIENTATIONS["sa"]
+        )
         .shuffle(count, seed=seed)
         .repeat()
         .enumerate()

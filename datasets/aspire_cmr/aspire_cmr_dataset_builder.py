@@ -36,8 +36,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     than eight subjects fill fewer folds; an empty one is no split.
     """
 
-    VERSION = tfds.core.Version("1.2.0")
+    VERSION = tfds.core.Version("1.3.0")
     RELEASE_NOTES = {
+        "1.3.0": "Images tell how they lie in the patient.",
         "1.2.0": "Content hashes, frames, and folds that hold when subjects are added.",
         "1.1.0": "The metadata tell the content of the source.",
         "1.0.0": "First release.",
@@ -62,6 +63,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                     ),
                     # In mm, DICOM's order (between rows, between columns) = (y, x).
                     "pixel_spacing": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+                    # Directions of x and y in the patient, cosines; NaN = not told.
+                    "orientation": tfds.features.Tensor(shape=(6,), dtype=np.float32),
                     # (x, y) in pixels, (0, 0) the centre of the first; NaN = absent.
                     "landmarks": tfds.features.Tensor(
                         shape=(None, 2), dtype=np.float32
@@ -167,6 +170,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 {
                     "image": image.reshape(facts.height, facts.width),
                     "pixel_spacing": np.array(facts.pixel_spacing, np.float32),
+                    "orientation": np.array(
+                        facts.orientation or [np.nan] * 6, np.float32
+                    ),
                     "landmarks": points.astype(np.float32),
                     "subject": row.subject,
                     "image_id": row.id,

@@ -87,7 +87,8 @@ def inspect(
             on_image(row, image)
             height, width = image.pixels.shape
             images[row.id] = ImageFacts(
-                height, width, image.pixel_spacing, image.content_hash()
+                *(height, width, image.pixel_spacing),
+                *(image.orientation, image.content_hash()),
             )
             problems.extend(image_problems(row, image))
     hashes = {name: facts.content_hash for name, facts in images.items()}

@@ -21,12 +21,14 @@ class ImageFacts:
         height: H, rows of pixels.
         width: W, columns of pixels.
         pixel_spacing: (between rows, between columns) = (y, x), in mm.
+        orientation: Six direction cosines in patient space, those of x first; or None.
         content_hash: What `MRImage.content_hash` says.
     """
 
     height: int
     width: int
     pixel_spacing: tuple[float, float]
+    orientation: tuple[float, ...] | None
     content_hash: str
 
 

@@ -19,9 +19,11 @@ from phdnet_tf.client.rest import RestTransport
 from phdnet_tf.client.served import served_models
 from phdnet_tf.client.transport import Inputs, Outputs, Transport
 from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.turning import turn_to_usual
+from phdnet_tf.export.description import usual_orientations
 from phdnet_tf.export.versions import model_names
 from phdnet_tf.inference.errors import NotServedError, RefusedImageError
-from phdnet_tf.inference.results import Prediction, make_prediction
+from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
 from phdnet_tf.presets import VIEWS
 
 TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = {
@@ -90,6 +92,7 @@ class Client:
         view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
+        usual_orientations: How images of its view usually lie; see `dicom.turning`.
 
     Raises:
         ValueError: If the address makes no sense.
@@ -168,11 +171,12 @@ class Client:
         """
         self._follow_label()
         found: dict[int, Prediction | RefusedImageError] = {}
-        order = sorted(range(len(images)), key=lambda i: images[i].pixels.shape)
-        for _, group in groupby(order, key=lambda i: images[i].pixels.shape):
+        turned = [self._turned(image) for image in images]
+        order = sorted(range(len(images)), key=lambda i: turned[i].pixels.shape)
+        for _, group in groupby(order, key=lambda i: turned[i].pixels.shape):
             for indices in _pieces(list(group), self.at_once):
                 try:
-                    answers = self._locate([images[i] for i in indices])
+                    answers = self._locate([turned[i] for i in indices])
                 except RefusedImageError as error:
                     if len(indices) == 1:
                         found[indices[0]] = error
@@ -199,8 +203,12 @@ class Client:
             NotServedError: If the server no longer has the model.
             ServerDownError: If it does not answer.
         """
-        outputs = self._ask("explain", inputs_of([image]))
-        return outputs["candidate_map"][0], outputs["candidate_corners"][0]
+        outputs = self._ask("explain", inputs_of([self._turned(image)]))
+        return maps_of_image(self, {k: v[0] for k, v in outputs.items()}, image)
+
+    def _turned(self, image: MRImage) -> MRImage:
+        """The image as the server gets it."""
+        return turn_to_usual(image.orientation, self.usual_orientations).image(image)
 
     def _locate(self, images: list[MRImage]) -> list[Outputs]:
         if self._transport.prefers_png and all(map(fits_png, images)):
@@ -226,7 +234,7 @@ class Client:
             return error
 
     def _predict(self, image: MRImage, name: str) -> Prediction:
-        [outputs] = self._locate([image])
+        [outputs] = self._locate([self._turned(image)])
         return self._prediction(outputs, image, name)
 
     def _prediction(self, outputs: Outputs, image: MRImage, name: str) -> Prediction:
@@ -302,6 +310,7 @@ class Client:
         self.description: dict[str, Any] = json.loads(outputs["value"][0])
         self.view: str = self.description["view"]
         self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
+        self.usual_orientations = usual_orientations(self.description)
 
     def _what_isserved_models(self) -> str:
         """Tells a wrong version from a wrong model."""

@@ -24,6 +24,7 @@ from phdnet_tf.export.description import load_description
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version, versions
 from phdnet_tf.files import whole_file
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training.checks import require_images
 from phdnet_tf.training.data import (
     AnnotatedImages,
@@ -118,7 +119,9 @@ def train_and_test(
     version = resolve_version(network)
     signatures = load_signatures(version)
     predictions = predict_examples(
-        signatures["explain"], source.examples([fold], landmarks)
+        signatures["explain"],
+        source.examples([fold], landmarks),
+        USUAL_ORIENTATIONS.get(config.view, ()),
     )
     _keep(name, fold, landmarks, predictions, folder)
     _keep_result(name, fold, version, _latency(signatures), folder)

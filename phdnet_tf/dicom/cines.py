@@ -39,6 +39,7 @@ class Frame:
         number: Of the frame in the file, from 1.
         of: Frames that the file has.
         header: Its place and time.
+        identity: `FileHeader.identity` of the file, as it was when that was read.
         phase: Its number in its cine, from 1.
         token: `MRImage.token` of its image, once that has been read.
         content: `MRImage.content_hash` of it, once that has been read.
@@ -48,6 +49,7 @@ class Frame:
     number: int
     of: int
     header: FrameHeader
+    identity: str
     phase: int = 1
     token: str | None = None
     content: str | None = None
@@ -125,8 +127,8 @@ def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
             # not known to be.
             place = None if told else found.source
             key = (*owner, header.rows, header.columns, frame.kind, place)
-            entry = Frame(found, frame.number, len(header.frames), frame), header
-            entries.setdefault(key, []).append(entry)
+            one = Frame(found, frame.number, len(header.frames), frame, header.identity)
+            entries.setdefault(key, []).append((one, header))
     slices = [one for some in entries.values() for one in _slices(some)]
     cines = [cine for one in slices for cine in _cines(one)]
     first = {found.source: number for number, (found, _) in enumerate(headers)}

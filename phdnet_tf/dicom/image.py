@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ class MRImage:
             direction in which x grows, then those in which y grows; or None.
         token: Names the data set that it was read from, and tells nothing of it; see
             `Sandbox.identity`.
+        header: Names what the file said of it; see `read.header_token`.
     """
 
     pixels: np.ndarray
@@ -28,6 +30,7 @@ class MRImage:
     position: tuple[float, ...] | None = None
     orientation: tuple[float, ...] | None = None
     token: str = ""
+    header: str = ""
 
     def content_hash(self) -> str:
         """Names the image by what it shows: a re-saved or anonymised copy has the same.
@@ -54,9 +57,22 @@ class MRImage:
         """
         if self.position is None or self.orientation is None:
             return None
-        axes = np.reshape(self.orientation, (2, 3))
-        if not np.allclose(axes @ axes.T, np.eye(2), atol=0.01):
+        axes = right_angles(self.orientation)
+        if axes is None:
             return None
         # (y, x), as DICOM has it; the points are (x, y).
         step = np.array(self.pixel_spacing[::-1])
         return np.array(self.position) + np.asarray(points, float) * step @ axes
+
+
+def right_angles(orientation: Sequence[float] | np.ndarray) -> np.ndarray | None:
+    """Directions of an image's x and y.
+
+    Args:
+        orientation: Six direction cosines, those of x first.
+
+    Returns:
+        float64[2, 3]; None if they are not of length 1 and at right angles.
+    """
+    axes = np.reshape(np.asarray(orientation, float), (2, 3))
+    return axes if np.allclose(axes @ axes.T, np.eye(2), atol=0.01) else None

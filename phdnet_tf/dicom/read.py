@@ -57,6 +57,7 @@ class FileHeader:
         image_type: For example ("ORIGINAL", "PRIMARY").
         descriptions: Of the series, the protocol and the sequence, where there are any.
         patient: That hash.
+        identity: Another, of all that a report repeats; see `header_token`.
         study_uid: Study Instance UID, or "".
         series_uid: Series Instance UID, or "".
         instance_uid: SOP Instance UID, or "".
@@ -74,6 +75,7 @@ class FileHeader:
     image_type: tuple[str, ...]
     descriptions: tuple[str, ...]
     patient: str
+    identity: str
     study_uid: str
     series_uid: str
     instance_uid: str
@@ -158,6 +160,7 @@ class DicomFile:
                     if ds.get(keyword)
                 ),
                 patient=_digest(map(one_line, map(ds.get, PATIENT))),
+                identity=self._identity_hash(),
                 study_uid=str(ds.get("StudyInstanceUID") or ""),
                 series_uid=str(ds.get("SeriesInstanceUID") or ""),
                 instance_uid=str(ds.get("SOPInstanceUID") or ""),
@@ -190,10 +193,13 @@ class DicomFile:
     def _identity(self) -> dict[str, str]:
         return {keyword: one_line(self._ds.get(keyword)) for keyword in IDENTITY}
 
+    def _identity_hash(self) -> str:
+        return _digest(self._identity().values())
+
     @cached_property
     def _token(self) -> str:
         """A hash of identity and stored pixels, and no way back to them."""
-        digest = hashlib.sha256(_digest(self._identity().values()).encode())
+        digest = hashlib.sha256(self._identity_hash().encode())
         for keyword in PIXELS:
             digest.update(self._ds.get(keyword) or b"")
         return digest.hexdigest()
@@ -233,7 +239,21 @@ class DicomFile:
                 position=place.position,
                 orientation=place.orientation,
                 token=self._token,
+                header=header_token(self._identity_hash(), place),
             )
+
+
+def header_token(identity: str, frame: FrameHeader) -> str:
+    """Names what a file says of a frame, and tells nothing of it.
+
+    Args:
+        identity: `FileHeader.identity`.
+        frame: Place and time of the frame.
+
+    Returns:
+        `MRImage.header` of the image, if the file is still the same when it is read.
+    """
+    return _digest([identity, repr(frame)])
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -197,6 +197,7 @@ class Sandbox:
             position=_tuple(values["position"]),
             orientation=_tuple(values["orientation"]),
             token=values["token"],
+            header=values["header"],
         )
 
     def images(

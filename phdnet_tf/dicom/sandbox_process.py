@@ -78,6 +78,7 @@ class SandboxProcess:
                 "position": image.position,
                 "orientation": image.orientation,
                 "token": image.token,
+                "header": image.header,
             }
             return values, image.pixels
         except DicomError as error:

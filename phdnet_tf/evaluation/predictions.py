@@ -1,6 +1,6 @@
 """A model's predictions on annotated images, and their errors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf.config import STRATEGIES
+from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.evaluation.metrics import point_errors
 
 Signature = Callable[..., dict[str, tf.Tensor]]
@@ -48,16 +49,20 @@ class Predictions:
 
 
 def predict_examples(
-    explain: Signature, examples: Iterable[dict[str, Any]]
+    explain: Signature,
+    examples: Iterable[dict[str, Any]],
+    usual: Sequence[Sequence[float]],
 ) -> Predictions:
     """Runs a model over annotated examples.
 
     Args:
         explain: Its signature "explain".
         examples: Of the data set `aspire_cmr`, not batched.
+        usual: How images of its view usually lie; see `dicom.turning`.
 
     Returns:
-        The predictions, in the order of the examples.
+        The predictions, in the order of the examples, in pixels of their images as
+        these lie.
 
     Raises:
         ValueError: If there is no example.
@@ -68,15 +73,18 @@ def predict_examples(
         rows.setdefault(name, []).append(value)
 
     for example in examples:
-        inputs = {
-            "image": tf.convert_to_tensor(example["image"])[None],
-            "pixel_spacing": tf.convert_to_tensor(example["pixel_spacing"])[None],
-        }
-        outputs = explain(**inputs)
+        image, spacing = map(np.asarray, (example["image"], example["pixel_spacing"]))
+        turn = turn_to_usual(np.asarray(example["orientation"]), usual)
+        outputs = explain(
+            image=tf.constant(turn.pixels(image)[None]),
+            pixel_spacing=tf.constant([turn.spacing(spacing)], tf.float32),
+        )
         for name in outputs.keys() - {"candidate_map", "candidate_corners"}:
-            add(name, outputs[name].numpy()[0])
+            value = outputs[name].numpy()[0]
+            in_image = name in {"landmarks", *STRATEGIES}
+            add(name, turn.back(value, image.shape) if in_image else value)
         add("truth", np.asarray(example["landmarks"]))
-        add("spacing", np.asarray(example["pixel_spacing"]))
+        add("spacing", spacing)
         add("images", tf.compat.as_str(np.asarray(example["image_id"]).item()))
         add("subjects", tf.compat.as_str(np.asarray(example["subject"]).item()))
     if not rows:

@@ -1,6 +1,7 @@
 """What a model is: its `phdnet.json`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +21,13 @@ def load_description(version: Path) -> dict[str, Any]:
             f"{version}: expected a model that phdnet-tf exported, with {DESCRIPTION}. "
             f"Received: {error}."
         ) from error
+
+
+def usual_orientations(description: dict[str, Any]) -> Sequence[Sequence[float]]:
+    """How images of the model's view usually lie; see `dicom.turning`.
+
+    Args:
+        description: What `phdnet.json` says. It says nothing of it where nothing is
+            usual.
+    """
+    return description.get("usual_orientations", [])

@@ -1,10 +1,11 @@
 """SavedModels: written as the next version, and loaded."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from phdnet_tf.devices import take_memory_as_needed
@@ -12,6 +13,7 @@ from phdnet_tf.export.checksums import CHECKSUMS, checksums
 from phdnet_tf.export.describe_signature import describe_signature
 from phdnet_tf.export.description import DESCRIPTION
 from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.export.networks import save_networks
 from phdnet_tf.export.seen_images import write_seen_images
 from phdnet_tf.export.versions import publish_version
 from phdnet_tf.export.warm_up import WARM_UP, write_warm_up
@@ -23,6 +25,7 @@ def export(
     description: dict[str, Any],
     model_folder: Path,
     seen: Mapping[str, str],
+    networks: Sequence[keras.Model] = (),
 ) -> Path:
     """Publishes a model as the next version, in one step.
 
@@ -31,6 +34,7 @@ def export(
         description: What `phdnet.json` says of it.
         model_folder: For example `models/phdnet_sa`; made where it does not exist.
         seen: By content hash what an image was for that the model has learnt from.
+        networks: The Keras models, to train on from; the graph has them folded.
 
     Returns:
         The folder of the new version, for example `models/phdnet_sa/1`.
@@ -51,6 +55,7 @@ def export(
         )
         (partial / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
         write_seen_images(partial, seen)
+        save_networks(partial, networks)
         write_warm_up(partial / WARM_UP)
         (partial / CHECKSUMS).write_text(checksums(partial))
         return publish_version(partial, model_folder)

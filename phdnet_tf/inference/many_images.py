@@ -15,6 +15,7 @@ from phdnet_tf.dicom.cines import Cine, Frame, choose
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.find import Skipped
 from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.read import header_token
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.inference.errors import NotServedError, ServerDownError
 from phdnet_tf.inference.results import Locator, Prediction
@@ -170,7 +171,10 @@ def predict_jobs(
     frames: list[Frame] = []
     errors: list[tuple[Frame, ValueError]] = []
     asking = {view: _asking(locator) for view, locator in locators.items()}
-    stream = sandbox.images(wanted, pixel_spacing)
+    stream = (
+        (pair, _of_its_header(image, pair[1]))
+        for pair, image in sandbox.images(wanted, pixel_spacing)
+    )
     try:
         for view, group in groupby(stream, key=lambda each: each[0][0].view):
             ask = asking[view]
@@ -193,6 +197,18 @@ def predict_jobs(
         if predictions:
             yield frames[-1], _finish(job, predictions, frames, errors)
         raise
+
+
+def _of_its_header(image: MRImage | DicomError, frame: Frame) -> MRImage | DicomError:
+    """The image, if its file still says of it what put it into its cine."""
+    if isinstance(image, DicomError):
+        return image
+    if image.header == header_token(frame.identity, frame.header):
+        return image
+    return DicomError(
+        f"{frame.file.source}: is no longer the file whose header was read, so it is "
+        "not predicted as what that was. Predict it again."
+    )
 
 
 Piece = list[tuple[tuple[Job, Frame], MRImage | DicomError]]

@@ -7,12 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from phdnet_tf.dicom.image import MRImage
-from phdnet_tf.export.description import load_description
+from phdnet_tf.dicom.turning import turn_to_usual
+from phdnet_tf.export.description import load_description, usual_orientations
 from phdnet_tf.export.refusals import what_is_wrong
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
 from phdnet_tf.inference.errors import RefusedImageError
-from phdnet_tf.inference.results import Prediction, make_prediction
+from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
 
 
 class Predictor:
@@ -28,6 +29,7 @@ class Predictor:
         view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
+        usual_orientations: How images of its view usually lie; see `dicom.turning`.
 
     Raises:
         ValueError: If there is no usable model.
@@ -41,6 +43,7 @@ class Predictor:
         self.description = load_description(self.version)
         self.view: str = self.description["view"]
         self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
+        self.usual_orientations = usual_orientations(self.description)
         folder = self.version.resolve()
         self.name = f"{folder.parent.name}/{folder.name}"
         self._signatures = load_signatures(self.version)
@@ -90,16 +93,16 @@ class Predictor:
             float32[L, h, w], the smoothed candidate maps (equation 3), 128 x 128, or
             the heatmaps of a network without candidates, of the first look, and
             float32[L, 2, 2], the (x, y) of each map's first and last pixel, in pixels
-            of the image.
+            of the image. Of an image that was turned, they may run backwards.
         """
-        found = self._run("explain", image)
-        return found["candidate_map"], found["candidate_corners"]
+        return maps_of_image(self, self._run("explain", image), image)
 
     def _run(self, signature: str, image: MRImage) -> dict[str, np.ndarray]:
+        turn = turn_to_usual(image.orientation, self.usual_orientations)
         try:
             outputs = self._signatures[signature](
-                image=image.pixels[None].astype(np.float32),
-                pixel_spacing=np.array([image.pixel_spacing], np.float32),
+                image=turn.pixels(image.pixels)[None].astype(np.float32),
+                pixel_spacing=np.array([turn.spacing(image.pixel_spacing)], np.float32),
             )
         except tf.errors.InvalidArgumentError as error:
             raise RefusedImageError(what_is_wrong(error)) from error

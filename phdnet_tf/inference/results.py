@@ -7,10 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from phdnet_tf.dicom.image import MRImage
+from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.inference.errors import RefusedImageError
 from phdnet_tf.trust.radii import RADIUS_NAMES
-
-"""What the error radii are called: their probability in per cent."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +99,14 @@ class Locator(Protocol):
         view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
+        usual_orientations: How images of its view usually lie; see `dicom.turning`.
         at_once: How many images `predict_many` should be given.
     """
 
     view: str
     landmarks: tuple[str, ...]
     name: str
+    usual_orientations: Sequence[Sequence[float]]
     at_once: int
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:
@@ -127,7 +128,8 @@ def make_prediction(
 
     Args:
         locator: Whose view, name and landmarks are told.
-        outputs: "landmarks" float32[L, 2], "confidence" float32[L], "high_confidence"
+        outputs: Of the image as `turn_to_usual` turns it: "landmarks" float32[L, 2],
+            "confidence" float32[L], "high_confidence"
             bool[L], "error_radius_mm" float32[L, 3] and "recognised", bool.
         image: The image.
         name: What the prediction calls it.
@@ -135,10 +137,12 @@ def make_prediction(
     Returns:
         The prediction.
     """
-    places = image.patient_positions(outputs["landmarks"])
+    turn = turn_to_usual(image.orientation, locator.usual_orientations)
+    in_image = turn.back(outputs["landmarks"], image.pixels.shape)
+    places = image.patient_positions(in_image)
     points = zip(
         locator.landmarks,
-        outputs["landmarks"],
+        in_image,
         outputs["confidence"],
         outputs["high_confidence"],
         outputs["error_radius_mm"].tolist(),
@@ -163,4 +167,27 @@ def make_prediction(
             )
             for landmark, (x, y), confidence, high, radii, place in points
         ),
+    )
+
+
+def maps_of_image(
+    locator: Locator, outputs: Mapping[str, np.ndarray], image: MRImage
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidate maps as they lie in an image, of those that the model gives for it.
+
+    Args:
+        locator: The model.
+        outputs: Of the signature "explain", of the image as `turn_to_usual` turns it:
+            "candidate_map" float32[L, h, w], "candidate_corners" float32[L, 2, 2].
+        image: The image.
+
+    Returns:
+        What `Predictor.candidate_maps` says.
+    """
+    turn = turn_to_usual(image.orientation, locator.usual_orientations)
+    maps = outputs["candidate_map"]
+    # Where the axes run backwards, the corners tell it.
+    return (
+        maps.swapaxes(1, 2) if turn.transposed else maps,
+        turn.back(outputs["candidate_corners"], image.pixels.shape),
     )

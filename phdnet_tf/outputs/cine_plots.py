@@ -87,7 +87,7 @@ def save_tracks(
     figure.savefig(path, dpi=110)
     # As in `overlay.save_overlay`, lest hundreds pile up.
     del figure, panels, column, axis
-    gc.collect(1)
+    gc.collect()
 
 
 def save_animation(

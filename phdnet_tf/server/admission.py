@@ -124,14 +124,16 @@ class Admission:
             if visit in self._incoming:
                 self._incoming.remove(visit)
 
-    async def read(self, read: Callable[[bytes], Result], body: bytes) -> Result:
+    async def read(
+        self, read: Callable[[bytes], Result], body: bytes, grows: bool = False
+    ) -> Result:
         """What a function makes of a request, off the event loop.
 
-        Large ones take turns, so that small ones need not wait for them. Who leaves
-        before his turn has none.
+        Large ones, and those that may become so (`grows`), take turns, so that small
+        ones need not wait for them. Who leaves before his turn has none.
         """
         loop = asyncio.get_running_loop()
-        if len(body) <= SMALL:
+        if len(body) <= SMALL and not grows:
             return await loop.run_in_executor(self._small, read, body)
         try:
             return await loop.run_in_executor(self._large, read, body)

@@ -71,7 +71,9 @@ class Version:
             )
             return {name: value.numpy() for name, value in outputs.items()}
         except tf.errors.InvalidArgumentError as error:
-            raise invalid(refusals.what_is_wrong(error)) from error
+            refused = invalid(refusals.what_is_wrong(error))
+        # Not from within: it would keep the error, and that the images.
+        raise refused
 
     def require_fit(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
         """Refuses inputs that are not those of the signature.

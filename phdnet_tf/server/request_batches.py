@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from phdnet_tf.server.refusal import busy
+from phdnet_tf.server.refusal import Refusal, busy
 
 Inputs = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
@@ -98,6 +98,9 @@ class Batches:
         finally:
             if request in self._waiting:
                 self._waiting.remove(request)
+            # An error knows this frame, and the request's future the error: refused
+            # images, up to 84 MB, would last until Python looks for cycles.
+            del request
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts as many calls as may run."""
@@ -160,5 +163,8 @@ def _answers(call: Run, requests: list[Inputs]) -> list[Outputs | Exception]:
 def _answer(call: Run, inputs: Inputs) -> Outputs | Exception:
     try:
         return call(inputs)
+    except Refusal as refusal:
+        # Its traceback leads to the images, and to the thread that has this answer.
+        return refusal.with_traceback(None)
     except Exception as error:
         return error

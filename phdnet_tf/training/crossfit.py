@@ -1,11 +1,14 @@
 """A model that learns from all folds, and whose confidence they teach, too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import keras
 
 from phdnet_tf.config import Config
 from phdnet_tf.evaluation.predictions import Predictions, predict_examples
 from phdnet_tf.export.graph import ServedGraph
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training.data import AnnotatedImages
 from phdnet_tf.training.members import train_members
 from phdnet_tf.training.progress import Outcome, Progress
@@ -18,6 +21,7 @@ def train_crossfit(
     run: Path,
     members: int = 1,
     *,
+    init: Sequence[keras.Model] = (),
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_part: Callable[[str], None] = lambda name: None,
@@ -38,6 +42,7 @@ def train_crossfit(
         folds: Folds to learn from, two or more.
         run: Folder of the run; each training has a folder in it, `without_K` and `all`.
         members: As for `train_members`.
+        init: Likewise.
         time_limit: Most seconds to train, of all trainings together.
         on_progress: As for `loop.train`.
         on_part: Called before each training with its folder's name.
@@ -53,6 +58,7 @@ def train_crossfit(
     landmarks = config.model.landmarks
     parts = {f"without_{fold}": sorted(set(folds) - {fold}) for fold in folds}
     parts["all"] = folds
+    usual = USUAL_ORIENTATIONS.get(config.view, ())
     predictions = []
     for (name, training), fold in zip(parts.items(), [*folds, None], strict=True):
         on_part(name)
@@ -63,6 +69,7 @@ def train_crossfit(
             None,
             run / name,
             members,
+            init=init,
             time_limit=time_limit and time_limit / len(parts),
             on_progress=on_progress,
         )
@@ -73,5 +80,5 @@ def train_crossfit(
             networks = [outcome.model for outcome in outcomes]
             trial = ServedGraph(networks, config, [0.0] * len(landmarks))
             held_out = source.examples([fold], landmarks)
-            predictions.append(predict_examples(trial.explain, held_out))
+            predictions.append(predict_examples(trial.explain, held_out, usual))
     return outcomes, predictions

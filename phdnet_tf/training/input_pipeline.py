@@ -4,32 +4,51 @@ Everything random is drawn from the seed and the crop's number, so that the same
 gives the same crops, whatever runs in parallel and wherever a run is taken up again.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
 from phdnet_tf import geometry
 from phdnet_tf.config import NETWORKS, CropConfig, ModelConfig
 from phdnet_tf.devices import whole_canvases_at_once
+from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.training.crops import Example, random_crop, random_whole
 from phdnet_tf.training.labels import labels_of
 
 
-def normalised(examples: tf.data.Dataset) -> tf.data.Dataset:
-    """The examples of a TFDS split, intensities normalised, kept in memory.
+def normalised(
+    examples: tf.data.Dataset, usual: Sequence[Sequence[float]]
+) -> tf.data.Dataset:
+    """The examples of a TFDS split, the usual way round, normalised, kept in memory.
 
     Args:
         examples: Dictionaries with "image" float32[H, W], "pixel_spacing" float32[2],
-            (y, x), mm, and "landmarks" float32[L, 2], (x, y), image pixels, NaN where
-            not annotated. Every image may have its own size and spacing.
+            (y, x), mm, "landmarks" float32[L, 2], (x, y), image pixels, NaN where not
+            annotated, and "orientation" float32[6], direction cosines in patient space,
+            NaN where not told. Every image may have its own size and spacing.
+        usual: How images of the view usually lie; see `dicom.turning`.
 
     Returns:
-        A data set of the same dictionaries.
+        A data set of the same dictionaries, without the orientation.
     """
 
+    def turned(
+        image: np.ndarray, spacing: np.ndarray, points: np.ndarray, lies: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        turn = turn_to_usual(lies, usual)
+        y_x = np.array(turn.spacing(spacing), np.float32)
+        return turn.pixels(image), y_x, turn.points(points, image.shape)
+
     def normalise(example: Example) -> Example:
+        lies = example["image"], example["pixel_spacing"], example["landmarks"]
+        image, spacing, points = tf.numpy_function(
+            turned, (*lies, example["orientation"]), (tf.float32,) * 3
+        )
         return {
-            "image": geometry.normalise(example["image"]),
-            "pixel_spacing": example["pixel_spacing"],
-            "landmarks": example["landmarks"],
+            "image": geometry.normalise(tf.ensure_shape(image, [None, None])),
+            "pixel_spacing": tf.ensure_shape(spacing, [2]),
+            "landmarks": tf.ensure_shape(points, lies[2].shape),
         }
 
     return examples.map(normalise).cache()

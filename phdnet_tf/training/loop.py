@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.devices import take_memory_as_needed, training_strategy
+from phdnet_tf.export.networks import start_from
 from phdnet_tf.models.build import build_network
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.checks import require_annotated
 from phdnet_tf.training.keeper import Keeper
@@ -59,6 +61,7 @@ def train(
     validation: tf.data.Dataset | None,
     run: Path,
     *,
+    init: keras.Model | None = None,
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
@@ -77,6 +80,7 @@ def train(
         validation: Examples to validate on, of the same form. Without, nothing ends
             training early, and the best model is the last.
         run: Folder of the run; it must exist.
+        init: A network with whose weights it begins, of the same kind.
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
             learning rate follows it; see `schedule.learning_rate`. The last epoch is
             cut short where it would not end by then.
@@ -88,8 +92,8 @@ def train(
     Raises:
         KeyboardInterrupt: If it comes before there is a model to keep.
         ValueError: If there are no examples to train or validate on, their number is
-            not known, a landmark is annotated in none of them, or the loss is no longer
-            a number before there is a model to keep.
+            not known, a landmark is annotated in none of them, `init` is of another
+            kind, or the loss is no longer a number before there is a model to keep.
     """
     take_memory_as_needed()
     if config.training.deterministic:
@@ -97,12 +101,15 @@ def train(
         tf.config.experimental.enable_op_determinism()
     count = _count(training, "training")
     require_annotated(training, config.model.landmarks, "training")
+    usual = USUAL_ORIENTATIONS.get(config.view, ())
     validation_batches = None
     if validation is not None:
         validation_count = _count(validation, "validation")
         require_annotated(validation, config.model.landmarks, "validation")
         validation_batches = input_pipeline.validation_batches(
-            input_pipeline.normalised(validation), validation_count, config.model
+            input_pipeline.normalised(validation, usual),
+            validation_count,
+            config.model,
         )
     crops = max(count, config.training.epoch_size)
     steps = math.ceil(crops / config.training.batch_size)
@@ -112,10 +119,12 @@ def train(
             steps * config.training.epochs,
             time_limit=time_limit is not None,
         )
+        if init is not None:
+            start_from(model, init)
     keeper = Keeper(config, run, model, steps, time_limit, on_progress)
     _forget_epochs_after(run / "log.csv", keeper.epoch)
     batches = input_pipeline.training_batches(
-        input_pipeline.normalised(training),
+        input_pipeline.normalised(training, usual),
         count,
         config.model,
         config.crops,

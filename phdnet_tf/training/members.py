@@ -1,9 +1,10 @@
 """The networks of one model, trained one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from phdnet_tf.config import Config
@@ -18,6 +19,7 @@ def train_members(
     run: Path,
     members: int = 1,
     *,
+    init: Sequence[keras.Model] = (),
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_network: Callable[[int, int], None] = lambda number, networks: None,
@@ -35,6 +37,7 @@ def train_members(
             `member_1` and so on; where each landmark has a network, that has a folder
             of its name.
         members: Number of members.
+        init: Networks with whose weights they begin, in turn.
         time_limit: Most seconds to train, of all of them together.
         on_progress: As for `loop.train`.
         on_network: Called before the training of each network with its number, from 1,
@@ -73,6 +76,7 @@ def train_members(
                 training_part,
                 validation_part,
                 folder,
+                init=init[number % len(init)] if init else None,
                 time_limit=time_limit and time_limit / networks,
                 on_progress=on_progress,
             )

@@ -14,6 +14,7 @@ from phdnet_tf.evaluation.predictions import Predictions, predict_examples
 from phdnet_tf.evaluation.summary import evaluation_figures
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.saved_model import export
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training.calibration import Calibration, calibrate, calibrated
 from phdnet_tf.training.progress import Outcome
 
@@ -44,6 +45,7 @@ def publish_validated(
     run: str,
     data: dict[str, Any],
     seen: Mapping[str, str],
+    init: str | None = None,
 ) -> Published:
     """Learns how far to trust the networks on the validation data, and exports.
 
@@ -55,6 +57,7 @@ def publish_validated(
         run: Likewise.
         data: Likewise.
         seen: Likewise.
+        init: Likewise.
 
     Returns:
         What was published. Its figures flatter: the weights and the thresholds were
@@ -66,7 +69,9 @@ def publish_validated(
     """
     networks = [outcome.model for outcome in outcomes]
     trial = ServedGraph(networks, config, [0.0] * len(config.model.landmarks))
-    predictions = predict_examples(trial.explain, validation)
+    predictions = predict_examples(
+        trial.explain, validation, USUAL_ORIENTATIONS.get(config.view, ())
+    )
     calibration = calibrate(predictions)
     return publish(
         outcomes,
@@ -77,6 +82,7 @@ def publish_validated(
         run=run,
         data=data,
         seen=seen,
+        init=init,
     )
 
 
@@ -90,6 +96,7 @@ def publish(
     run: str,
     data: dict[str, Any],
     seen: Mapping[str, str],
+    init: str | None = None,
 ) -> Published:
     """Exports networks with what is known of their confidence.
 
@@ -103,6 +110,7 @@ def publish(
         run: What the description calls the run.
         data: What `describe_data` returns.
         seen: What `seen_images` returns.
+        init: Name and version of the weights it began with, if any.
 
     Returns:
         What was published.
@@ -123,6 +131,7 @@ def publish(
     description = {
         "view": config.view,
         "landmarks": list(landmarks),
+        "usual_orientations": USUAL_ORIENTATIONS.get(config.view, ()),
         "thresholds": dict(zip(landmarks, calibration.thresholds, strict=True)),
         "bins": {
             name: own.to_dict()
@@ -133,6 +142,7 @@ def publish(
         "data": data,
         "training": {
             "run": run,
+            "init": init,
             "parameters": sum(
                 int(np.prod(weight.shape))
                 for network in networks
@@ -154,5 +164,5 @@ def publish(
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
     folder = models / f"{config.model.network}_{config.view}"
-    version = export(served, description, folder, seen)
+    version = export(served, description, folder, seen, networks)
     return Published(version, outcomes, validated)

@@ -25,6 +25,7 @@ class RunSettings:
         test_fold: It is left untouched, if there is one.
         members: Networks to train.
         time_limit: Of all of them together, in minutes.
+        init: The version whose weights it began with, or None.
         published: The version that was published, when it was.
         ended_by: By member, what ended the training; see `progress.Outcome`.
     """
@@ -36,6 +37,7 @@ class RunSettings:
     test_fold: int | None
     members: int
     time_limit: float | None
+    init: str | None
     published: str | None = None
     ended_by: tuple[str, ...] = ()
 

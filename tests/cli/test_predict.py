@@ -18,6 +18,7 @@ from support.drawn import exported
 from phdnet_tf.cli import main
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.inference import many_images
 from phdnet_tf.outputs.formats import FORMATS
 
 pytestmark = pytest.mark.slow
@@ -308,6 +309,36 @@ def test_a_file_that_fails_is_told_of_where_no_model_fits_the_rest(models, tmp_p
     errors = [each["error"] for each in json.loads(result.stdout)]
     assert "broken.dcm: " in errors[0] and "looks like 2ch" in errors[1]
     assert all(f"Error: {error}" in result.stderr for error in errors)
+
+
+def test_a_file_replaced_after_its_header_was_read_is_no_result(
+    models, tmp_path, monkeypatch
+):
+    paths = write_cine(tmp_path / "cine", phases=6)
+    plan = many_images.plan
+
+    def replaced_meanwhile(*arguments):
+        edit(paths[2], PatientName="Another^One")
+        return plan(*arguments)
+
+    monkeypatch.setattr(many_images, "plan", replaced_meanwhile)
+    output = tmp_path / "output"
+
+    result = predict(
+        *(tmp_path / "cine", "--frames", "all", "--output", output, "--format", "json"),
+        *("--format", "tracks"),
+        models=models,
+        code=1,
+    )
+
+    line = "phase_03.dcm: is no longer the file whose header was read"
+    assert line in result.stderr
+    *found, failed = json.loads((output / "predictions.json").read_text())
+    assert [each["phase"] for each in found] == [1, 2, 4, 5, 6]
+    assert line in failed["error"]
+    (cine,) = json.loads((output / "cines.json").read_text())
+    for track in cine["landmarks"]:
+        assert track["phases"] == 5
 
 
 def test_uids_that_can_no_longer_be_read_cost_no_landmarks(

@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
@@ -68,8 +69,10 @@ def connect(server, protocol, path="", **options):
         # Neither fits a 16-bit PNG, and both have to come out the same all the same.
         image(scale=0.37),
         MRImage(image().pixels - 500, (1.5, 1.25)),
+        # As a short axis that is turned by a right angle.
+        MRImage(image().pixels, (1.5, 1.25), (0, 0, 0), (0, 1, 0, -1, 0, 0)),
     ],
-    ids=["whole", "fractions", "negative"],
+    ids=["whole", "fractions", "negative", "turned"],
 )
 def test_a_server_and_a_model_on_disk_give_the_same(server, predictor, protocol, given):
     with connect(server, protocol) as client:
@@ -89,6 +92,7 @@ def test_many_images_share_requests_and_a_refused_one_does_not_spoil_the_others(
     images[7] = MRImage(images[7].pixels[:3, :3], (1.0, 1.0))
     images[9] = MRImage(images[9].pixels, (0.0, 1.0))
     images[11] = MRImage(images[11].pixels * np.float32(np.nan), (1.0, 1.0))
+    images[13] = replace(images[13], orientation=(0, -1, 0, 1, 0, 0))
     names = [f"image {number}" for number in range(20)]
     with connect(server, protocol) as client:
         requests = count_requests(client)

@@ -20,7 +20,7 @@ BINS = [Bins((0.3, 0.4, 0.5, 0.6), (None, 4.0, 3.0, 2.0, 1.0))] * 2
 
 
 def test_the_report_separates_landmarks_and_high_confidence():
-    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples(), ())
     errors = np.arange(16.0).reshape(8, 2)
     errors[0, 0] = np.nan
     high = errors < 7
@@ -46,7 +46,7 @@ def test_the_report_separates_landmarks_and_high_confidence():
 
 
 def test_the_confidence_report_tells_what_was_foreseen():
-    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples(), ())
     errors = np.ones((8, 2))
     errors[1] = [12, np.nan]
     confidence = np.ones((8, 2))
@@ -88,7 +88,7 @@ def test_the_confidence_report_tells_what_was_foreseen():
 
 
 def test_the_spread_of_an_ensemble_orders_points_too():
-    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples(), ())
     errors = np.arange(16.0).reshape(8, 2)
     changed = predictions.__class__(
         **{**vars(predictions), "errors": errors, "member_spread": errors / 2}
@@ -128,7 +128,7 @@ def test_a_landmark_without_large_errors_is_left_out_of_the_macro_average():
 
 
 def test_a_radius_that_promises_nothing_holds_nothing():
-    predictions = predict_examples(perfect_but_for(SHIFTS), examples())
+    predictions = predict_examples(perfect_but_for(SHIFTS), examples(), ())
     radii = np.full((8, 2, 3), np.float32(CANVAS_DIAGONAL))
     radii[:4, 0, 0] = 2
     changed = predictions.__class__(

@@ -162,6 +162,43 @@ def test_frames_that_are_predicted_know_their_pixels(sandbox, tmp_path):
     assert [frame.token for frame in cine.frames] == tokens and len({*tokens}) == 6
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"PatientName": "Another^One"},
+        {"SOPInstanceUID": "1.2.3"},
+        {"ImagePositionPatient": [0, 0, 1]},
+        {"TriggerTime": "451"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_pixels_under_another_header_than_was_read_are_no_phase(
+    sandbox, tmp_path, change
+):
+    paths = write_cine(tmp_path / "cine", phases=6)
+    cines = survey([tmp_path / "cine"], sandbox).cines
+    edit(paths[2], **change)
+
+    (cine,) = done(plan(cines, ["4ch"], "4ch", "all").jobs, Locator("none"), sandbox)
+
+    ((frame, error),) = cine.errors
+    assert frame.phase == 3 and "phase_03.dcm: is no longer the file" in str(error)
+    # Neither in the table and JSON, nor in the tracks.
+    assert [each.origin["phase"] for each in cine.predictions] == [1, 2, 4, 5, 6]
+    assert cine.tracks[0].phases.tolist() == [1, 2, 4, 5, 6]
+
+
+def test_frames_of_one_file_have_the_header_that_was_read(sandbox, tmp_path):
+    (path,) = write_cine(tmp_path / "cine", phases=1)
+    pixels = bytes(2 * 2 * 80 * 100)
+    edit(path, NumberOfFrames=2, FrameTime="30", PixelData=pixels)
+    cines = survey([path], sandbox).cines
+
+    (cine,) = done(plan(cines, ["4ch"], "4ch", "all").jobs, Locator("none"), sandbox)
+
+    assert [each.origin["time_ms"] for each in cine.predictions] == [0, 30]
+
+
 @pytest.mark.parametrize("error", [ServerDownError, NotServedError])
 def test_a_server_that_is_down_is_asked_once(sandbox, tmp_path, error):
     class Down(Locator):

@@ -5,8 +5,10 @@ import pytest
 from support.drawn import LANDMARKS, exported
 
 from phdnet_tf.dicom.read import read_image
+from phdnet_tf.dicom.turning import TURNS
 from phdnet_tf.dicom.write import write_image
 from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +90,66 @@ def test_the_candidate_map_peaks_at_the_prediction_by_smoothing(predictor, image
         assert landmark.y == pytest.approx(top + y * 0.9375 / 1.5, abs=1e-3)
         assert right == pytest.approx(left + 127 * 0.9375 / 1.25, abs=1e-3)
         assert bottom == pytest.approx(top + 127 * 0.9375 / 1.5, abs=1e-3)
+
+
+def placed(path):
+    """The image as a short axis somewhere in a patient, as scanners show it."""
+    orientation = USUAL_ORIENTATIONS["sa"][1]
+    x, y = np.reshape(orientation, (2, 3))
+    x = x / np.linalg.norm(x)
+    y = y - (x @ y) * x
+    orientation = (*x, *(y / np.linalg.norm(y)))
+    return dataclasses.replace(
+        read_image(path), position=(-90.0, 30.0, 120.0), orientation=orientation
+    )
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+def test_however_an_image_lies_its_points_are_at_the_same_places(
+    predictor, image, turn
+):
+    usual = placed(image)
+    lying = turn.image(usual)
+
+    expected, found = predictor.predict(usual), predictor.predict(lying)
+
+    for one, other in zip(expected.landmarks, found.landmarks, strict=True):
+        # Of 1.25 to 1.5 mm a pixel; half of one is asked for.
+        np.testing.assert_allclose(other.position_lps, one.position_lps, atol=1e-3)
+        assert other.confidence == one.confidence
+        in_lying = turn.points(np.array([one.x, one.y]), usual.pixels.shape)
+        np.testing.assert_allclose([other.x, other.y], in_lying, atol=1e-3)
+    assert found.pixel_spacing == lying.pixel_spacing
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+def test_votes_lie_where_the_image_lies(predictor, image, turn):
+    usual = placed(image)
+    lying = turn.image(usual)
+
+    votes, corners = predictor.candidate_maps(lying)
+
+    for landmark, vote, (first, last) in zip(
+        predictor.predict(lying).landmarks, votes, corners, strict=True
+    ):
+        row, column = np.unravel_index(vote.argmax(), vote.shape)
+        share = np.array([column, row]) / 127
+        place = first + share * (last - first)
+        np.testing.assert_allclose(place, [landmark.x, landmark.y], atol=1e-3)
+
+
+def test_without_a_header_nothing_is_turned(predictor, image):
+    read = read_image(image)
+    without = dataclasses.replace(read, position=None, orientation=None)
+    mirrored = dataclasses.replace(without, pixels=without.pixels[:, ::-1].copy())
+
+    one, other = predictor.predict(without), predictor.predict(mirrored)
+
+    assert [mark.x for mark in predictor.predict(read).landmarks] == [
+        mark.x for mark in one.landmarks
+    ]
+    # 99 - x would be the same place; the network has not seen it so.
+    assert other.landmarks[0].x != pytest.approx(99 - one.landmarks[0].x, abs=1)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

@@ -1,3 +1,4 @@
+import gc
 import tracemalloc
 from dataclasses import replace
 
@@ -5,6 +6,7 @@ import matplotlib.image
 import matplotlib.text
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from support.cines import RADII
 
 from phdnet_tf.dicom.image import MRImage
@@ -87,6 +89,20 @@ def test_a_large_image_looks_alike_and_takes_little_memory(tmp_path):
     assert np.quantile(np.abs(one - other), 0.99) < 0.02
     # matplotlib takes 45 bytes a pixel, for what no screen shows.
     assert peak < 30 * large.size
+
+
+def test_a_picture_leaves_nothing_in_memory(tmp_path):
+    votes, corners = (
+        np.ones((2, 128, 128), "f4"),
+        np.array([[[-40, -30], [87, 97]]] * 2),
+    )
+    gc.collect()
+    before = sum(isinstance(each, Figure) for each in gc.get_objects())
+
+    save_overlay(tmp_path / "a.png", IMAGE, prediction(True, False), (votes, corners))
+
+    after = sum(isinstance(each, Figure) for each in gc.get_objects())
+    assert after == before
 
 
 def test_the_title_names_file_and_frame_and_is_no_formula(tmp_path, monkeypatch):

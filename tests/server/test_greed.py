@@ -1,6 +1,7 @@
 """Clients that are slow, that leave, and that want too much."""
 
 import asyncio
+import gc
 import gzip
 import json
 import re
@@ -8,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -19,10 +21,10 @@ import tensorflow as tf
 from support.certificates import certificate
 from tensorflow_serving.apis import predict_pb2
 
-from phdnet_tf.server import app, connections
+from phdnet_tf.server import app, connections, json_requests
 from phdnet_tf.server.admission import MOST_INCOMING, Admission
 from phdnet_tf.server.app import Server, ServerConfig
-from phdnet_tf.server.refusal import Refusal
+from phdnet_tf.server.refusal import Refusal, invalid
 
 IMAGE = np.random.default_rng(0).integers(0, 900, (1, 40, 40))
 GOOD = {"image": IMAGE.tolist(), "pixel_spacing": [[1.5, 1.25]]}
@@ -206,6 +208,27 @@ def test_a_handshake_that_does_not_come_takes_no_place(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("says", ["nothing", "half a handshake", "a whole handshake"])
+def test_who_opens_tls_and_says_nothing_is_dropped(
+    server, monkeypatch, tmp_path, says, caplog
+):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.7)
+    pair = certificate(tmp_path)
+    trusting = ssl.create_default_context(cafile=pair[0])
+    with serving(server, certificate=pair) as secure, connect(secure) as connection:
+        started = time.monotonic()
+        if says == "half a handshake":
+            connection.sendall(b"\x16\x03")
+        elif says == "a whole handshake":
+            connection = trusting.wrap_socket(connection, server_hostname="localhost")
+
+        assert is_closed(connection)
+        assert 0.5 < time.monotonic() - started < 10
+        connection.close()
+
+    assert not caplog.records
+
+
 def test_who_leaves_before_his_turn_costs_nothing_and_is_not_counted_as_answered(
     server, monkeypatch
 ):
@@ -342,6 +365,74 @@ def test_gzip_that_grpc_inflates_is_bounded(server):
                 predict(b"\0" * 50_000_000, compression=grpc.Compression.Gzip)
 
     assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.fixture
+def collector_off():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def too_small_by_grpc(server):
+    with pytest.raises(grpc.RpcError) as error:
+        call(server, image=IMAGE[:, :3])
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def too_small_by_rest(server):
+    assert post(server, GOOD | {"image": IMAGE[:, :3].tolist()}).status_code == 400
+
+
+@pytest.mark.parametrize("ask", [too_small_by_rest, too_small_by_grpc])
+def test_an_image_that_the_graph_refuses_is_freed_at_once(
+    server, monkeypatch, collector_off, ask
+):
+    images = []
+    with serving(server) as running:
+        version = running.models.find("phdnet_sa", None)
+        run = version.run
+
+        def noted(signature, inputs):
+            images.append(weakref.ref(inputs["image"]))
+            return run(signature, inputs)
+
+        monkeypatch.setattr(version, "run", noted)
+        ask(running)
+
+        wait_until(lambda: images and images[0]() is None, seconds=5)
+
+
+def test_what_is_read_of_json_that_is_refused_is_freed_at_once(
+    server, monkeypatch, collector_off
+):
+    numbers = []
+
+    def refused(*_):
+        array = np.zeros(9)
+        numbers.append(weakref.ref(array))
+        raise invalid("nonsense")
+
+    monkeypatch.setattr(json_requests, "read", refused)
+    with serving(server) as running:
+        assert post(running).status_code == 400
+
+        wait_until(lambda: numbers and numbers[0]() is None, seconds=5)
+
+
+def test_what_is_inflated_is_read_in_turn_however_small_it_came(server, monkeypatch):
+    def inflated(*_):
+        threads.append(threading.current_thread().name)
+        return json.dumps({"inputs": GOOD}).encode()
+
+    threads = []
+    monkeypatch.setattr(json_requests, "inflate", inflated)
+    with serving(server) as running:
+        answer = post(running, b"small", headers={"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 200
+    assert threads[0].startswith("large")
 
 
 def test_the_largest_request_gives_way_when_memory_is_full():

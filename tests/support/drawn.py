@@ -11,7 +11,7 @@ from phdnet_tf.export.saved_model import export
 from phdnet_tf.export.versions import publish_version
 from phdnet_tf.files import unfinished_folder
 from phdnet_tf.models.build import build_network
-from phdnet_tf.presets import make_config
+from phdnet_tf.presets import USUAL_ORIENTATIONS, make_config
 from support.shared import shared
 
 LANDMARKS = ("bright", "grey")
@@ -32,6 +32,7 @@ def examples(count: int = 8, seed: int = 0) -> tf.data.Dataset:
             {
                 "image": image.astype(np.float32),
                 "pixel_spacing": rng.uniform(1.2, 1.8, 2).astype(np.float32),
+                "orientation": np.full(6, np.nan, np.float32),
                 "landmarks": points.astype(np.float32),
                 "subject": f"s{number}",
                 "image_id": f"DICOM/s{number}.dcm",
@@ -40,6 +41,7 @@ def examples(count: int = 8, seed: int = 0) -> tf.data.Dataset:
     signature = {
         "image": tf.TensorSpec([None, None], tf.float32),
         "pixel_spacing": tf.TensorSpec([2], tf.float32),
+        "orientation": tf.TensorSpec([6], tf.float32),
         "landmarks": tf.TensorSpec([None, 2], tf.float32),
         "subject": tf.TensorSpec([], tf.string),
         "image_id": tf.TensorSpec([], tf.string),
@@ -90,6 +92,7 @@ def export_anew(
     description = {
         "view": view,
         "landmarks": list(LANDMARKS),
+        "usual_orientations": USUAL_ORIENTATIONS.get(view, ()),
         "data": {
             "fingerprint": "",
             "training_folds": [],

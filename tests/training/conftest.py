@@ -24,6 +24,7 @@ def spot_images(count=6, seed=0):
         yield {
             "image": image.astype("f4"),
             "pixel_spacing": spacing.astype("f4"),
+            "orientation": np.full(6, np.nan, "f4"),
             "landmarks": landmarks.astype("f4"),
         }
 
@@ -33,10 +34,11 @@ def examples():
     signature = {
         "image": tf.TensorSpec([None, None], tf.float32),
         "pixel_spacing": tf.TensorSpec([2], tf.float32),
+        "orientation": tf.TensorSpec([6], tf.float32),
         "landmarks": tf.TensorSpec([None, 2], tf.float32),
     }
     data = tf.data.Dataset.from_generator(spot_images, output_signature=signature)
-    return input_pipeline.normalised(data)
+    return input_pipeline.normalised(data, ())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from phdnet_tf.trust.radii import Radii
 
 
 def drawn_predictions(**changes):
-    return replace(predict_examples(perfect_but_for(SHIFTS), examples()), **changes)
+    return replace(predict_examples(perfect_but_for(SHIFTS), examples(), ()), **changes)
 
 
 def test_thresholds_are_learnt_for_each_landmark():

@@ -26,6 +26,30 @@ def test_the_same_seed_gives_the_same_crops_and_another_seed_others(examples):
     assert not np.array_equal(first[0][0], other[0][0])
 
 
+def test_what_is_learnt_from_is_turned_the_usual_way_round():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 9, (30, 20)).astype("f4")
+    points = np.array([[3, 7], [np.nan, np.nan]], "f4")
+    # x goes to the back, y to the right: what is (x, y) = (3, 7) lies 3 rows down, and
+    # 7 columns from the last of 30, in the picture in which x goes to the left.
+    example = {
+        "image": pixels,
+        "pixel_spacing": np.array([1.5, 1.25], "f4"),
+        "orientation": np.array([0, 1, 0, -1, 0, 0], "f4"),
+        "landmarks": points,
+    }
+    data = tf.data.Dataset.from_tensors(example)
+
+    [found] = input_pipeline.normalised(data, [(1, 0, 0, 0, 1, 0)])
+    [left] = input_pipeline.normalised(data, ())
+
+    np.testing.assert_allclose(found["image"], left["image"].numpy().T[:, ::-1])
+    np.testing.assert_array_equal(found["pixel_spacing"], [1.25, 1.5])
+    np.testing.assert_array_equal(found["landmarks"][0], [29 - 7, 3])
+    assert np.isnan(found["landmarks"][1]).all()
+    np.testing.assert_array_equal(left["landmarks"], points)
+
+
 def test_a_stream_taken_up_later_goes_on_as_it_would_have(examples):
     whole = batches(examples, number=5)
     rest = batches(examples, first=3, number=2)

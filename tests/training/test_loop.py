@@ -14,6 +14,7 @@ from support.drawn import LANDMARKS, examples
 from support.training import settings
 
 from phdnet_tf.config import TrainingConfig
+from phdnet_tf.models.build import build_network
 from phdnet_tf.presets import make_config
 from phdnet_tf.training.keeper import best_model
 from phdnet_tf.training.loop import train
@@ -59,6 +60,31 @@ def test_a_run_leaves_the_best_model_and_both_learning_curves(finished):
     for one, two in zip(weights(kept), weights(outcome.model), strict=True):
         np.testing.assert_array_equal(one, two)
     assert list((run / "tensorboard").rglob("events.*"))
+
+
+def test_a_run_begins_with_the_weights_that_it_is_given(finished, tmp_path):
+    _, outcome, _ = finished
+    config = settings(epochs=1, learning_rate=1e-12, seed=9)
+
+    begun = train(
+        config, examples(4), examples(2, 1), tmp_path, init=outcome.model
+    ).model
+
+    other = build_network(config.model)
+    for kept, given, anew in zip(
+        *(each.trainable_variables for each in (begun, outcome.model, other)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(kept, given, atol=1e-6)
+        if "kernel" in kept.path:
+            assert np.abs(np.asarray(kept) - np.asarray(anew)).max() > 0.01
+
+
+def test_weights_of_another_kind_are_refused_with_a_remedy(tmp_path):
+    other = build_network(make_config("paper", "sa", LANDMARKS).model)
+
+    with pytest.raises(ValueError, match="initial weights: .* give the --preset"):
+        train(settings(), examples(4), examples(2, 1), tmp_path, init=other)
 
 
 def test_a_compared_network_trains_in_the_same_way(tmp_path):

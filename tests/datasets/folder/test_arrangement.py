@@ -33,7 +33,7 @@ def drawn(subjects=30, images=2, seed=0):
                 f"s{number}", f"{number}_{image}.dcm", mm / spacing[::-1], len(rows) + 2
             )
             rows.append(row)
-            facts[row.id] = ImageFacts(400, 400, tuple(spacing), row.id)
+            facts[row.id] = ImageFacts(400, 400, tuple(spacing), None, row.id)
     return Table("landmarks.csv", LANDMARKS, tuple(rows)), facts
 
 

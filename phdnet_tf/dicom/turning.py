@@ -1,0 +1,136 @@
+"""Images that lie another way than usual, turned to the usual one and back.
+
+Hearts are landmarks' places *in a picture*: a network that has seen short axes with the
+right ventricle at the left finds it nowhere else. An image that is turned by right
+angles or mirrored, and says so in its header, is turned to the nearest of the eight
+ways to how those lay that the network has learnt from.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from phdnet_tf.dicom.image import MRImage, right_angles
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One of the eight ways to turn an image by right angles, or mirror it.
+
+    The image's axes are exchanged first, then directions reversed.
+
+    Attributes:
+        transposed: Whether x and y are exchanged.
+        reversed_x: Whether columns then come in the opposite order.
+        reversed_y: Whether rows then come in the opposite order.
+    """
+
+    transposed: bool = False
+    reversed_x: bool = False
+    reversed_y: bool = False
+
+    def pixels(self, own: np.ndarray) -> np.ndarray:
+        """The turned picture: [H, W] of an image, or [W, H] where it is transposed.
+
+        Args:
+            own: [H, W], of the image as it lies.
+        """
+        turned = own.T if self.transposed else own
+        turned = turned[
+            :: -1 if self.reversed_y else 1, :: -1 if self.reversed_x else 1
+        ]
+        return np.ascontiguousarray(turned)
+
+    def spacing(self, own: Sequence[float] | np.ndarray) -> tuple[float, float]:
+        """The turned picture's pixel spacing, (y, x), of the image's own, (y, x)."""
+        y, x = own
+        return (x, y) if self.transposed else (y, x)
+
+    def points(self, own: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Where points of the image lie in the turned picture.
+
+        Args:
+            own: float[..., 2], (x, y), pixels of the image as it lies.
+            shape: (H, W) of the image as it lies.
+
+        Returns:
+            float[..., 2], (x, y), pixels of the turned picture.
+        """
+        return self._reversed(own[..., ::-1] if self.transposed else own, shape)
+
+    def back(self, turned: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Where points of the turned picture lie in the image: undoes `points`.
+
+        Args:
+            turned: float[..., 2], (x, y), pixels of the turned picture.
+            shape: (H, W) of the image as it lies.
+
+        Returns:
+            float[..., 2], (x, y), pixels of the image as it lies.
+        """
+        points = self._reversed(turned, shape)
+        return points[..., ::-1] if self.transposed else points
+
+    def _reversed(self, points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        height, width = shape[::-1] if self.transposed else shape
+        if self.reversed_x:
+            points = points * [-1, 1] + [width - 1, 0]
+        if self.reversed_y:
+            points = points * [1, -1] + [0, height - 1]
+        return points.astype(np.float32)
+
+    def axes(self, own: np.ndarray) -> np.ndarray:
+        """float[2, 3], directions of the turned picture's x and y, of the image's."""
+        signs = [-1 if reverse else 1 for reverse in (self.reversed_x, self.reversed_y)]
+        return (own[::-1] if self.transposed else own) * np.array(signs)[:, None]
+
+    def image(self, own: MRImage) -> MRImage:
+        """The turned image, every point of it where it was in the patient."""
+        position = orientation = None
+        if own.orientation is not None:
+            axes = self.axes(np.reshape(own.orientation, (2, 3)))
+            orientation = tuple(axes.ravel().tolist())
+        corner = own.patient_positions(self.back(np.zeros(2), own.pixels.shape))
+        if corner is not None:
+            position = tuple(corner.tolist())
+        return replace(
+            own,
+            pixels=self.pixels(own.pixels),
+            pixel_spacing=self.spacing(own.pixel_spacing),
+            position=position,
+            orientation=orientation,
+        )
+
+
+TURNS = tuple(
+    Turn(*which)
+    for which in itertools.product((False, True), (False, True), (False, True))
+)
+"""All eight; the first leaves an image as it lies."""
+
+
+def turn_to_usual(
+    orientation: Sequence[float] | np.ndarray | None, usual: Sequence[Sequence[float]]
+) -> Turn:
+    """The turn that brings an image nearest to how images of its view usually lie.
+
+    Args:
+        orientation: Six direction cosines in patient space, those of x first; or None.
+        usual: The same, of how they usually lie. Of several, the one counts whose plane
+            is nearest to the image's.
+
+    Returns:
+        The turn. It leaves an image as it lies of which the header tells nothing, or no
+        directions at right angles, and one of a view of which nothing is usual.
+    """
+    axes = None if orientation is None else right_angles(orientation)
+    if axes is None or not len(usual):
+        return TURNS[0]
+    normal = np.cross(*axes)
+    planes = [np.reshape(each, (2, 3)) for each in usual]
+    nearest = max(planes, key=lambda plane: abs(np.cross(*plane) @ normal))
+    return max(TURNS, key=lambda turn: (turn.axes(axes) * nearest).sum())

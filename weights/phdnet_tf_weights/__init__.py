@@ -1,0 +1,1 @@
+"""Weights for phdnet-tf, a folder for each; there is no code."""
