@@ -83,6 +83,7 @@ def train_and_test(
     from phdnet_tf.decoding import peak
     from phdnet_tf.evaluation import metrics
     from phdnet_tf.training import crops, input_pipeline
+    from phdnet_tf.training.appearance import recoloured
     from phdnet_tf.training.data import cross_validation_folds
     from phdnet_tf.training.labels import heatmap_labels
     from phdnet_tf.training.schedule import SETTLING_SHARE, WARM_UP
@@ -97,6 +98,7 @@ def train_and_test(
     def one(number: tf.Tensor, example: dict[str, tf.Tensor]) -> tuple:
         own = tf.stack([seed, number])
         image, places = crops.random_whole(example, moved, STEP, own)
+        image = recoloured(image[None], moved, own)[0]
         return image, places - (image.shape[0] - SIDE) // 2
 
     def label(images: tf.Tensor, places: tf.Tensor) -> tuple:

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from phdnet_tf import geometry
 from phdnet_tf.config import CropConfig
-from phdnet_tf.training.appearance import recoloured
 
 MARGINS = (15.0, 100.0)
 """Least and largest distance, in mm, of a cut field of view's sides from the
@@ -161,8 +160,9 @@ def _augmented(
     matrix = tf.concat([linear, corner[:, None]], axis=1)
 
     pixels = geometry.sample(example["image"][None], matrix[None], size)[0]
-    pixels = recoloured(gain * pixels**gamma, crops, seed)
-    return pixels, tf.linalg.matvec(inverse, example["landmarks"] - corner)
+    return gain * pixels**gamma, tf.linalg.matvec(
+        inverse, example["landmarks"] - corner
+    )
 
 
 def _stretch(angle: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,7 @@ from phdnet_tf import geometry
 from phdnet_tf.config import NETWORKS, CropConfig, ModelConfig
 from phdnet_tf.devices import whole_canvases_at_once
 from phdnet_tf.dicom.turning import turn_to_usual
+from phdnet_tf.training.appearance import recoloured
 from phdnet_tf.training.crops import Example, random_crop, random_whole
 from phdnet_tf.training.labels import labels_of
 
@@ -86,7 +87,9 @@ def training_batches(
             return random_whole(example, crops, network.step, own)
         return random_crop(example, crops, own)
 
-    def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
+    def finish(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple:
+        images, landmarks = batch
+        images = recoloured(images, crops, tf.stack([seed, number]))
         return images, *labels_of(landmarks, images.shape[1], model)
 
     return (
@@ -97,7 +100,8 @@ def training_batches(
         .skip(first_batch * batch_size)
         .map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size, drop_remainder=True)
-        .map(label)
+        .enumerate(first_batch)
+        .map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
     )
 
