@@ -21,8 +21,8 @@ def recoloured(views: tf.Tensor, crops: CropConfig, seed: tf.Tensor) -> tf.Tenso
     Args:
         views: float32[B, size, size, 1], normalised, 0 or more.
         crops: How much is changed; settings of 0 change nothing.
-        seed: int64[2], of the batch: for all views at once this takes a fifth of the
-            time that it takes one by one.
+        seed: int64[2], of the batch: all its views are drawn at once, which takes less
+            time than one by one.
 
     Returns:
         float32[B, size, size, 1], 0 or more.
