@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from phdnet_tf.export.checksums import CHECKSUMS, checksums
-from phdnet_tf.export.description import DESCRIPTION, describe_signature
+from phdnet_tf.export.describe import describe_signature
+from phdnet_tf.export.description import DESCRIPTION
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.seen_images import write_seen_images
 from phdnet_tf.export.versions import publish_version
