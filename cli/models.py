@@ -19,7 +19,6 @@ def list_models(models: Path) -> None:
     Of one view, the folder's come before those that are installed as weights, and the
     first that is listed is taken.
     """
-    # Which imports TensorFlow; nothing else tells what a model says of itself.
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.versions import model_folders, resolve_version
     from phdnet_tf.export.weights import installed_weights

@@ -9,7 +9,7 @@ what is merely unusual, such as a picture that is turned or mirrored, is not rep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from phdnet_tf.datasets.folder.images import ImageFacts
 from phdnet_tf.datasets.folder.problems import Problem, warning_at
 from phdnet_tf.datasets.folder.table import Row, Table, points_in_pixels
+from phdnet_tf.dicom.turning import turn_to_usual
 
 FEWEST_SUBJECTS = 10
 
@@ -36,7 +37,9 @@ CHANCE = 5.0
 
 
 def arrangement_problems(
-    table: Table, images: Mapping[str, ImageFacts]
+    table: Table,
+    images: Mapping[str, ImageFacts],
+    usual: Sequence[Sequence[float]] = (),
 ) -> Iterator[Problem]:
     """Landmarks that seem to be exchanged, and distances out of scale.
 
@@ -46,6 +49,8 @@ def arrangement_problems(
     Args:
         table: The table.
         images: By the id of their row; rows without are left out.
+        usual: How images of the view usually lie; see `dicom.turning`. Those that lie
+            another way, and say so, are compared as if they did not.
     """
     rows, pixels, spacings = [], [], []
     for row in table.rows:
@@ -53,10 +58,11 @@ def arrangement_problems(
             facts = images[row.id]
             points = points_in_pixels(table, row, facts.height, facts.width)
             if np.isfinite(points).all():
+                turn = turn_to_usual(facts.orientation, usual)
                 rows.append(row)
-                pixels.append(points)
+                pixels.append(turn.points(points, (facts.height, facts.width)))
                 # The spacing is (y, x), the points are (x, y).
-                spacings.append(facts.pixel_spacing[::-1])
+                spacings.append(turn.spacing(facts.pixel_spacing)[::-1])
     # Of each row, the number of its subject.
     names, subjects = np.unique([row.subject for row in rows], return_inverse=True)
     if len(names) < FEWEST_SUBJECTS:

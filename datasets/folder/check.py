@@ -18,7 +18,7 @@ from phdnet_tf.datasets.folder.table import Row, Table, parse_table
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.sandbox import FileLocation, Sandbox
-from phdnet_tf.presets import VIEWS
+from phdnet_tf.presets import USUAL_ORIENTATIONS, VIEWS
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def inspect(
     folds = assign_folds(table, hashes)
     problems.extend(subject_problems(table))
     problems.extend(point_problems(table, images))
-    problems.extend(arrangement_problems(table, images))
+    usual = USUAL_ORIENTATIONS.get(view or "", ())
+    problems.extend(arrangement_problems(table, images, usual))
     problems.extend(fold_problems(table, hashes, folds))
     problems.sort(key=lambda problem: problem.row or 0)
     problems.extend(twin_problems(first_row, images))

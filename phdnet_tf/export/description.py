@@ -1,4 +1,4 @@
-"""What a model is: its `phdnet.json`."""
+"""What a model is, as its `phdnet.json` says. Needs no TensorFlow."""
 
 import json
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ MAX_PNG_PIXELS = 16 * 1024 * 1024
 """Most pixels of a PNG: a few kilobytes of it can unpack to gigabytes."""
 
 MAX_BATCH = 32
-"""Most images in a call. Each takes 34 MB in the network, whatever its own size."""
+"""Most images in a call. Each takes the same in the network, whatever its own size."""
 
 # Beyond it the variance of the intensities overflows, and every image would look flat.
 MAX_INTENSITY = 1e15

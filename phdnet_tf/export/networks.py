@@ -74,8 +74,8 @@ def start_from(network: keras.Model, weights: keras.Model) -> None:
     if shapes != others:
         raise ValueError(
             f"initial weights: expected {_size(network)} numbers, as the settings have "
-            f"it. Received {_size(weights)}, or others in shape: give the --preset and "
-            "as many landmarks that they were trained with."
+            f"it. Received {_size(weights)}, or others in shape: give the --preset "
+            "that they were trained with, and as many landmarks."
         )
     network.set_weights(weights.get_weights())
 

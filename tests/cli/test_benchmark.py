@@ -60,7 +60,7 @@ def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, copy
 
     told = run(*benchmark(data, copy), "--fold", "1")
 
-    assert "unet, phdnet have no fold in common" in told.output
+    assert "unet, phdnet-small have no fold in common" in told.output
     assert not (copy / "README.md").exists()
 
 

@@ -127,13 +127,19 @@ def test_saved_model_cli_runs_it(runtime, signatures, tmp_path):
 
 def test_real_images_give_the_same_as_in_python(runtime, real_data):
     from phdnet_tf.dicom.read import read_image
+    from phdnet_tf.dicom.turning import turn_to_usual
     from phdnet_tf.inference.predictor import Predictor
+    from phdnet_tf.presets import USUAL_ORIENTATIONS
 
     files = [
         real_data / "acdc_sa" / "DICOM" / "patient001" / "ED_slice03.dcm",
         next((real_data / "bivme_4ch").rglob("*.dcm")),
     ]
-    images = [read_image(file) for file in files]
+    usual = USUAL_ORIENTATIONS["sa"]
+    images = [
+        turn_to_usual(image.orientation, usual).image(image)
+        for image in map(read_image, files)
+    ]
     outputs = runtime.run(
         (
             "serving_default",

@@ -69,6 +69,7 @@ def test_an_example_holds_what_the_table_and_the_file_hold(source, tmp_path):
     np.testing.assert_array_equal(first["image"], pixels)
     assert first["image"].dtype == np.float32
     np.testing.assert_array_equal(first["pixel_spacing"], [1.125, 1.5])  # y before x
+    np.testing.assert_array_equal(first["orientation"], [1, 0, 0, 0, 1, 0])  # axial
     assert first["subject"] == b"subject_1"
     assert np.isnan(first["landmarks"][0]).all()  # an empty cell
     assert np.isfinite(first["landmarks"][1:]).all()

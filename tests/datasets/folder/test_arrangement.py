@@ -172,3 +172,28 @@ def test_no_subject_of_real_data_is_suspected_without_cause(name):
     assert not [
         problem for problem in arrangement_problems(inspection.table, inspection.images)
     ]
+
+
+def test_who_lies_transposed_and_says_so_is_no_problem():
+    table, facts = drawn()
+    transposed = changed(table, lambda points: points[:, ::-1], of_subject(8))
+
+    def lying(orientation):
+        return {
+            name: replace(
+                each,
+                orientation=orientation,
+                pixel_spacing=each.pixel_spacing[::-1],
+            )
+            if name.startswith("8_")
+            else each
+            for name, each in facts.items()
+        }
+
+    def problems(facts):
+        return list(arrangement_problems(transposed, facts, [(1, 0, 0, 0, 1, 0)]))
+
+    assert problems(lying((0, 1, 0, 1, 0, 0))) == []
+    # x and y are compared in pixels, which hardly differ in size here.
+    (problem,) = problems(lying(None))
+    assert "subject s8: x and y" in problem.message
