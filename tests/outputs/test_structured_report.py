@@ -165,6 +165,15 @@ def test_nothing_else_of_the_image_is_repeated(cine, tmp_path):
     assert b"marked" not in path.read_bytes()
 
 
+def test_a_report_of_two_patients_is_refused(cine, tmp_path):
+    edit(cine[1], PatientName="Another^One")
+
+    with pytest.raises(ValueError, match="is now of another patient or study"):
+        save_report(tmp_path / "sr.dcm", [reported(cine[0]), reported(cine[1])])
+
+    assert not (tmp_path / "sr.dcm").exists()
+
+
 def test_frames_of_enhanced_mr_are_referred_to_by_number(cine, tmp_path):
     enhanced, path = tmp_path / "enhanced.dcm", tmp_path / "sr.dcm"
     write_enhanced(enhanced, cine)
