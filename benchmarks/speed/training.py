@@ -7,6 +7,7 @@ default. Determinism is for a whole process, so each takes turns in processes of
 own. It prints the median time of a step, and of its CPU, and their ratios.
 """
 
+import argparse
 import json
 import resource
 import statistics
@@ -66,30 +67,41 @@ def steps(preset: str, before: bool) -> dict[str, float]:
     return {"step": (time.perf_counter() - started) / STEPS, "cpu": cpu / STEPS}
 
 
-def main() -> None:
+def compare(preset: str) -> None:
     """Lets both take turns, and prints their medians and ratios."""
-    for preset in PRESETS:
-        found: dict[str, list[dict[str, float]]] = {"before": [], "now": []}
-        for _ in range(ROUNDS):
-            for which, results in found.items():
-                command = [sys.executable, __file__, preset, which]
-                done = subprocess.run(
-                    command, check=True, stdout=subprocess.PIPE, text=True
-                )
-                results.append(json.loads(done.stdout.splitlines()[-1]))
-        for what in ("step", "cpu"):
-            before, now = (
-                1000 * statistics.median(result[what] for result in results)
-                for results in found.values()
+    found: dict[str, list[dict[str, float]]] = {"before": [], "now": []}
+    for _ in range(ROUNDS):
+        for which, results in found.items():
+            command = [sys.executable, __file__, "--preset", preset, "--one", which]
+            done = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, text=True
             )
-            print(
-                f"{preset}, ms a training step ({what}): {before:.0f} before, "
-                f"{now:.0f} now, {before / now:.2f} times as fast"
-            )
+            results.append(json.loads(done.stdout.splitlines()[-1]))
+    for what in ("step", "cpu"):
+        before, now = (
+            1000 * statistics.median(result[what] for result in results)
+            for results in found.values()
+        )
+        print(
+            f"{preset}, ms a training step ({what}): {before:.0f} before, {now:.0f} "
+            f"now, {before / now:.2f} times as fast"
+        )
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", choices=PRESETS, action="append")
+    parser.add_argument(
+        "--one", choices=("before", "now"), help="time this one only, in this process"
+    )
+    options = parser.parse_args()
+    for preset in options.preset or PRESETS:
+        if options.one:
+            print(json.dumps(steps(preset, options.one == "before")))
+        else:
+            compare(preset)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(steps(sys.argv[1], sys.argv[2] == "before")))
-    else:
-        main()
+    main()
