@@ -8,6 +8,7 @@ its own. The model is a stand-in, too, which takes no time: what is measured is 
 rest. Writes docs/results/batch_cost.png, and prints the table of docs/results/batch.md.
 """
 
+import argparse
 import contextlib
 import functools
 import os
@@ -203,9 +204,14 @@ def cpu_of_all():
 
 def main():
     """Prints what was measured."""
-    files = sorted(Path(sys.argv[1]).resolve().rglob("*.dcm"))
-    parent = sys.argv[2] if len(sys.argv) > 2 else None
-    work = Path(tempfile.mkdtemp(prefix="batch_scale-", dir=parent))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dicom", type=Path, help="folder of a few hundred files")
+    parser.add_argument("work", nargs="?", help="folder for what is made meanwhile")
+    options = parser.parse_args()
+    files = sorted(options.dicom.resolve().rglob("*.dcm"))
+    if not files:
+        parser.error(f"{options.dicom}: expected *.dcm files. Found none.")
+    work = Path(tempfile.mkdtemp(prefix="batch_scale-", dir=options.work))
     try:
         hundred_thousand(files, work / "large")
         cost(files, work)
