@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.resuming import (
+    ENDS,
+    find_run,
+    is_given,
+    refuse_ended,
+    refuse_other_choices,
+)
 from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import MAPPINGS, NETWORKS, PRECISIONS
 from phdnet_tf.presets import PRESETS, make_config
@@ -128,7 +134,7 @@ def train(
     the best model so far; a run that was killed goes on with --resume.
     """
     crossfit = choices["calibrate"] == "crossfit"
-    if crossfit and _is_given(context, "validation_fold"):
+    if crossfit and is_given(context, "validation_fold"):
         raise click.UsageError(
             "--calibrate crossfit has no validation fold. Drop --validation-fold."
         )
@@ -145,17 +151,17 @@ def train(
             f"{choices['preset']}."
         )
     if resume:
-        _refuse_other_choices(context, set(choices))
+        refuse_other_choices(context, set(choices))
     load_tensorflow()
     from phdnet_tf.cli.open_data import open_dataset
     from phdnet_tf.cli.progress_bars import training_display
     from phdnet_tf.training.settings import RunSettings, load_settings, save_settings
 
     with options.plain_errors():
-        run = _find_run(runs / view, name, resume)
+        run = find_run(runs / view, name, resume)
         if resume:
             settings = load_settings(run)
-            _refuse_ended(run, settings, time_limit)
+            refuse_ended(run, settings, time_limit)
             source = open_dataset(settings.data and Path(settings.data), view)
             if settings.fingerprint != source.fingerprint:
                 raise click.ClickException(
@@ -203,67 +209,6 @@ def train(
             run, replace(settings, published=str(published.version), ended_by=ends)
         )
     _tell(published, run, crossfit=settings.validation_fold is None)
-
-
-ENDS = {
-    "epochs": "all epochs were trained",
-    "patience": "the validation loss no longer fell",
-    "time limit": "the time limit was reached",
-    "interrupt": "you stopped it",
-    "diverged": "the loss was no longer a number, which --resume tries again",
-}
-
-
-def _refuse_ended(run: Path, settings: RunSettings, time_limit: float | None) -> None:
-    ended = settings.ended_by
-    if not ended or {"interrupt", "diverged"} & set(ended):
-        return
-    message = f"{run} has ended and its model is {settings.published}. "
-    if "time limit" not in ended:
-        raise click.ClickException(
-            f"{message}It cannot be trained for longer: {ENDS[ended[-1]]}. Start a new "
-            "run, without --resume."
-        )
-    if settings.time_limit and (time_limit or 0) <= settings.time_limit:
-        raise click.ClickException(
-            f"{message}To train it for longer, give --time-limit more than its "
-            f"{settings.time_limit:g} minutes."
-        )
-
-
-def _refuse_other_choices(context: click.Context, names: set[str]) -> None:
-    given = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.name in names and _is_given(context, parameter.name)
-    ]
-    if given:
-        raise click.UsageError(
-            f"--resume goes on as the run was started. Drop {', '.join(given)}."
-        )
-
-
-def _is_given(context: click.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source == click.core.ParameterSource.COMMANDLINE
-
-
-def _find_run(runs: Path, name: str | None, resume: bool) -> Path:
-    if not resume:
-        run = runs / (name or time.strftime("%Y%m%d-%H%M%S"))
-        if run.exists():
-            raise click.ClickException(
-                f"{run} exists. Choose another --name, or go on with it: --resume."
-            )
-        return run
-    if name:
-        return runs / name
-    started = sorted(runs.glob("*/run.json"), key=lambda file: file.stat().st_mtime)
-    if not started:
-        raise click.ClickException(
-            f"{runs}: no run to resume. Start one without --resume."
-        )
-    return started[-1].parent
 
 
 def _train(

@@ -96,7 +96,7 @@ def test_a_package_says_what_it_is_and_loads_nothing(file):
         ("starlette", {"server", "review"}),
         ("uvicorn", {"server", "review"}),
         ("jinja2", {"review"}),
-        ("sqlite3", {"review"}),
+        ("sqlite3", {"batch", "review"}),
         ("prometheus_client", {"server"}),
         ("simdjson", {"server"}),
         ("grpc_health", {"server"}),
