@@ -82,20 +82,8 @@ def plan_command(sources: tuple[Path, ...], listed: Path | None, output: Path) -
 @options.view
 @options.model
 @options.models
-@click.option(
-    "--frame",
-    "--frames",
-    "which",
-    callback=options.phases,
-    metavar="first|NUMBER|all",
-    help="Phases of each cine. Default: the first, and files that you name.",
-)
-@click.option(
-    "--pixel-spacing",
-    callback=options.pixel_spacing,
-    metavar="ROW,COLUMN",
-    help="In mm, for files that have no PixelSpacing.",
-)
+@options.frames()
+@options.spacing_of_bare_files
 @click.option(
     "--shard-images",
     type=click.IntRange(min=1),

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS, system_config
 from phdnet_tf.config import FOLDS
+from phdnet_tf.startup import load_tensorflow
 
 
 @click.command()

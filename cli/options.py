@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -237,3 +237,24 @@ def find_weights(name: str) -> Path:
         f"--init {name}: expected the folder of a published model, or the name of "
         f"installed weights: {', '.join(installed) or 'there are none'}."
     )
+
+
+def frames(purpose: str = "") -> Callable[[Any], Any]:
+    """The option that says which phases of each cine, such as " to review"."""
+    return click.option(
+        "--frame",
+        "--frames",
+        "which",
+        callback=phases,
+        metavar="first|NUMBER|all",
+        help=f"Phases of each cine{purpose}. Default: the first, and files that you "
+        "name.",
+    )
+
+
+spacing_of_bare_files = click.option(
+    "--pixel-spacing",
+    callback=pixel_spacing,
+    metavar="ROW,COLUMN",
+    help="In mm, for files that have no PixelSpacing.",
+)

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import click
 
 from phdnet_tf.cli import options, outputs
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.outputs.formats import DEFAULTS, FORMATS
+from phdnet_tf.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from phdnet_tf.dicom.find import Skipped
@@ -58,14 +58,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Most that the server may take for an answer.",
 )
-@click.option(
-    "--frame",
-    "--frames",
-    "which",
-    callback=options.phases,
-    metavar="first|NUMBER|all",
-    help="Phases of each cine. Default: the first, and files that you name.",
-)
+@options.frames()
 @click.option(
     "--format",
     "formats",
@@ -84,12 +77,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Show in the PNG where the patches' votes lie, at the first look.",
 )
-@click.option(
-    "--pixel-spacing",
-    callback=options.pixel_spacing,
-    metavar="ROW,COLUMN",
-    help="In mm, for files that have no PixelSpacing.",
-)
+@options.spacing_of_bare_files
 @click.option(
     "--include-uids",
     is_flag=True,

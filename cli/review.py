@@ -54,24 +54,12 @@ def review() -> None:
     metavar="NAME",
     help="Annotate this one without a model; repeat for more.",
 )
-@click.option(
-    "--frame",
-    "--frames",
-    "which",
-    callback=options.phases,
-    metavar="first|NUMBER|all",
-    help="Phases of each cine to review. Default: the first, and files that you name.",
-)
+@options.frames(" to review")
 @click.option("--reader", help="Your name. A second reader does not see the first.")
 @click.option(
     "--decide", is_flag=True, help="See all readers, and decide where they disagree."
 )
-@click.option(
-    "--pixel-spacing",
-    callback=options.pixel_spacing,
-    metavar="ROW,COLUMN",
-    help="In mm, for files that have no PixelSpacing.",
-)
+@options.spacing_of_bare_files
 @click.option(
     "--show-identity", is_flag=True, help="Show on the page whose images they are."
 )
@@ -175,7 +163,7 @@ def _loader(path: Path) -> Callable[[], Locator]:
     def load() -> Locator:
         with turn:
             if not loaded:
-                from phdnet_tf.cli.startup import load_tensorflow
+                from phdnet_tf.startup import load_tensorflow
 
                 load_tensorflow()
                 from phdnet_tf.inference.predictor import Predictor

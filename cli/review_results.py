@@ -42,12 +42,7 @@ FORMATS = ("folder", "csv", "slicer", "sr")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of exported reports that the verified ones replace.",
 )
-@click.option(
-    "--pixel-spacing",
-    callback=options.pixel_spacing,
-    metavar="ROW,COLUMN",
-    help="In mm, for files that have no PixelSpacing.",
-)
+@options.spacing_of_bare_files
 @options.overwrite
 def export(
     folder: Path,

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -16,9 +16,9 @@ from phdnet_tf.cli.resuming import (
     refuse_ended,
     refuse_other_choices,
 )
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import MAPPINGS, NETWORKS, PRECISIONS
 from phdnet_tf.presets import PRESETS, make_config
+from phdnet_tf.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from phdnet_tf.datasets.annotated import AnnotatedDataset

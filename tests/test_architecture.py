@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # `cli` lie beside the library, and are installed below it.
 LAYERS = [
     {"config", "devices", "geometry", "files"},
-    {"presets"},
+    {"presets", "startup"},
     {"dicom", "trust"},
     {"phantom", "models", "decoding", "evaluation"},
     {"datasets", "export"},

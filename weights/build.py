@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 load_tensorflow()
 

@@ -7,7 +7,7 @@ tests it.
 
     python benchmarks/accelerator/train.py pack DATA examples.npz --view sa
     KERAS_BACKEND=jax python benchmarks/accelerator/train.py run examples.npz OUTPUT \
-        --jobs 8 phdnet/5 unet/5 default/all
+        --workers 8 phdnet/5 unet/5 default/all
 
 A training is SYSTEM/FOLD, as `phdnet-tf benchmark` has it, the fold before being its
 validation; default/without-K, on all folds but K, and default/all, on all, validate on
@@ -49,10 +49,8 @@ def pack(data: Path | None, file: Path, view: str, subjects: int | None) -> None
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
-def train_one(file: Path, output: Path, job: str, epochs: int | None) -> None:
+def train_one(file: Path, output: Path, job: str) -> None:
     """Trains one of the trainings, in this process."""
-    import dataclasses
-
     import tensorflow as tf
 
     from phdnet_tf.comparison.systems import system_config
@@ -101,9 +99,6 @@ def train_one(file: Path, output: Path, job: str, epochs: int | None) -> None:
     run = output / system / fold / "run"
     run.mkdir(parents=True, exist_ok=True)
     config = system_config(system, view, names)
-    if epochs:
-        fewer = dataclasses.replace(config.training, epochs=epochs)
-        config = dataclasses.replace(config, training=fewer)
     started = time.monotonic()
 
     def tell(progress: object) -> None:
@@ -163,7 +158,6 @@ def main() -> None:
     running.add_argument("jobs", nargs="+", metavar="SYSTEM/FOLD")
     running.add_argument("--workers", type=int, default=8)
     one.add_argument("job")
-    one.add_argument("--epochs", type=int)
     given = parser.parse_args()
     if given.command == "pack":
         pack(given.data, given.file, given.view, given.subjects)
@@ -171,7 +165,7 @@ def main() -> None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         sys.exit(run_all(given.file, given.output, given.jobs, given.workers))
     else:
-        train_one(given.file, given.output, given.job, given.epochs)
+        train_one(given.file, given.output, given.job)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 load_tensorflow()
 

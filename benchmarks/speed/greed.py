@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 load_tensorflow()
 

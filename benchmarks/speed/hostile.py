@@ -25,7 +25,7 @@ import threading
 import time
 from pathlib import Path
 
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 load_tensorflow()
 

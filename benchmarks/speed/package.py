@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 load_tensorflow()
 

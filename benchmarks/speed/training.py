@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 PRESETS = ("default", "phdnet-small")
 ROUNDS = 5

@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--variant", choices=VARIANTS, action="append")
     options = parser.parse_args()
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(options.threads)
-    from phdnet_tf.cli.startup import load_tensorflow
+    from phdnet_tf.startup import load_tensorflow
 
     load_tensorflow()
     output = options.output / f"{options.epochs}_epochs"

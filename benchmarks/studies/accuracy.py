@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from results import draws, error_cells, finished_folds, interval, print_header
 
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS
 from phdnet_tf.presets import USUAL_ORIENTATIONS, VIEWS
+from phdnet_tf.startup import load_tensorflow
 
 
 def main() -> None:

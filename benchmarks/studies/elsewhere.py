@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from results import error_cells, print_header
 
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS
 from phdnet_tf.presets import VIEWS
+from phdnet_tf.startup import load_tensorflow
 
 GROSS = 20
 """Error, in mm, that no point of high confidence should have."""

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from results import finished_folds, interval, print_header
 
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS
 from phdnet_tf.config import Config
 from phdnet_tf.presets import VIEWS
+from phdnet_tf.startup import load_tensorflow
 
 SYSTEM = "default"
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from results import draws, finished_folds, kept_predictions, print_header
 
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.comparison.systems import SYSTEMS
 from phdnet_tf.config import FOLDS
+from phdnet_tf.startup import load_tensorflow
 
 SYSTEM = "default"
 KEPT = (1.0, 0.95, 0.9, 0.8)

@@ -20,7 +20,7 @@ import pydicom.data
 from results import print_header
 from scipy import ndimage
 
-from phdnet_tf.cli.startup import load_tensorflow
+from phdnet_tf.startup import load_tensorflow
 
 SPACING = (1.4, 1.4)
 """Of images that tell none, in mm."""

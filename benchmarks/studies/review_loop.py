@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.files import OutputFolder
 from phdnet_tf.review.changes import Change
@@ -32,6 +31,7 @@ from phdnet_tf.review.pictures import Pictures
 from phdnet_tf.review.project import Project
 from phdnet_tf.review.queue import Wanted, page
 from phdnet_tf.review.trail import Lane, append
+from phdnet_tf.startup import load_tensorflow
 
 VIEW = "sa"
 EXPERT = Lane("reader", "expert")

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from results import error_cells, interval, kept_predictions, print_header
 
-from phdnet_tf.cli.startup import load_tensorflow
 from phdnet_tf.config import FOLDS
 from phdnet_tf.presets import USUAL_ORIENTATIONS, make_config
+from phdnet_tf.startup import load_tensorflow
 
 SIDE = 160
 """Of what is seen, in pixels of two canvas pixels a side."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from phdnet_tf.batch.manifest import Manifest, describe_model, load_manifest
 from phdnet_tf.batch.shard import run_shard
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.inference.results import Locator
+from phdnet_tf.startup import load_tensorflow
 
 
 def do_shard(folder: Path, shard: int) -> dict[str, float]:
@@ -44,23 +43,8 @@ def _tools(folder: Path) -> tuple[Manifest, dict[str, Locator], Sandbox]:
     # As many threads as workers would be too many, and two threads add in another
     # order than one. TensorFlow reads this when it is imported, and not later.
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silence():
-        from phdnet_tf.inference.predictor import Predictor
+    load_tensorflow()
+    from phdnet_tf.inference.predictor import Predictor
 
-        locators = {m.view: Predictor(Path(m.path)) for m in manifest.models}
+    locators = {m.view: Predictor(Path(m.path)) for m in manifest.models}
     return manifest, {**locators}, Sandbox()
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """TensorFlow's C++ libraries log their start-up whatever the log level says."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -1,4 +1,4 @@
-"""TensorFlow, loaded the way a command wants it: fast, and silent on standard error."""
+"""TensorFlow, loaded as a program of ours wants it: fast, silent on standard error."""
 
 import contextlib
 import gc
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 def load_tensorflow() -> None:
     """Imports TensorFlow before any other module does.
 
-    It takes seconds, and so is called in the commands that need it.
+    It takes seconds, and so is called only by the programs that need it.
     """
     # Without this, TensorFlow leaves oneDNN off on some processors, where training then
     # takes more than twice as long.
