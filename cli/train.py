@@ -311,5 +311,7 @@ def _tell(published: Published, run: Path, *, crossfit: bool) -> None:
     click.echo(error_table(published.validation))
     click.echo(f"\n{radii_lines(published.validation)}")
     click.echo(f"\nModel:           {published.version}")
-    where = f"{run}/member_*" if len(published.outcomes) > 1 else run
-    click.echo(f"Learning curves: {where}/log.csv, {where}/tensorboard")
+    curves = sorted(run.rglob("log.csv"))
+    click.echo("Learning curves: log.csv and tensorboard in")
+    for log in curves:
+        click.echo(f"  {log.parent}")

@@ -58,6 +58,16 @@ def take(model: Path, name: str, package: Path = PACKAGE) -> Path:
 def model_card(name: str, description: dict[str, Any]) -> str:
     """A card with what the model says of itself, and what it cannot know left open."""
     data, validation = description["data"], description["validation"]
+    taught, judged = (
+        f"{data['images']['validation']} of the folds "
+        f"{', '.join(map(str, data['validation_folds']))}",
+        "On the images that chose weights and thresholds, which flatters:",
+    )
+    if not data["validation_folds"]:
+        taught, judged = (
+            "the same images, each predicted by networks that learnt from other folds",
+            "On these images, each by networks and thresholds of other folds:",
+        )
     rows = [
         f"| {landmark} | {groups['all']['mean']:.2f} | {groups['all']['median']:.2f} |"
         for landmark, groups in validation["landmarks"].items()
@@ -78,13 +88,12 @@ def model_card(name: str, description: dict[str, Any]) -> str:
             "",
             f"{data['name']}: {data['images']['training']} images of the folds "
             f"{', '.join(map(str, data['training_folds']))}; thresholds, radii and "
-            f"recognition from {data['images']['validation']} of the folds "
-            f"{', '.join(map(str, data['validation_folds']))}. Kept apart: "
+            f"recognition from {taught}. Kept apart: "
             f"{', '.join(map(str, data['test_folds'])) or 'none'}.",
             "",
             "## Measured",
             "",
-            "On the images that chose weights and thresholds, which flatters:",
+            judged,
             "",
             "| landmark | mean error, mm | median, mm |",
             "| --- | --- | --- |",

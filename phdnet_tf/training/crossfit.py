@@ -53,7 +53,8 @@ def train_crossfit(
 
     Raises:
         KeyboardInterrupt: After Ctrl-C; the next call goes on.
-        ValueError: As for `loop.train`.
+        ValueError: As for `loop.train`, or if the loss of a training is no longer a
+            number.
     """
     landmarks = config.model.landmarks
     parts = {f"without_{fold}": sorted(set(folds) - {fold}) for fold in folds}
@@ -73,9 +74,15 @@ def train_crossfit(
             time_limit=time_limit and time_limit / len(parts),
             on_progress=on_progress,
         )
-        if outcomes[-1].ended_by == "interrupt":
+        ends = {outcome.ended_by for outcome in outcomes}
+        if "interrupt" in ends:
             # Half a training must teach nothing.
             raise KeyboardInterrupt
+        if "diverged" in ends:
+            raise ValueError(
+                f"{run / name}: the loss was no longer a number. The same command with "
+                "--resume goes on from the last good epoch; or try another --seed."
+            )
         if fold is not None:
             networks = [outcome.model for outcome in outcomes]
             trial = ServedGraph(networks, config, [0.0] * len(landmarks))

@@ -85,10 +85,13 @@ def train_members(
         outcomes.append(outcome)
         if outcome.ended_by == "interrupt":
             break
-    complete = len(outcomes) // len(parts) * len(parts)
+    complete = outcomes[: len(outcomes) // len(parts) * len(parts)]
     if not complete:
         raise KeyboardInterrupt
-    return outcomes[:complete]
+    if len(complete) < networks:
+        # Members that lack were interrupted: what there is can be resumed.
+        complete[-1] = replace(complete[-1], ended_by="interrupt")
+    return complete
 
 
 def _only(examples: tf.data.Dataset, part: int) -> tf.data.Dataset:

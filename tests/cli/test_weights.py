@@ -14,6 +14,7 @@ from support.weights import install
 
 from phdnet_tf.dicom.write import write_image
 from phdnet_tf.export.checksums import require_complete
+from phdnet_tf.export.description import load_description
 from phdnet_tf.export.networks import load_networks
 from phdnet_tf.export.seen_images import load_seen_images
 from phdnet_tf.export.weights import installed_weights
@@ -157,4 +158,11 @@ def test_a_published_model_is_packed_with_its_networks_and_a_card(
     card = (packed.parent / "MODEL_CARD.md").read_text()
     assert "6 images of the folds 2, 3, 4, 5, 6, 7" in card
     assert "Kept apart: 1." in card
+    assert "On the images that chose weights and thresholds, which flatters:" in card
     assert installed_weights() == []
+
+    description = load_description(version)
+    description["data"] |= {"validation_folds": []}
+    crossfit = build.model_card("4ch-drawn", description)
+    assert "each predicted by networks that learnt from other folds" in crossfit
+    assert "flatters" not in crossfit

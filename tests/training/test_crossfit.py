@@ -1,9 +1,12 @@
+import keras
 import numpy as np
 import pytest
 from support.drawn import LANDMARKS
 from support.training import settings
 
+from phdnet_tf.training import schedule
 from phdnet_tf.training.crossfit import train_crossfit
+from phdnet_tf.training.schedule import WarmUpAndDecay
 
 
 class Recorded:
@@ -60,3 +63,18 @@ def test_an_interrupted_part_teaches_nothing_and_goes_on(tmp_path):
 
     assert (tmp_path / "all").exists()
     assert (tmp_path / "without_0" / "log.csv").read_text() == first
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bare")
+def test_a_part_that_diverged_teaches_nothing(tmp_path, monkeypatch):
+    class Bad(WarmUpAndDecay):
+        def __call__(self, step):
+            # Two epochs of four steps: the second goes wrong.
+            good = keras.ops.cast(step, "int32") < 4
+            return keras.ops.where(good, super().__call__(step), float("nan"))
+
+    monkeypatch.setattr(schedule, "WarmUpAndDecay", Bad)
+
+    with pytest.raises(ValueError, match="without_0: the loss was no longer a number"):
+        train_crossfit(settings(epochs=2, epoch_size=8), Recorded(), [0, 1], tmp_path)
