@@ -67,7 +67,8 @@ def benchmark(
     load_tensorflow()
     from phdnet_tf.cli.open_data import open_dataset
     from phdnet_tf.cli.progress_bars import training_display
-    from phdnet_tf.comparison.benchmark_folder import claim, write_report
+    from phdnet_tf.comparison.benchmark_folder import write_report
+    from phdnet_tf.comparison.claim import claim
     from phdnet_tf.comparison.cross_validation import is_finished, train_and_test
 
     with options.plain_errors():

@@ -53,6 +53,7 @@ def train_one(file: Path, output: Path, job: str) -> None:
     """Trains one of the trainings, in this process."""
     import tensorflow as tf
 
+    from phdnet_tf.comparison.claim import claim
     from phdnet_tf.comparison.systems import system_config
     from phdnet_tf.training.data import cross_validation_folds
     from phdnet_tf.training.members import train_members
@@ -96,9 +97,11 @@ def train_one(file: Path, output: Path, job: str) -> None:
         folds = cross_validation_folds(int(what))
         training, validation = folds.training, folds.validation
     fold = f"fold_{what}" if validation else what
+    config = system_config(system, view, names)
+    # As `phdnet-tf benchmark` claims it, which takes the run from here.
+    claim(output / system, {"recipe": config.to_dict()})
     run = output / system / fold / "run"
     run.mkdir(parents=True, exist_ok=True)
-    config = system_config(system, view, names)
     started = time.monotonic()
 
     def tell(progress: object) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a benchmark: what it is of, and the report of what is finished."""
+"""The report of what is finished in the folder of a benchmark."""
 
 import json
 import os
@@ -18,35 +18,6 @@ from phdnet_tf.evaluation.plots import save_error_curves
 from phdnet_tf.files import whole_file
 from phdnet_tf.training.data import AnnotatedImages
 from phdnet_tf.training.publish import PACKAGES
-
-SETTINGS = "benchmark.json"
-
-
-def claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Makes a folder, or makes sure that it is of the same settings.
-
-    Args:
-        folder: Of the benchmark, or of one of its systems.
-        settings: Values for JSON; what was trained with others is not mixed in.
-
-    Raises:
-        ValueError: If the folder is of other settings.
-        OSError: If it cannot be made.
-    """
-    file = folder / SETTINGS
-    if not file.exists() and not any(folder.glob("fold_*")):
-        with whole_file(file) as path:
-            path.write_text(json.dumps(settings, indent=2) + "\n")
-        return
-    earlier = json.loads(file.read_text()) if file.exists() else {}
-    # As JSON has them: a tuple becomes a list.
-    current = json.loads(json.dumps(settings))
-    changed = [name for name in current if earlier.get(name) != current[name]]
-    if changed:
-        raise ValueError(
-            f"{folder} holds a benchmark with another {', '.join(changed)}. Choose "
-            "another --output."
-        )
 
 
 def write_report(

@@ -1,0 +1,36 @@
+"""What the folder of a benchmark is of, so that nothing else is mixed in."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from phdnet_tf.files import whole_file
+
+SETTINGS = "benchmark.json"
+
+
+def claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Makes a folder, or makes sure that it is of the same settings.
+
+    Args:
+        folder: Of the benchmark, or of one of its systems.
+        settings: Values for JSON; what was trained with others is not mixed in.
+
+    Raises:
+        ValueError: If the folder is of other settings.
+        OSError: If it cannot be made.
+    """
+    file = folder / SETTINGS
+    if not file.exists() and not any(folder.glob("fold_*")):
+        with whole_file(file) as path:
+            path.write_text(json.dumps(settings, indent=2) + "\n")
+        return
+    earlier = json.loads(file.read_text()) if file.exists() else {}
+    # As JSON has them: a tuple becomes a list.
+    current = json.loads(json.dumps(settings))
+    changed = [name for name in current if earlier.get(name) != current[name]]
+    if changed:
+        raise ValueError(
+            f"{folder} holds a benchmark with another {', '.join(changed)}. Choose "
+            "another --output."
+        )
