@@ -32,6 +32,9 @@ class ServedGraph(tf.Module):
         thresholds: One confidence threshold a landmark.
         radii: What makes error radii; without, every radius is the canvas's diagonal.
         recognition: Image confidence below which an image is not recognised.
+
+    Raises:
+        ValueError: If Keras has another backend than TensorFlow.
     """
 
     def __init__(
@@ -44,6 +47,12 @@ class ServedGraph(tf.Module):
     ) -> None:
         """Traces nothing yet: that happens on the first call, or on saving."""
         super().__init__()
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "export: expected Keras's backend tensorflow. Received: "
+                f"{keras.backend.backend()}. Unset KERAS_BACKEND, and resume the run: "
+                "what was trained is kept."
+            )
         models = [fold_normalisation(model) for model in models]
         # Only the raw variables are attributes. With the Keras model as an attribute,
         # the SavedModel loads in Python and fails in TF Serving's C++ runtime.

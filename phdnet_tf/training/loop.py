@@ -93,8 +93,15 @@ def train(
         KeyboardInterrupt: If it comes before there is a model to keep.
         ValueError: If there are no examples to train or validate on, their number is
             not known, a landmark is annotated in none of them, `init` is of another
-            kind, or the loss is no longer a number before there is a model to keep.
+            kind, the loss is no longer a number before there is a model to keep, or a
+            time limit is given to another of Keras's backends than TensorFlow.
     """
+    if time_limit is not None and keras.backend.backend() != "tensorflow":
+        # Others compile the planned steps into the step, and would keep the first plan.
+        raise ValueError(
+            f"a time limit: expected Keras's backend tensorflow. Received: "
+            f"{keras.backend.backend()}. Unset KERAS_BACKEND, or give no time limit."
+        )
     take_memory_as_needed()
     if config.training.deterministic:
         # For the whole process, which is why it is not on by default.

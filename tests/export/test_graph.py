@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -279,3 +280,11 @@ def test_a_network_of_half_the_precision_is_served_in_all_of_it():
     same.set_weights(network.get_weights())
     wanted = graph.ServedGraph([same], config, [0.0] * 2).locate(**inputs)
     np.testing.assert_array_equal(found["landmarks"], wanted["landmarks"])
+
+
+def test_what_another_backend_trained_is_not_exported_by_it(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    config = Config("sa", ModelConfig(LANDMARKS, **SHAPE))
+
+    with pytest.raises(ValueError, match=r"Received: jax\. Unset KERAS_BACKEND, and"):
+        graph.ServedGraph([], config, [0.0] * 2)

@@ -169,6 +169,15 @@ def test_a_state_of_another_network_is_refused_with_a_remedy(tmp_path):
         train(other, one, one, tmp_path)
 
 
+def test_a_time_limit_needs_a_backend_that_follows_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+
+    with pytest.raises(
+        ValueError, match=r"Received: jax\. Unset KERAS_BACKEND, or give"
+    ):
+        train(settings(), examples(4), examples(2, 1), tmp_path, time_limit=60)
+
+
 def test_ctrl_c_waits_for_the_end_of_what_must_not_be_interrupted():
     steps = []
     with pytest.raises(KeyboardInterrupt):
