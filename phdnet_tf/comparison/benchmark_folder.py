@@ -63,8 +63,8 @@ def write_report(
         "title": f"Benchmark: {source.name}",
         "protocol": [
             f"View {settings['view']}. Test folds {', '.join(map(str, common))} of "
-            f"{FOLDS}, split by subject: {source.count(common)} images. For each test "
-            "fold, the fold before it validates and the other six train. "
+            f"{FOLDS}, with {source.count(common)} images. Folds are split by subject. "
+            "For each test fold, the fold before it validates and the other six train. "
             f"{_protocol(settings['time_limit'])}",
             f"Seed {settings['seed']}.",
         ],
