@@ -8,8 +8,8 @@ from phdnet_tf.cli.text_tables import summary, track_rows
 from phdnet_tf.evaluation.predictions import Predictions
 from phdnet_tf.evaluation.summary import evaluation_figures
 from phdnet_tf.geometry import CANVAS_DIAGONAL
-from phdnet_tf.trust.bins import Bins
 from phdnet_tf.inference.tracks import find_tracks
+from phdnet_tf.trust.bins import Bins
 
 
 def test_a_cine_is_shown_in_a_line_whatever_its_file_is_called():
