@@ -1,15 +1,17 @@
 """What cross-fitting says of a model: every image, by networks that did not learn it.
 
     phdnet-tf train --view sa --data acdc_relabelled --calibrate crossfit --name hearts
-    python benchmarks/studies/crossfit.py runs/sa/hearts --labels acdc_sa
+    python benchmarks/studies/crossfit.py runs/sa/hearts --labels acdc_sa --group group
 
 Thresholds, radii and recognition of a fold are learnt from the errors of the other
 folds. "One fold" learns them from the fold before alone, as a training with a
 validation fold does. With --labels, the same points are measured against other
-landmarks of these images.
+landmarks of these images; with --group, images are told apart by a column of their
+table.
 """
 
 import argparse
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--labels", type=Path, help="folder of the same images")
+    parser.add_argument("--group", metavar="COLUMN", help="of the table of the images")
     options = parser.parse_args()
     load_tensorflow()
     import keras
@@ -98,13 +101,23 @@ def main() -> None:
         print(f"| {name} | overall | {error_cells(errors, subjects)} |")
 
     print()
-    print_header("fold", "images", "mean", "> 20", "recognised", "high confidence")
-    for fold in folds:
-        own = fold_of == fold
+    groups = {f"fold {fold}": fold_of == fold for fold in folds}
+    if options.group:
+        with (Path(settings.data) / "landmarks.csv").open(newline="") as file:
+            column = {row["image"]: row[options.group] for row in csv.DictReader(file)}
+        group_of = np.array([column[name] for name in found.images])
+        groups |= {name: group_of == name for name in np.unique(group_of)}
+    print_header(
+        *("images", "number", "subjects", "mean ± sd [95 %]", "median", "≤ 10", "> 20"),
+        *("90 % radii hold", "recognised", "high confidence"),
+    )
+    for name, own in groups.items():
         errors = found.errors[own]
+        within = (errors <= found.radii[own, :, 1])[np.isfinite(errors)]
         print(
-            f"| {fold} | {own.sum()} | {np.nanmean(errors):.2f} | "
-            f"{(errors > 20).sum()} | {found.recognised[own].mean():.1%} | "
+            f"| {name} | {own.sum()} | {len(np.unique(subjects[own]))} | "
+            f"{error_cells(errors, subjects[own])} | {within.mean():.1%} | "
+            f"{found.recognised[own].mean():.1%} | "
             f"{found.high_confidence[own].mean():.1%} |"
         )
 
