@@ -35,8 +35,9 @@ def model_name(model: str, version: str | int, description: dict[str, Any]) -> s
         For example "phdnet_4ch/3"; of a model that has seen no real heart "phdnet_4ch/3
         (trained on drawings)".
     """
-    drawn = " (trained on drawings)" if description["data"].get("drawn") else ""
-    return f"{model}/{version}{drawn}"
+    drawn = description.get("data", {}).get("drawn")
+    about = " (trained on drawings)" if drawn else ""
+    return f"{model}/{version}{about}"
 
 
 def usual_orientations(description: dict[str, Any]) -> Sequence[Sequence[float]]:
