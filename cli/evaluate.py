@@ -72,7 +72,11 @@ def evaluate(
     from phdnet_tf.evaluation.save import save_evaluation
     from phdnet_tf.evaluation.summary import evaluation_figures
     from phdnet_tf.evaluation.unseen import Unseen
-    from phdnet_tf.export.description import load_description, usual_orientations
+    from phdnet_tf.export.description import (
+        load_description,
+        model_name,
+        usual_orientations,
+    )
     from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.export.versions import resolve_version
@@ -106,8 +110,9 @@ def evaluate(
                 ) from error
             raise
         bins = [Bins.from_dict(description["bins"][name]) for name in landmarks]
+        resolved = version.resolve()
         result = {
-            "model": f"{version.resolve().parent.name}/{version.resolve().name}",
+            "model": model_name(resolved.parent.name, resolved.name, description),
             "data": source.name,
             "folds": chosen,
             "include_seen": include_seen,
