@@ -3,9 +3,9 @@
     python benchmarks/studies/recognition.py --model models/phdnet_sa --right acdc_sa
         --wrong bivme_4ch
 
-Of the right folder, whose columns name the model's landmarks, the images are taken that
-the model has not learnt from. No DICOM file below a wrong folder should be recognised, and none of pydicom's
-test files, of drawn noise, emptiness and water.
+Of the right folder, whose columns name the model's landmarks, the images are taken
+that the model has not learnt from. No DICOM file below a wrong folder should be
+recognised, and none of pydicom's test files, of drawn noise, emptiness and water.
 """
 
 import argparse
