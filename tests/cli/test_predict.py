@@ -66,7 +66,7 @@ def test_of_a_cine_the_first_phase_is_predicted_and_the_rest_told_of(models, tmp
 
     (only,) = json.loads(result.stdout)
     assert only["image"].endswith("phase_06.dcm") and only["phase"] == 1
-    assert "Left out: 5 other phases (--frames all for them)" in result.stderr
+    assert "Left out: 5 other phases. To include them" in result.stderr
     (third,) = as_json(tmp_path / "cine", "--frame", 3, models=models)
     assert third["phase"] == 3 and third["time_ms"] == 300
 
@@ -85,7 +85,7 @@ def test_a_frame_that_is_no_number_is_a_usage_error(models, tmp_path, value):
 
     result = predict(path, "--frame", value, models=models, code=2)
 
-    assert "is not first, all, or a number from 1" in result.stderr
+    assert "is neither first, nor all, nor a whole number from 1" in result.stderr
 
 
 def test_classic_files_an_archive_and_enhanced_mr_give_identical_landmarks(

@@ -88,7 +88,7 @@ def sheared():
 @pytest.mark.parametrize(
     ("kwargs", "reason"),
     [
-        ({"code": 0}, "does not say how the images lie"),
+        ({"code": 0}, "has no position in the patient"),
         ({"zooms": (1.5, 1.2, 8)}, r"agree. Received: 1.5 x 1.5 x 8 mm and 1.5 x 1.2"),
         ({"affine": sheared()}, r"right angles. Received: .* 126.9 degrees"),
         (
