@@ -229,7 +229,7 @@ def test_what_is_damaged_in_a_folder_makes_the_command_fail(models, tmp_path):
 
     result = predict(tmp_path / "study", models=models, code=1)
 
-    assert "empty.dcm: has the name of a DICOM file, but is empty" in result.stderr
+    assert "empty.dcm: named like a DICOM file, but is empty" in result.stderr
 
 
 def test_a_folder_without_images_is_refused(models, tmp_path):
