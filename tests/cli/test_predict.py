@@ -76,7 +76,7 @@ def test_a_phase_that_is_not_there_is_named(models, tmp_path):
 
     result = predict(tmp_path / "cine", "--frame", 9, models=models, code=2)
 
-    assert "has no phase 9, but 6" in result.stderr
+    assert "has no phase 9. Expected a phase from 1 to 6" in result.stderr
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "last", "1.5"])
@@ -196,7 +196,7 @@ def test_an_image_of_another_view_is_not_silently_predicted(models, tmp_path):
     told = predict(path, "--view", "4ch", models=models)
 
     assert "looks like sa" in refused.stderr and "--view 4ch" in refused.stderr
-    assert "note that 'SAX' in its description tells of sa" in told.stderr
+    assert "but 'SAX' in its description suggests sa" in told.stderr
 
 
 def test_what_was_skipped_is_summarised(models, tmp_path):
@@ -219,7 +219,7 @@ def test_a_localiser_is_predicted_if_its_view_is_said(models, tmp_path):
     given = predict(tmp_path / "study", "--view", "4ch", models=models)
 
     assert "Skipped 6: localiser" in refused.stderr
-    assert "view 4ch, as you said" in given.stderr
+    assert "view 4ch, as you chose" in given.stderr
     assert "Note: " in given.stderr and "6 of the 25 phases" in given.stderr
 
 
@@ -331,7 +331,7 @@ def test_a_file_replaced_after_its_header_was_read_is_no_result(
         code=1,
     )
 
-    line = "phase_03.dcm: is no longer the file whose header was read"
+    line = "phase_03.dcm: the file has changed since its header was read"
     assert line in result.stderr
     *found, failed = json.loads((output / "predictions.json").read_text())
     assert [each["phase"] for each in found] == [1, 2, 4, 5, 6]
