@@ -263,7 +263,9 @@ def _tell(output: Path, summary: Summary) -> None:
         f"{output / 'errors.parquet'}.",
     ]
     if record.left:
-        lines.append(f"Left out: {record.left} other phases (--frames all for them).")
+        lines.append(
+            f"Left out: {record.left} other phases. To include them, add --frames all."
+        )
     for reason, count in record.reasons.most_common():
         lines.append(f"{count} series or images: {reason}.")
     for reason, count in record.skipped.most_common():

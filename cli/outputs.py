@@ -1,4 +1,4 @@
-"""What `phdnet-tf predict` prints and writes."""
+"""Prints the results of `phdnet-tf predict`."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def review() -> None:
     "folder",
     required=True,
     type=PROJECT,
-    help="Folder that stores the whole review. Without IMAGE, it is opened again.",
+    help="Folder that stores the whole review. Without IMAGE, the stored review opens.",
 )
 @options.view
 @options.model

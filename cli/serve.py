@@ -60,7 +60,7 @@ PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--behind-proxy",
     is_flag=True,
-    help="Need no token, because a proxy in front authenticates the users.",
+    help="Require no token: a proxy before the server authenticates the users.",
 )
 def serve(
     models: Path,

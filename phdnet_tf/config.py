@@ -122,7 +122,7 @@ class ModelConfig:
     one_each: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         _require(
             0 < len(self.landmarks) == len(set(self.landmarks)),
             "landmarks",
@@ -212,7 +212,7 @@ class CropConfig:
     cut: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         _require(
             self.size > 0 and self.size % 8 == 0,
             "size",
@@ -270,7 +270,7 @@ class TrainingConfig:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         for name in (
             *("batch_size", "learning_rate", "epochs", "epoch_size", "patience"),
             "time_limit_boost",

@@ -136,8 +136,8 @@ def import_folder(
 
     The folder appears in one step, when it is complete. No folder appears where no
     image was imported. The same source gives the same bytes. An existing folder is
-    never changed: the report says if it holds exactly what would be written, and any
-    other content is an error.
+    never changed. The report says if it holds exactly what would be written. Any other
+    content is an error.
 
     Args:
         source: As for `find_subjects`.

@@ -82,7 +82,7 @@ def derive_landmarks(
 
     The inferior lateral reflection is the RV's extreme in one direction: 45 degrees
     between "along the septum, from superior to inferior" and "across the septum, away
-    from the LV". The RV is smoothed by 1 mm, and its outline is taken at one half. The
+    from the LV". The RV is smoothed by 1 mm, and its outline is the level 0.5. The
     outline has a point wherever it crosses a line between pixel centres. The landmark
     is the mean of the points whose reach in that direction is within 1.4 mm of the
     largest.

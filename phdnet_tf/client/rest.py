@@ -168,7 +168,7 @@ class RestTransport:
         if response.ok and key in answer:
             return answer[key]
         status = response.status_code
-        nothing = f"status {status}, and nothing that a model server says"
+        nothing = f"status {status}, without the answer of a model server"
         code = CODES.get(status, grpc.StatusCode.UNKNOWN)
         details = str(answer.get("error", nothing))
         raise failure(self._address, code, details, self._timeout)

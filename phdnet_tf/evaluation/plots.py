@@ -75,7 +75,7 @@ def save_confidence(
     left.set(
         xlim=(0, 100),
         ylim=(0, None),
-        xlabel="points kept, most trusted first (%)",
+        xlabel="coverage: points kept, most reliable first (%)",
         ylabel="their mean point error (mm)",
         title="Risk and coverage",
     )

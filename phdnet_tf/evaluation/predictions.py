@@ -89,7 +89,7 @@ def predict_examples(
         add("subjects", tf.compat.as_str(np.asarray(example["subject"]).item()))
     if not rows:
         raise ValueError(
-            "evaluation: expected at least one annotated image. Received none: choose "
+            "evaluation: expected at least one annotated image. Received none. Choose "
             "another fold, or check the data with 'phdnet-tf dataset check'."
         )
     truth, spacing = np.stack(rows["truth"]), np.stack(rows["spacing"])

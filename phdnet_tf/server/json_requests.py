@@ -245,7 +245,7 @@ def _require_flat(
         return
     for key, value in given.items():
         if inputs[key].dtype != object and len(_depths(value)) > 1:
-            raise invalid(f"{key}: expected numbers, or lists, side by side.")
+            raise invalid(f"{key}: expected only numbers, or only lists, in a list.")
 
 
 def _depths(value: Any) -> set[int]:
