@@ -97,7 +97,7 @@ def test_overwriting_removes_what_was_written_before_and_nothing_else(tmp_path):
 def test_a_folder_with_files_of_others_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
 
-    with pytest.raises(ValueError, match="something in it"):
+    with pytest.raises(ValueError, match="one with files"):
         write(tmp_path, "a.txt")
 
     write(tmp_path, "a.txt", overwrite=True)

@@ -89,7 +89,7 @@ def test_a_server_and_its_client_find_its_model(trained, data):
         for address in (server.rest, server.grpc):
             with Client(address, view=VIEW) as client:
                 assert client.predict(image) == here
-        with pytest.raises(NotServedError, match="--view for a view of another name"):
+        with pytest.raises(NotServedError, match="--view for another view"):
             connect(server.rest)
 
 

@@ -488,7 +488,7 @@ def test_any_change_of_identity_or_pixels_is_one(sandbox, cine, tmp_path, what):
         archive.unlink()
         pack(cine[1])
 
-    with pytest.raises(DicomError, match="is no longer the file"):
+    with pytest.raises(DicomError, match="the file has changed"):
         sandbox.identity(source, token)
 
 

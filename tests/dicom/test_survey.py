@@ -278,7 +278,9 @@ def test_an_image_that_lacks_its_pixels_has_failed(sandbox, tmp_path, modality):
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"\xe0\x7f\x10\x00")])
 
-    assert "holds no pixels" in failed(survey([tmp_path], sandbox), path)
+    assert "MR Image Storage without pixels" in failed(
+        survey([tmp_path], sandbox), path
+    )
 
 
 @pytest.mark.parametrize("length", [132, 200, 330])

@@ -167,6 +167,6 @@ def test_a_mask_that_lies_elsewhere_is_refused_with_the_distance(
     folder = write_subject(tmp_path / "acdc")
     save(folder / "patient001_frame12_gt.nii.gz", masks(), affine=affine)
 
-    told = rf"frame12_gt.nii.gz: .* corner is {distance} mm away.* Resample the mask"
+    told = rf"frame12_gt.nii.gz: .* corner by {distance} mm.* Resample the mask"
     with pytest.raises(ValueError, match=told):
         read_subject(folder)
