@@ -71,7 +71,7 @@ def batch() -> None:
 def plan_command(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
     """Index the studies and files in SOURCE: folders, zip archives, DICOMDIRs, files.
 
-    Optional: 'batch run' makes the index itself where there is none.
+    This step is optional: 'batch run' makes the index if there is none.
     """
     from phdnet_tf.batch.layout import alone
 

@@ -150,7 +150,7 @@ def import_folder(
 
     Raises:
         ValueError: If the source has no subject, or the destination has other content.
-        OSError: If the destination cannot be written. It names the path.
+        OSError: If the destination cannot be written. The error names the path.
     """
     source, destination = Path(source), Path(destination)
     subjects = find_subjects(source)

@@ -38,7 +38,7 @@ def look_again(
         canvas: float32[B, 512, 512, 1].
         first: The reading of the canvas.
         look: Reads pictures, float32[N B, side, side, 1], ordered by look.
-        looks: N looks, as `LOOKS` has them.
+        looks: N looks, in the form of `LOOKS`.
         side: Side of a picture, in pixels, as `SIDE`.
 
     Returns:

@@ -144,7 +144,7 @@ class _Api:
         return HTMLResponse(template.render(modules=modules))
 
     async def session(self, request: Request) -> Response:
-        """A token for a code."""
+        """Exchanges a code for a token."""
         code = (await request.body()).decode(errors="replace")
         token = await run_in_threadpool(self._keys.exchange, code)
         if token is None:
