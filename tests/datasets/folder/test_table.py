@@ -85,7 +85,7 @@ def test_what_spreadsheets_and_windows_add_does_no_harm(tmp_path):
         (f"{HEADER}\ns,../a,1,2", r"a path inside the folder. Received: \.\./a"),
         (f"{HEADER}\ns,/etc/a,1,2", r"a path inside the folder. Received: /etc/a"),
         (f"{HEADER}\ns,C:\\a,1,2", r"a path inside the folder. Received: C:/a"),
-        (f'{HEADER}\ns,"a"b,1,2', r"line 2 is not CSV.*Save the table again"),
+        (f'{HEADER}\ns,"a"b,1,2', r"line 2 is not valid CSV.*Save the table again"),
     ],
 )
 def test_a_malformed_table_is_refused_with_row_and_remedy(tmp_path, table, expected):
