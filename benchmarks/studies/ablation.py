@@ -67,11 +67,10 @@ def claim(folder: Path, config: Any) -> None:
 
 def run(name: str, data: Path, output: Path, epochs: int) -> None:
     """Trains and tests a variant, and keeps its errors, unless that has been done."""
-    import keras
-
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.export.graph import ServedGraph
+    from phdnet_tf.models.build import load_network
     from phdnet_tf.presets import USUAL_ORIENTATIONS
     from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.loop import train
@@ -91,7 +90,7 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
                 f"{trained}: expected a finished variant. Received none: run it first, "
                 f"with --variant {REFERENCE}."
             )
-        model = keras.models.load_model(best_model(trained), compile=False)
+        model = load_network(best_model(trained))
         seconds = float(np.load(trained / "errors.npz")["seconds"])
     else:
         outcome = train(

@@ -28,13 +28,12 @@ def main() -> None:
     parser.add_argument("--group", metavar="COLUMN", help="of the table of the images")
     options = parser.parse_args()
     load_tensorflow()
-    import keras
-
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.metrics import point_errors
     from phdnet_tf.evaluation.predictions import Predictions, join, predict_examples
     from phdnet_tf.evaluation.summary import radii_coverage, ranking_figures, rankings
     from phdnet_tf.export.graph import ServedGraph
+    from phdnet_tf.models.build import load_network
     from phdnet_tf.presets import USUAL_ORIENTATIONS
     from phdnet_tf.training.calibration import (
         calibrate,
@@ -51,10 +50,7 @@ def main() -> None:
 
     def predict(part: Path) -> Predictions:
         states = sorted(part.rglob("state.npz"))
-        networks = [
-            keras.models.load_model(best_model(state.parent), compile=False)
-            for state in states
-        ]
+        networks = [load_network(best_model(state.parent)) for state in states]
         graph = ServedGraph(networks, config, [0.0] * len(landmarks))
         fold = int(part.name.removeprefix("without_"))
         return predict_examples(

@@ -41,13 +41,12 @@ def main() -> None:
             "maybe of other benchmarks: choose another --output."
         )
     load_tensorflow()
-    import keras
-
     from phdnet_tf.comparison.cross_validation import train_and_test
     from phdnet_tf.comparison.tables import Points, read_points
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.versions import resolve_version
+    from phdnet_tf.models.build import load_network
     from phdnet_tf.training.data import (
         cross_validation_folds,
         describe_data,
@@ -69,7 +68,7 @@ def main() -> None:
                 "of others: choose another --data."
             )
         (facts,) = description["training"]["members"]
-        network = keras.models.load_model(best_model(folder / "run"), compile=False)
+        network = load_network(best_model(folder / "run"))
         return Outcome(model=network, **facts), Config.from_dict(description["config"])
 
     for fold in folds:

@@ -6,6 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from phdnet_tf.models.build import load_network
+
 NETWORKS = "networks"
 """Folder below that of a version, with one file per network."""
 
@@ -42,7 +44,7 @@ def load_networks(version: Path) -> list[keras.Model]:
     """
     files = sorted((version / NETWORKS).glob("*.keras"))
     try:
-        networks = [keras.models.load_model(file, compile=False) for file in files]
+        networks = [load_network(file) for file in files]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(version, str(error).splitlines()[0]) from error
     if not networks:

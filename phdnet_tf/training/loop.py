@@ -11,7 +11,7 @@ import tensorflow as tf
 from phdnet_tf.config import Config
 from phdnet_tf.devices import take_memory_as_needed, training_strategy
 from phdnet_tf.export.networks import start_from
-from phdnet_tf.models.build import build_network
+from phdnet_tf.models.build import build_network, load_network
 from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.checks import require_annotated
@@ -176,7 +176,7 @@ def train(
     elif interrupted:
         ended_by = "interrupt"
     return Outcome(
-        model=keras.models.load_model(keeper.best_path, compile=False),
+        model=load_network(keeper.best_path),
         epochs=keeper.epoch,
         steps=keeper.steps,
         best_epoch=keeper.best_epoch,
