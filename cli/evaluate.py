@@ -29,6 +29,11 @@ from phdnet_tf.startup import load_tensorflow
     help="Score the images, too, that the model has learnt from. They flatter it.",
 )
 @click.option(
+    "--details",
+    is_flag=True,
+    help="Show every figure, not one table only.",
+)
+@click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for evaluation.json, predictions.csv, error_curve.png and "
@@ -42,6 +47,7 @@ def evaluate(
     models: Path,
     folds: tuple[int, ...],
     include_seen: bool,
+    details: bool,
     output: Path | None,
     overwrite: bool,
 ) -> None:
@@ -50,21 +56,27 @@ def evaluate(
     Images that the model has learnt from, wherever they are now, are left out. Without
     --data, the phantom that `train` uses without it is scored.
 
-    The second part of the report tells how well the errors were foreseen. AURC is the
-    mean error of the points that are kept, over all shares that one may keep, from the
-    most trusted on; AUROC the probability that a point more than 10 mm off is less
-    trusted than one that is not. Error radii should hold the true landmark as often as
-    they say. Bins go from the least to the most confident.
+    "90% radius" is the median radius around a point that should hold the true landmark
+    in 90 of 100 cases, and "holds" the share in which it does. AUROC is the probability
+    that a point more than 10 mm off has the lower confidence (or the larger radius)
+    than one that is not; 0.5 is chance.
+
+    --details adds each strategy, the risk-coverage curve (AURC: its mean, in mm), the
+    radii of 50 and 95 %, and the bins, from the least to the most confident.
     """
     path = options.find_model(model, models, view)
     load_tensorflow()
     from phdnet_tf.cli.open_data import open_dataset
-    from phdnet_tf.cli.text_tables import confidence_table, error_table
+    from phdnet_tf.cli.text_tables import confidence_table, error_table, summary
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.evaluation.save import save_evaluation
     from phdnet_tf.evaluation.summary import evaluation_figures
     from phdnet_tf.evaluation.unseen import Unseen
-    from phdnet_tf.export.description import load_description, usual_orientations
+    from phdnet_tf.export.description import (
+        load_description,
+        model_name,
+        usual_orientations,
+    )
     from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.export.versions import resolve_version
@@ -98,8 +110,9 @@ def evaluate(
                 ) from error
             raise
         bins = [Bins.from_dict(description["bins"][name]) for name in landmarks]
+        resolved = version.resolve()
         result = {
-            "model": f"{version.resolve().parent.name}/{version.resolve().name}",
+            "model": model_name(resolved.parent.name, resolved.name, description),
             "data": source.name,
             "folds": chosen,
             "include_seen": include_seen,
@@ -118,8 +131,12 @@ def evaluate(
                 "from other images. They may flatter it.",
                 err=True,
             )
-        click.echo(error_table(result))
-        click.echo(f"\n{confidence_table(result['confidence'])}")
+        click.echo(summary(result))
+        if details:
+            click.echo(f"\n{error_table(result)}")
+            click.echo(f"\n{confidence_table(result['confidence'])}")
         if folder:
             save_evaluation(folder, result, predictions, landmarks)
             click.echo(f"\nWritten to {output}")
+        if not details:
+            click.echo("--details shows every figure.", err=True)

@@ -23,7 +23,7 @@ def align(rows: list[list[str]], left: int = 1) -> str:
 
 
 def error_table(report: dict[str, Any]) -> str:
-    """What `summary.evaluation_figures` returned, for reading. Errors are in mm."""
+    """All errors of what `summary.evaluation_figures` returned, in mm."""
     rows = [
         "points n mean sd median p90 <=2mm <=4mm <=6mm <=10mm >20mm share".split(),
     ]
@@ -35,34 +35,58 @@ def error_table(report: dict[str, Any]) -> str:
     images = report["high_confidence_images"]
     return (
         f"{align(rows)}\n"
-        f"{report['images']} images of {report['subjects']} subjects; every landmark "
-        f"is high confidence in {images:.1%} of them. Recognised: "
-        f"{report['recognised']:.1%}. Point errors in mm."
+        f"Every landmark is high confidence in {images:.1%} of the images."
     )
 
 
-def radii_lines(report: dict[str, Any]) -> str:
-    """The error radii that were learnt on validation images, and from how many."""
-    radii = report["confidence"]["radii"]
-    rows = [["error radius (median, mm)"]]
-    rows[0] += [f"{each['level']:.0%}" for each in radii["overall"]]
-    for name, levels in radii.items():
-        rows.append([name, *(_format(each["median_mm"], "{:.1f}") for each in levels)])
-    fewest = min(
-        groups["all"]["points"]
-        for name, groups in report["landmarks"].items()
-        if name != "overall"
-    )
-    lines = align(rows)
-    missing = [
-        f"{each['level']:.0%}" for each in radii["overall"] if each["promised"] < 1
+def summary(report: dict[str, Any]) -> str:
+    """What `summary.evaluation_figures` returned, on less than a screen; in mm."""
+    radii, rankings = report["confidence"]["radii"], report["confidence"]["rankings"]
+    rows = [
+        ["landmark", "points", "mean ± sd", "median", ">10mm", ">20mm"]
+        + ["high confidence", "90% radius", "holds"]
     ]
-    if missing:
-        lines += (
-            f"\n{fewest} validation images are too few to promise a radius of "
-            f"{' and '.join(missing)} for every landmark."
+    for name, groups in report["landmarks"].items():
+        every = groups["all"]
+        [radius] = [each for each in radii.get(name, ()) if each["level"] == 0.9] or [
+            {}
+        ]
+        spread = (
+            f"{_format(every['mean'], '{:.2f}')} ± {_format(every['std'], '{:.2f}')}"
         )
-    return lines
+        near = every["sdr_10"]
+        rows.append(
+            [
+                name,
+                str(every["points"]),
+                spread,
+                _format(every["median"], "{:.2f}"),
+                _format(None if near is None else 1 - near, "{:.1%}"),
+                _format(every["beyond_20"], "{:.1%}"),
+                _format(groups["high_confidence"]["share"], "{:.0%}"),
+                _format(radius.get("median_mm"), "{:.1f}") or "none",
+                _format(radius.get("coverage"), "{:.0%}"),
+            ]
+        )
+    lines = [
+        align(rows),
+        f"{report['images']} images of {report['subjects']} subjects, "
+        f"{report['recognised']:.1%} of them recognised. Errors and radii in mm.",
+    ]
+    areas = [
+        f"{area:.2f} by {name.replace('_', ' ')}"
+        for name, groups in rankings.items()
+        if (area := groups["macro"]["auroc_10"]) is not None
+    ]
+    if areas:
+        lines.append(f"AUROC for errors beyond 10 mm: {', '.join(areas)}.")
+    for each in radii["overall"]:
+        if each["promised"] < 1:
+            lines.append(
+                f"No {each['level']:.0%} radius is known for "
+                f"{1 - each['promised']:.0%} of the points."
+            )
+    return "\n".join(lines)
 
 
 ALL_LANDMARKS = {"macro": "mean of landmarks", "pooled": "all points"}

@@ -295,7 +295,7 @@ def _train(
 
 
 def _tell(published: Published, run: Path, *, crossfit: bool) -> None:
-    from phdnet_tf.cli.text_tables import error_table, radii_lines
+    from phdnet_tf.cli.text_tables import summary
 
     for outcome in published.outcomes:
         click.echo(
@@ -308,8 +308,7 @@ def _tell(published: Published, run: Path, *, crossfit: bool) -> None:
         else "Validation fold, on which weights and thresholds were chosen:"
     )
     click.echo(f"\n{judged}")
-    click.echo(error_table(published.validation))
-    click.echo(f"\n{radii_lines(published.validation)}")
+    click.echo(summary(published.validation))
     click.echo(f"\nModel:           {published.version}")
     curves = sorted(run.rglob("log.csv"))
     click.echo("Learning curves: log.csv and tensorboard in")

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from phdnet_tf import __version__
 from phdnet_tf.datasets.aspire_cmr.cache import prepare
 from phdnet_tf.files import cache_folder
-from phdnet_tf.phantom.folder import write_folder
+from phdnet_tf.phantom.folder import DRAWN, write_folder
 from phdnet_tf.presets import VIEWS
 
 PHANTOM_SUBJECTS = 160
@@ -27,10 +27,12 @@ class AnnotatedDataset:
     Attributes:
         builder: The prepared TFDS data set.
         name: What reports call it.
+        drawn: Whether all images are phantoms.
     """
 
     builder: tfds.core.DatasetBuilder
     name: str
+    drawn: bool = False
 
     @property
     def landmarks(self) -> tuple[str, ...]:
@@ -127,14 +129,16 @@ def open_dataset(
         OSError: If nothing can be written to the user's cache.
     """
     if folder is not None:
-        return AnnotatedDataset(prepare(folder, view), folder.resolve().name)
+        builder = prepare(folder, view)
+        drawn = (folder / DRAWN).exists()
+        return AnnotatedDataset(builder, folder.resolve().name, drawn)
     if view not in VIEWS:
         raise ValueError(
             f"view {view}: expected annotated images, for a phantom is drawn of "
             f"{' and '.join(VIEWS)} only. Give their folder with --data."
         )
-    drawn = _phantom(view, on_message, progress)
-    return AnnotatedDataset(prepare(drawn, view), f"{view} phantom")
+    phantoms = _phantom(view, on_message, progress)
+    return AnnotatedDataset(prepare(phantoms, view), f"{view} phantom", drawn=True)
 
 
 def _phantom(view: str, on_message: Callable[[str], None], progress: Progress) -> Path:

@@ -4,9 +4,13 @@
 
 What was there under that name is replaced, but for a MODEL_CARD.md, which is written
 once from what the model says of itself, and then is to be completed by hand.
+
+A model of drawn images promises nothing of real ones: its weights have no threshold
+that a confidence could reach, and no error radii.
 """
 
 import argparse
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,9 +19,12 @@ from phdnet_tf.startup import load_tensorflow
 
 load_tensorflow()
 
-from phdnet_tf.config import require_view
+from phdnet_tf.config import Config, require_view
 from phdnet_tf.export.description import load_description
+from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.networks import load_networks
+from phdnet_tf.export.saved_model import export
+from phdnet_tf.export.seen_images import load_seen_images
 from phdnet_tf.export.versions import publish_version, resolve_version, versions
 from phdnet_tf.files import unfinished_folder
 
@@ -43,16 +50,40 @@ def take(model: Path, name: str, package: Path = PACKAGE) -> Path:
     version = resolve_version(model)
     load_networks(version)  # It has to have them, and in a form that can be read.
     target = package / name
-    with unfinished_folder(target / "version") as partial:
-        shutil.copytree(version, partial, dirs_exist_ok=True)
-        published = publish_version(partial, target)
+    description = load_description(version)
+    if description["data"]["drawn"]:
+        published = _without_promises(version, description, target)
+    else:
+        with unfinished_folder(target / "version") as partial:
+            shutil.copytree(version, partial, dirs_exist_ok=True)
+            published = publish_version(partial, target)
     for number in versions(target):
         if str(number) != published.name:
             shutil.rmtree(target / str(number))
     card = target / "MODEL_CARD.md"
     if not card.exists():
-        card.write_text(model_card(name, load_description(version)))
+        card.write_text(model_card(name, description))
     return published
+
+
+def _without_promises(version: Path, description: dict[str, Any], target: Path) -> Path:
+    """Exports it again: no point is high confidence, and no radius is promised."""
+    config = Config.from_dict(description["config"])
+    networks = load_networks(version)
+    served = ServedGraph(
+        networks,
+        config,
+        [math.inf] * len(config.model.landmarks),
+        recognition=description["recognition_threshold"],
+    )
+    unreachable = dict.fromkeys(description["thresholds"])
+    return export(
+        served,
+        description | {"thresholds": unreachable},
+        target,
+        load_seen_images(version),
+        networks,
+    )
 
 
 def model_card(name: str, description: dict[str, Any]) -> str:

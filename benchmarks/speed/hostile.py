@@ -163,36 +163,67 @@ def _memory(process: int | str | None) -> dict[str, float]:
 
 
 def corpus(tester: Tester) -> str:
-    """A table of what becomes of each of pydicom's test files."""
-    rows, counts = [], collections.Counter()
+    """The page of what becomes of each of pydicom's test files."""
     files = sorted(path for path in TEST_FILES.rglob("*") if path.is_file())
-    for path in files:
-        result, why = tester.outcome(path)
-        counts[result] += 1
-        name = path.relative_to(TEST_FILES)
-        rows.append(f"| `{name}` | {result} | {why.replace('|', '/')} |")
+    return corpus_page(
+        [(path.relative_to(TEST_FILES), *tester.outcome(path)) for path in files],
+        pydicom.__version__,
+    )
+
+
+def corpus_page(outcomes: list[tuple[Path, str, str]], version: str) -> str:
+    """A page of what becomes of many files, those of one outcome in one row.
+
+    Args:
+        outcomes: Of each file its path below the folder, "predicted" or "refused", and
+            of what, or why not.
+        version: Of pydicom.
+    """
+    alike: dict[tuple[str, str], list[Path]] = collections.defaultdict(list)
+    for path, result, why in outcomes:
+        alike[result, why.replace("|", "/")].append(path)
+    # The predicted files first, then the most frequent reasons.
+    ordered = sorted(alike.items(), key=lambda row: (row[0][0], -len(row[1])))
+    counts = collections.Counter(result for _, result, _ in outcomes)
     return "\n".join(
         [
             "# pydicom's test files",
             "",
-            f"What becomes of each of the {len(files)} files in "
-            f"`pydicom/data/test_files` of pydicom {pydicom.__version__}: "
-            f"{counts['predicted']} are predicted, "
-            f"{counts['refused']} refused for the reason stated; none ends in a "
-            "traceback. A spacing of 1 mm is given for files that have none. Landmarks "
-            "are written in all formats, reports and markups included. Made by",
+            "| result | files | of what, or why not | which |",
+            "| --- | --- | --- | --- |",
+            *(
+                f"| {result} | {len(paths)} | {why} | {_listed(paths)} |"
+                for (result, why), paths in ordered
+            ),
+            "",
+            f"`phdnet-tf predict` predicts {counts['predicted']} of the "
+            f"{len(outcomes)} files and refuses {counts['refused']}. It states a "
+            "reason for each file that it refuses, and it never ends in a traceback. "
+            "Most refused files are not MR images, or have no pixels. A number after a "
+            "folder counts its files.",
+            "",
+            "## Method",
+            "",
+            "The files are those in `pydicom/data/test_files` of pydicom "
+            f"{version}. The command gives a pixel spacing of 1 mm to files that have "
+            "none, and writes landmarks in every format, reports and markups included. "
+            "It writes this page:",
             "",
             "```sh",
             "python benchmarks/speed/hostile.py --model models/phdnet_sa "
             "--corpus docs/results/dicom_corpus.md",
             "```",
             "",
-            "| file | result | of what, or why not |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
         ]
     )
+
+
+def _listed(paths: list[Path]) -> str:
+    """The names of files; of several in a folder below, the folder and their number."""
+    folders = collections.Counter(path.parent for path in paths)
+    several = [f for f, number in folders.items() if f != Path() and number > 1]
+    names = [f"`{path}`" for path in paths if path.parent not in several]
+    return ", ".join([*names, *(f"`{f}/` ({folders[f]})" for f in several)])
 
 
 def mutants(tester: Tester, sources: list[Path], count: int, folder: Path) -> None:

@@ -3,9 +3,9 @@
     python benchmarks/studies/recognition.py --model models/phdnet_sa --right acdc_sa
         --wrong bivme_4ch
 
-Of the right folder, whose columns name the model's landmarks, the model's test fold is
-taken. No DICOM file below a wrong folder should be recognised, and none of pydicom's
-test files, of drawn noise, emptiness and water.
+Of the right folder, whose columns name the model's landmarks, the images are taken
+that the model has not learnt from. No DICOM file below a wrong folder should be
+recognised, and none of pydicom's test files, of drawn noise, emptiness and water.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import pydicom.data
 from results import print_header
 from scipy import ndimage
 
+from phdnet_tf.config import FOLDS
 from phdnet_tf.startup import load_tensorflow
 
 SPACING = (1.4, 1.4)
@@ -86,15 +87,16 @@ def main() -> None:
 
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.dicom.read import read_image
+    from phdnet_tf.evaluation.unseen import Unseen
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.saved_model import load_signatures
+    from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.export.versions import resolve_version
     from phdnet_tf.trust.recognition import image_confidence
 
     version = resolve_version(options.model)
     locate = load_signatures(version)["serving_default"]
-    description = load_description(version)
-    view = description["view"]
+    view = load_description(version)["view"]
 
     def folder(path: Path) -> Iterator[Image]:
         for file in sorted(path.rglob("*.dcm")):
@@ -103,17 +105,13 @@ def main() -> None:
 
     def right() -> Iterator[Image]:
         source = open_dataset(options.right, view)
-        folds = description["data"]["test_folds"]
-        if not folds:
-            raise SystemExit(
-                f"{version}: expected a model with a test fold. Received one without: "
-                "train it with --test-fold."
-            )
-        for example in source.examples(folds, source.landmarks).as_numpy_iterator():
+        examples = source.examples([*range(FOLDS)], source.landmarks)
+        seen = load_seen_images(version)
+        for example in Unseen(examples.as_numpy_iterator(), seen):
             yield example["image"], example["pixel_spacing"]
 
     kinds = [
-        (f"right: {view}, test fold", right()),
+        (f"right: {view}, not learnt from", right()),
         *((path.resolve().name, folder(path)) for path in options.wrong),
         ("pydicom's test files", pydicom_files()),
         ("noise", noise()),

@@ -18,7 +18,7 @@ from phdnet_tf import __version__
 from phdnet_tf.batch.index import Index
 from phdnet_tf.batch.layout import MANIFEST
 from phdnet_tf.export.checksums import checksums
-from phdnet_tf.export.description import load_description
+from phdnet_tf.export.description import load_description, model_name
 from phdnet_tf.export.versions import resolve_version
 
 SHARD_IMAGES = 2000
@@ -85,8 +85,9 @@ def describe_model(path: Path) -> Model:
     """
     version = resolve_version(path).resolve()
     digest = hashlib.sha256(checksums(version).encode()).hexdigest()
-    name = f"{version.parent.name}/{version.name}"
-    return Model(load_description(version)["view"], name, str(version), digest)
+    description = load_description(version)
+    name = model_name(version.parent.name, version.name, description)
+    return Model(description["view"], name, str(version), digest)
 
 
 def claim(

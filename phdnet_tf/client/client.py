@@ -20,7 +20,7 @@ from phdnet_tf.client.served import served_models
 from phdnet_tf.client.transport import Inputs, Outputs, Transport
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.turning import turn_to_usual
-from phdnet_tf.export.description import usual_orientations
+from phdnet_tf.export.description import model_name, usual_orientations
 from phdnet_tf.export.versions import model_names
 from phdnet_tf.inference.errors import NotServedError, RefusedImageError
 from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
@@ -308,6 +308,7 @@ class Client:
                 f"of phdnet-tf exported. Received another: {error}"
             ) from error
         self.description: dict[str, Any] = json.loads(outputs["value"][0])
+        self.name = model_name(model, self._version, self.description)
         self.view: str = self.description["view"]
         self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
         self.usual_orientations = usual_orientations(self.description)

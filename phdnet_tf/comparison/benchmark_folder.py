@@ -62,9 +62,10 @@ def write_report(
     report = {
         "title": f"Benchmark: {source.name}",
         "protocol": [
-            f"View {settings['view']}, test folds {', '.join(map(str, common))} of "
-            f"{FOLDS}, by subject: {source.count(common)} images. For each, the fold "
-            f"before it validates and six train. {_protocol(settings['time_limit'])}",
+            f"View {settings['view']}. Test folds {', '.join(map(str, common))} of "
+            f"{FOLDS}, with {source.count(common)} images. Folds are split by subject. "
+            "For each test fold, the fold before it validates and the other six train. "
+            f"{_protocol(settings['time_limit'])}",
             f"Seed {settings['seed']}.",
         ],
         "settings": settings,

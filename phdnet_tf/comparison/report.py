@@ -21,9 +21,9 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         *report["protocol"],
         "",
-        "Point errors in mm: mean ± standard deviation [bootstrap 95 % interval of the "
-        "mean, by subject]. *Difference* is that of the mean from PHD-Net's, on "
-        "the same points.",
+        "Point errors are in mm, with their standard deviation and the 95 % bootstrap "
+        "interval of the mean, by subject. *Difference* is how much larger the mean is "
+        "than PHD-Net's, on the same points.",
         "",
         "## Table 1: map and strategy",
         "",
@@ -37,8 +37,8 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         "## Table 2: systems",
         "",
-        "*High confidence* are the images in which PHD-Net is confident of every "
-        "landmark; the number is their share of the points.",
+        "*High confidence* rows count only the images in which PHD-Net calls every "
+        "landmark high confidence. The percentage is their share of the points.",
         "",
     ]
     rows = []
@@ -72,10 +72,11 @@ def markdown(report: dict[str, Any]) -> str:
             ],
         ),
         "",
-        "Parameters, size and latency (one 512 x 512 image, exported graph) are of all "
-        "networks of a system together.",
+        "Where a system has several networks, parameters, size and latency are of all "
+        "of them together. Latency is that of one 512 x 512 image in the exported "
+        "graph.",
         "",
-        "## How this was made",
+        "## Method",
         "",
         "```sh",
         report["command"],

@@ -23,6 +23,23 @@ def load_description(version: Path) -> dict[str, Any]:
         ) from error
 
 
+def model_name(model: str, version: str | int, description: dict[str, Any]) -> str:
+    """What every answer calls a model.
+
+    Args:
+        model: Name of its folder, for example "phdnet_4ch".
+        version: Its number.
+        description: What `phdnet.json` says.
+
+    Returns:
+        For example "phdnet_4ch/3"; of a model that has seen no real heart "phdnet_4ch/3
+        (trained on drawings)".
+    """
+    drawn = description.get("data", {}).get("drawn")
+    about = " (trained on drawings)" if drawn else ""
+    return f"{model}/{version}{about}"
+
+
 def usual_orientations(description: dict[str, Any]) -> Sequence[Sequence[float]]:
     """How images of the model's view usually lie; see `dicom.turning`.
 

@@ -8,7 +8,11 @@ import tensorflow as tf
 
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.turning import turn_to_usual
-from phdnet_tf.export.description import load_description, usual_orientations
+from phdnet_tf.export.description import (
+    load_description,
+    model_name,
+    usual_orientations,
+)
 from phdnet_tf.export.refusals import what_is_wrong
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
@@ -28,7 +32,7 @@ class Predictor:
         description: What its `phdnet.json` says.
         view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
-        name: Name and version, for example "phdnet_4ch/3".
+        name: Name and version, for example "phdnet_4ch/3"; see `model_name`.
         usual_orientations: How images of its view usually lie; see `dicom.turning`.
 
     Raises:
@@ -45,7 +49,7 @@ class Predictor:
         self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
         self.usual_orientations = usual_orientations(self.description)
         folder = self.version.resolve()
-        self.name = f"{folder.parent.name}/{folder.name}"
+        self.name = model_name(folder.parent.name, folder.name, self.description)
         self._signatures = load_signatures(self.version)
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:

@@ -1,6 +1,7 @@
 """Drawn images as an ASPIRE-style folder of DICOM."""
 
 import csv
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ from phdnet_tf.files import unfinished_folder
 from phdnet_tf.phantom.draw import draw
 from phdnet_tf.presets import VIEWS
 
+DRAWN = "phantom.json"
+"""Says how a folder was drawn, and so that it was: no image in it is of a patient."""
+
 
 def write_folder(
     directory: Path,
@@ -22,6 +26,8 @@ def write_folder(
     on_subject: Callable[[], None] | None = None,
 ) -> None:
     """Writes an ASPIRE-style folder: `landmarks.csv` and one DICOM file a subject.
+
+    `phantom.json` says how it was drawn.
 
     It appears all at once, when it is complete. The same arguments give the same bytes,
     and a larger number of subjects the same first ones.
@@ -53,6 +59,8 @@ def write_folder(
         )
     with unfinished_folder(directory) as partial:
         _write_subjects(partial, view, subjects, seed, on_subject)
+        drawn = {"view": view, "subjects": subjects, "seed": seed}
+        (partial / DRAWN).write_text(json.dumps(drawn) + "\n")
         os.replace(partial, directory.resolve())
 
 

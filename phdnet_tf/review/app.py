@@ -165,6 +165,7 @@ class _Api:
             "orders": [*ORDERS],
             "states": [*STATES],
             "groups": [*GROUPS],
+            "readers": self._project.readers(),
         }
 
     def queue(self, request: Request) -> dict[str, Any]:
@@ -181,7 +182,7 @@ class _Api:
             items = every[offset : offset + limit]
             return {"items": items, "left": len(every), "total": len(every)}
         order, landmark = query.get("order", "radius"), query.get("landmark", "")
-        wanted = Wanted(order, state, group, landmark)
+        wanted = Wanted(order, state, group, landmark, query.get("reader", ""))
         return page(self._project, self._lane, wanted, offset, limit)
 
     def image(self, request: Request) -> dict[str, Any]:

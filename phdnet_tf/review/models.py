@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from phdnet_tf.export.checksums import CHECKSUMS, require_complete
+from phdnet_tf.export.description import load_description, model_name
 from phdnet_tf.export.versions import resolve_version
-
-# As in `export.description`, which imports TensorFlow: who only goes on needs it not.
-DESCRIPTION = "phdnet.json"
 
 
 @dataclass(frozen=True)
@@ -44,12 +41,9 @@ def describe(path: Path) -> Described:
     """
     version = resolve_version(path).resolve()
     require_complete(version)
-    try:
-        description = json.loads((version / DESCRIPTION).read_text())
-    except ValueError as error:
-        raise ValueError(f"{version}: {DESCRIPTION} is not JSON: {error}.") from error
+    description = load_description(version)
     return Described(
-        f"{version.parent.name}/{version.name}",
+        model_name(version.parent.name, version.name, description),
         description["view"],
         tuple(description["landmarks"]),
         version,

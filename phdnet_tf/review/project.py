@@ -147,6 +147,11 @@ class Project:
         row = self.store.row("SELECT name FROM models WHERE id = ?", self.model)
         return row["name"] if row else ""
 
+    def readers(self) -> list[str]:
+        """Who has changed anything, in the order of the alphabet."""
+        rows = self.store.rows("SELECT DISTINCT reader FROM trail ORDER BY reader")
+        return [row["reader"] for row in rows]
+
     def add(self, cine: Cine, chosen: Iterable[Frame]) -> None:
         """Adds the frames of a cine, those that are there already excepted.
 

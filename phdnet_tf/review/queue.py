@@ -45,12 +45,14 @@ class Wanted:
         state: A key of `STATES`.
         group: A key of `GROUPS`.
         landmark: Orders by this one alone; "" is by the worst of each image.
+        reader: Only images that this reader is done with; "" is all.
     """
 
     order: str = "radius"
     state: str = "open"
     group: str = "recognised"
     landmark: str = ""
+    reader: str = ""
 
     def __post_init__(self) -> None:
         """Refuses what is not one of these."""
@@ -88,6 +90,14 @@ def page(
         by_landmark = " AND landmark = ?"
         values.append(wanted.landmark)
     error = "" if wanted.group == "unreadable" else " AND error IS NULL"
+    by_reader = ""
+    if wanted.reader:
+        by_reader = (
+            " AND EXISTS (SELECT 1 FROM state AS theirs WHERE theirs.reader = ? AND "
+            "theirs.image = images.id AND theirs.landmark = '' "
+            "AND theirs.status = 'done')"
+        )
+        values.append(wanted.reader)
     source = (
         "WITH me AS (SELECT ? AS own_role, ? AS own_reader), "
         "worst AS (SELECT image, MAX(r90) AS worst, MIN(confidence) AS least, "
@@ -97,7 +107,7 @@ def page(
         "LEFT JOIN worst ON worst.image = images.id "
         "LEFT JOIN state AS own ON own.role = own_role AND own.reader = own_reader "
         "AND own.image = images.id AND own.landmark = '' "
-        f"WHERE queued AND {GROUPS[wanted.group]}{error}"
+        f"WHERE queued AND {GROUPS[wanted.group]}{error}{by_reader}"
     )
     items = project.store.rows(
         source.format(

@@ -156,13 +156,13 @@ def _augmented(
         stretch = _stretch(along * math.pi, (2 * amount - 1) * crops.stretch)
         linear, inverse = linear @ stretch, tf.linalg.inv(stretch) @ inverse
     middle = tf.fill([2], (size - 1) / 2)
-    corner = centre - tf.linalg.matvec(linear, middle)
+    # So few numbers are sooner multiplied one by one than by a kernel for matrices.
+    corner = centre - tf.reduce_sum(linear * middle, axis=-1)
     matrix = tf.concat([linear, corner[:, None]], axis=1)
 
     pixels = geometry.sample(example["image"][None], matrix[None], size)[0]
-    return gain * pixels**gamma, tf.linalg.matvec(
-        inverse, example["landmarks"] - corner
-    )
+    places = (example["landmarks"] - corner)[:, None]
+    return gain * pixels**gamma, tf.reduce_sum(inverse * places, axis=-1)
 
 
 def _stretch(angle: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,10 @@ class AnnotatedImages(Protocol):
         """What reports call the data."""
 
     @property
+    def drawn(self) -> bool:
+        """Whether all images are phantoms."""
+
+    @property
     def fingerprint(self) -> str:
         """Changes with what the data say; copies share it."""
 
@@ -74,6 +78,7 @@ def describe_data(source: AnnotatedImages, folds: Folds) -> dict[str, Any]:
     """
     return {
         "name": source.name,
+        "drawn": source.drawn,
         "fingerprint": source.fingerprint,
         "training_folds": folds.training,
         "validation_folds": folds.validation,

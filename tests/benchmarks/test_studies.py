@@ -136,3 +136,24 @@ def test_an_interval_of_subjects_that_agree_is_their_mean(script):
     values = np.array([2.0, np.nan, 2.0])
 
     assert interval(values, np.array(["a", "a", "b"]), "+.1f") == "[+2.0, +2.0]"
+
+
+def test_the_page_of_test_files_has_a_row_for_each_outcome(script):
+    page = script("hostile").corpus_page(
+        [
+            (Path("a.dcm"), "refused", "no | pixels"),
+            (Path("set/1"), "refused", "not MR"),
+            (Path("set/2"), "refused", "not MR"),
+            (Path("one/b.dcm"), "refused", "not MR"),
+            (Path("z.dcm"), "predicted", "1 frame"),
+        ],
+        "9.9",
+    )
+
+    assert [line for line in page.splitlines() if line.startswith("| ")][2:] == [
+        "| predicted | 1 | 1 frame | `z.dcm` |",
+        "| refused | 3 | not MR | `one/b.dcm`, `set/` (2) |",
+        "| refused | 1 | no / pixels | `a.dcm` |",
+    ]
+    assert "predicts 1 of the 5 files and refuses 4" in page
+    assert "of pydicom 9.9" in page

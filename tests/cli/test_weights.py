@@ -12,12 +12,14 @@ from support.command import run
 from support.drawn import exported
 from support.weights import install
 
+from phdnet_tf.dicom.read import read_image
 from phdnet_tf.dicom.write import write_image
 from phdnet_tf.export.checksums import require_complete
 from phdnet_tf.export.description import load_description
 from phdnet_tf.export.networks import load_networks
 from phdnet_tf.export.seen_images import load_seen_images
 from phdnet_tf.export.weights import installed_weights
+from phdnet_tf.inference.predictor import Predictor
 from phdnet_tf.training.keeper import best_model
 
 pytestmark = pytest.mark.slow
@@ -58,7 +60,9 @@ def test_predict_takes_installed_weights_and_says_whose_they_are(site, image, ve
     result = run("predict", image, "--format", "json")
 
     [found] = json.loads(result.stdout)
-    assert found["view"] == "4ch" and found["model"] == "4ch-drawn/1"
+    assert (
+        found["view"] == "4ch" and found["model"] == "4ch-drawn/1 (trained on drawings)"
+    )
     [line] = [line for line in result.stderr.splitlines() if "weights" in line]
     assert line == (
         "view 4ch: the weights 4ch-drawn of drawn-weights 0.3 are taken, under the "
@@ -88,7 +92,7 @@ def test_weights_of_another_view_stand_beside_ones_own(site, image, version, tmp
     result = run("predict", image, "--format", "json")
 
     # Its orientation tells that it is of four chambers.
-    assert json.loads(result.stdout)[0]["model"] == "4ch-drawn/1"
+    assert json.loads(result.stdout)[0]["model"].startswith("4ch-drawn/1 ")
 
 
 def test_without_any_model_the_ways_to_one_are_told(site, image):
@@ -139,7 +143,7 @@ def test_training_goes_on_from_weights_and_keeps_what_they_have_seen(
 
 
 def test_a_published_model_is_packed_with_its_networks_and_a_card(
-    version, tmp_path, monkeypatch
+    version, image, tmp_path, monkeypatch
 ):
     script = Path(__file__).parents[2] / "weights/build.py"
     spec = importlib.util.spec_from_file_location("build_weights", script)
@@ -160,6 +164,13 @@ def test_a_published_model_is_packed_with_its_networks_and_a_card(
     assert "Kept apart: 1." in card
     assert "On the images that chose weights and thresholds, which flatters:" in card
     assert installed_weights() == []
+
+    # It learnt from drawings, so it promises nothing.
+    found = Predictor(packed).predict(read_image(image))
+    assert found.model == "4ch-drawn/2 (trained on drawings)"
+    for landmark in found.landmarks:
+        assert not landmark.high_confidence
+        assert landmark.error_radius_mm["50"] > 600
 
     description = load_description(version)
     description["data"] |= {"validation_folds": []}

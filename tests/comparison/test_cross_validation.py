@@ -17,6 +17,7 @@ class Drawn:
 
     name = "drawn"
     fingerprint = "0"
+    drawn = True
 
     def examples(self, folds, landmarks):
         def choose(example):

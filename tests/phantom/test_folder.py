@@ -84,7 +84,7 @@ def test_an_empty_folder_is_filled(tmp_path):
 
     write_folder(folder, "4ch", 1, 0)
 
-    assert len(files(folder)) == 2
+    assert len(files(folder)) == 3
 
 
 @pytest.mark.parametrize("subjects, seed", [(0, 0), (1, -1)])

@@ -62,6 +62,20 @@ def test_what_is_done_or_skipped_is_left_out_and_counted(varied):
     assert ids(varied, Lane("reader", "Bo")) == [2, 1, 3]
 
 
+def test_what_another_reader_is_done_with_can_be_looked_at_alone(varied):
+    bo = Lane("reader", "Bo")
+    append(varied.store, bo, [mark(2, "done", "done"), mark(3, "skipped", "skip")])
+    append(varied.store, ADA, [mark(1, "done", "done")])
+
+    assert varied.readers() == ["Ada", "Bo"]
+    found = page(varied, ADA, Wanted(reader="Bo"), 0, 9)
+    assert [item["id"] for item in found["items"]] == [2]
+    assert (found["left"], found["total"]) == (1, 1)
+    # It is no longer open for Bo.
+    assert ids(varied, bo, reader="Bo") == []
+    assert ids(varied, bo, reader="Bo", state="done") == [2]
+
+
 def test_unsure_points_and_notes_are_found_again(varied):
     append(varied.store, ADA, [change(3, "base", status="unsure", action="unsure")])
     append(

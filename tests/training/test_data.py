@@ -31,7 +31,7 @@ def test_what_does_not_validate_or_test_trains(test):
 class Eight:
     """Ten images a fold, of which the last is the same in all."""
 
-    name, fingerprint = "drawn", "0"
+    name, fingerprint, drawn = "drawn", "0", True
 
     def count(self, folds):
         return 10 * len(folds)
@@ -44,6 +44,7 @@ def test_a_model_tells_what_its_folds_were_for():
     described = describe_data(Eight(), divide_folds(0, 5))
 
     assert described["images"] == {"training": 60, "validation": 10}
+    assert described["drawn"]
     assert described["training_folds"] == [1, 2, 3, 4, 6, 7]
     assert (described["validation_folds"], described["test_folds"]) == ([0], [5])
 

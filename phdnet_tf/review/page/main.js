@@ -83,7 +83,8 @@ function setUpFilters() {
   fillSelect("state", project.states, "open");
   fillSelect("group", groups, "recognised", names);
   fillSelect("landmark", ["", ...project.landmarks], "", { "": "all" });
-  for (const name of ["order", "state", "group", "landmark"]) {
+  fillSelect("reader", ["", ...project.readers], "", { "": "anyone or no one" });
+  for (const name of ["order", "state", "group", "landmark", "reader"]) {
     $(name).disabled = project.role === "judge" && name !== "state";
     $(name).addEventListener("change", async (event) => {
       queue.filters[name] = event.target.value;

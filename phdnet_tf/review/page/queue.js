@@ -7,7 +7,7 @@ const FEW = 20;
 
 export class Queue {
   constructor() {
-    this.filters = { order: "radius", landmark: "", state: "open", group: "recognised" };
+    this.filters = { order: "radius", landmark: "", state: "open", group: "recognised", reader: "" };
     this.clear();
   }
 
