@@ -1,7 +1,7 @@
-"""The command line, `phdnet-tf`: each command translates and prints, nothing else.
+"""The command line, `phdnet-tf`: commands parse options, call the library and print.
 
-TensorFlow takes seconds to import and click a tenth of one, so commands import the
-library inside their body, and `phdnet-tf --help` answers at once.
+TensorFlow takes seconds to import, and click a tenth of a second. Commands therefore
+import the library inside their body, so that `phdnet-tf --help` answers at once.
 """
 
 import errno
@@ -25,29 +25,29 @@ from phdnet_tf.cli.train import train
 
 
 class Commands(click.Group):
-    """Commands that say in one line that standard output cannot be written."""
+    """The group of all commands. It reports a failing standard output in one line."""
 
     def invoke(self, context: click.Context) -> Any:
         """Runs a command."""
         try:
             return super().invoke(context)
         except OSError as error:
-            # click knows what to do where nobody reads on. Errors of files have their
-            # names, and those of streams have none.
+            # click handles a closed pipe. Errors of files carry a file name; errors of
+            # streams carry none.
             if error.errno == errno.EPIPE or error.filename:
                 raise
-            # Or Python tries once more at its end, with a traceback.
+            # Otherwise Python flushes once more at exit, and prints a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.ClickException(
-                f"standard output cannot be written: {error.strerror}. Write it "
-                "elsewhere, or make room."
+                f"standard output cannot be written: {error.strerror}. Redirect it "
+                "elsewhere, or free some disk space."
             ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="phdnet-tf")
 def main() -> None:
-    """Locate landmarks in cardiac MR, and say how far each can be trusted.
+    """Locate landmarks in cardiac MR, and report how reliable each one is.
 
     Not a medical device.
     """

@@ -1,4 +1,4 @@
-"""`phdnet-tf batch`: an archive through the models, on one machine or many."""
+"""`phdnet-tf batch`: predict a whole archive, on one machine or many."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ listed = click.option(
     "--list",
     "listed",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Text file with more sources, one path a line.",
+    help="Text file with further sources, one path per line.",
 )
 output = click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Folder of the plan, the parts and the errors.",
+    help="Folder for the plan, the results and the errors.",
 )
 
 
@@ -48,16 +48,20 @@ class Slice(click.ParamType):
         parameter: click.Parameter | None,
         context: click.Context | None,
     ) -> tuple[int, int]:
-        """The number of the slice, from 1, and how many there are."""
+        """Splits I/N into the number of the slice, from 1, and the number of slices."""
         number, _, of = value.partition("/")
         if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-            self.fail(f"{value!r} is not I/N, from 1/N to N/N.", parameter, context)
+            self.fail(
+                f"{value!r} is not I/N with I from 1 to N, such as 3/64.",
+                parameter,
+                context,
+            )
         return int(number), int(of)
 
 
 @click.group()
 def batch() -> None:
-    """Locate landmarks in a whole archive, in pieces that survive any fault."""
+    """Locate landmarks in a whole archive. An interrupted batch can be resumed."""
 
 
 @batch.command("plan")
@@ -65,9 +69,9 @@ def batch() -> None:
 @listed
 @output
 def plan_command(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
-    """Look once through SOURCE: folders, zip archives, DICOMDIRs, files.
+    """Index the studies and files in SOURCE: folders, zip archives, DICOMDIRs, files.
 
-    Writes an index of studies and files. 'batch run' does the same where nobody has.
+    This step is optional: 'batch run' makes the index if there is none.
     """
     from phdnet_tf.batch.layout import alone
 
@@ -89,25 +93,25 @@ def plan_command(sources: tuple[Path, ...], listed: Path | None, output: Path) -
     type=click.IntRange(min=1),
     default=2000,
     show_default=True,
-    help="Images of a shard, about; it has whole studies.",
+    help="Approximate number of images per shard. A study is never split.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes on this machine. Default: one for each processor core.",
+    help="Processes on this machine. Default: one per processor core.",
 )
 @click.option(
     "--scheduler",
     metavar="tcp://HOST:PORT",
-    help="Work on the workers of a Dask scheduler that runs already.",
+    help="Use the workers of a Dask scheduler that is already running.",
 )
 @click.option(
     "--shard",
     "piece",
     type=Slice(),
     metavar="I/N",
-    help="Only the I-th of N slices, in one process without Dask: for job arrays. "
-    "Needs a plan.",
+    help="Process only the I-th of N slices, in one process without Dask: for job "
+    "arrays. Run 'batch plan' first.",
 )
 def run_command(
     sources: tuple[Path, ...],
@@ -123,14 +127,15 @@ def run_command(
     scheduler: str | None,
     piece: tuple[int, int] | None,
 ) -> None:
-    """Locate the landmarks of all images in SOURCE, or of what was planned.
+    """Locate the landmarks of all images in SOURCE, or in the planned files.
 
     Writes parts/*.parquet, with a row for each landmark, and errors.parquet, with a
-    row for each file that could not be used. Whatever ends it, the same command goes
-    on. The exit code is 1 while some shard, of the slice or of all, is not done.
+    row for each file that could not be used. If it is interrupted, the same command
+    resumes it. The exit code is 1 until every shard is done; with --shard, every
+    shard of the slice.
     """
     if sum(each is not None for each in (workers, scheduler, piece)) > 1:
-        raise click.UsageError("Give one of --workers, --scheduler and --shard.")
+        raise click.UsageError("Give only one of --workers, --scheduler and --shard.")
     from phdnet_tf.batch.layout import INDEX, alone
     from phdnet_tf.batch.manifest import claim, describe_model
     from phdnet_tf.batch.plan import require_same_sources
@@ -141,7 +146,7 @@ def run_command(
         described = [describe_model(path) for path in paths]
         if view not in (None, described[0].view):
             raise click.UsageError(
-                f"{paths[0]} is a model of {described[0].view}, not of {view}."
+                f"{paths[0]} is a model of the view {described[0].view}, not of {view}."
             )
         chosen = described[0].view if model or view else None
 
@@ -174,10 +179,11 @@ def run_command(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
 def report(folder: Path) -> None:
-    """Write DIR/report.html, about what the batch in DIR has found by now.
+    """Write DIR/report.html: what the batch in DIR has found so far.
 
-    One page, to be opened without a network: distributions by view, what was not
-    recognised, what failed, what was slow, and the fifty least certain images.
+    It is one page that opens without a network. It shows distributions by view, the
+    images that were not recognised, the failures, the slow files, and the fifty least
+    certain images.
     """
     from phdnet_tf.batch.manifest import load_manifest
     from phdnet_tf.batch.report import write_report
@@ -194,7 +200,7 @@ def _plan(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
 
     if (output / INDEX).exists():
         require_same_sources(sources, listed, output)
-        click.echo(f"{output} is planned already.", err=True)
+        click.echo(f"{output} has a plan already.", err=True)
         return
     if not sources and not listed:
         raise click.UsageError(f"{output} has no plan yet. Name a SOURCE, or --list.")
@@ -229,7 +235,7 @@ def _engine(workers: int, scheduler: str | None) -> Iterator[Engine]:
 
 
 def _run(output: Path, manifest: Manifest, shards: list[int], engine: Engine) -> None:
-    """Does shards, shows how far it is, and says what came of it."""
+    """Processes shards, shows the progress, and prints a summary."""
     from phdnet_tf.batch.run import finish, run, summarise
     from phdnet_tf.cli.progress_bars import batch_display
 
@@ -239,7 +245,8 @@ def _run(output: Path, manifest: Manifest, shards: list[int], engine: Engine) ->
                 show(progress)
     except ConnectionError as error:
         raise click.ClickException(
-            f"{error}. What is done stays: start one, and give the same command again."
+            f"{error}. Finished shards are kept. Start a scheduler, and run the same "
+            "command again."
         ) from error
     summary = summarise(output, manifest)
     finish(output, summary)
@@ -252,21 +259,23 @@ def _tell(output: Path, summary: Summary) -> None:
     lines = [
         f"{done} of {summary.shards} shards are done: {record.images} images of "
         f"{record.studies} studies.",
-        f"Not recognised: {record.unrecognised}. Failed: {len(record.errors)}, listed "
-        f"in {output / 'errors.parquet'}.",
+        f"Not recognised: {record.unrecognised}. Failed: {len(record.errors)}; see "
+        f"{output / 'errors.parquet'}.",
     ]
     if record.left:
-        lines.append(f"Left out: {record.left} other phases (--frames all for them).")
+        lines.append(
+            f"Left out: {record.left} other phases. To include them, add --frames all."
+        )
     for reason, count in record.reasons.most_common():
         lines.append(f"{count} series or images: {reason}.")
     for reason, count in record.skipped.most_common():
         lines.append(f"Left out {count}: {reason.rstrip('.')}.")
     if summary.missing:
         lines.append(
-            f"{summary.missing} shards are not done. The same command goes on."
+            f"{summary.missing} shards are not done. Run the same command to resume."
         )
     else:
-        lines.append(f"See it: phdnet-tf batch report {output}")
+        lines.append(f"For a report: phdnet-tf batch report {output}")
     for line in lines:
         click.echo(line, err=True)
 
@@ -277,12 +286,12 @@ def _stopping(output: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"Stopped. What is done stays in {output}.", err=True)
+        click.echo(f"Stopped. Finished shards are kept in {output}.", err=True)
         raise click.exceptions.Exit(130) from None
 
 
 def _cores() -> int:
-    """The processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""`phdnet-tf dataset`: what a folder of images and landmarks holds, and getting one."""
+"""`phdnet-tf dataset`: check a folder of images and landmarks, or import one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def dataset() -> None:
-    """Look at a data set, or make one from public data."""
+    """Check a data set, or make one from public data."""
 
 
 @dataset.command()
@@ -25,20 +25,20 @@ def dataset() -> None:
     "--view",
     type=options.VIEW,
     metavar="NAME",
-    help=f"Expect the landmarks of this view, {options.KNOWN}.",
+    help=f"View whose landmarks are expected. {options.KNOWN} are built in.",
 )
 @click.option(
     "--write-folds",
     is_flag=True,
-    help="Write each subject's fold into the table, as its column fold, so that it "
-    "holds whatever is added to or taken from the table later.",
+    help="Write each subject's fold into the table, as the column fold. It then stays "
+    "the same when rows are added or removed later.",
 )
 def check(folder: Path, view: str | None, write_folds: bool) -> None:
     """List every problem of FOLDER, an ASPIRE-style data set, in one pass.
 
     FOLDER holds landmarks.csv, with the columns subject, image, <landmark>_x,
-    <landmark>_y, and the DICOM files that it names. The exit code is 1 if there is an
-    error; warnings alone leave it at 0.
+    <landmark>_y, and the DICOM files that the table names. The exit code is 1 if there
+    is an error, and 0 if there are only warnings.
     """
     from phdnet_tf.datasets.folder import folds
     from phdnet_tf.datasets.folder.check import inspect
@@ -50,12 +50,12 @@ def check(folder: Path, view: str | None, write_folds: bool) -> None:
     table = folder / inspection.table.file
     if any(problem.severity == "error" for problem in inspection.problems):
         if write_folds:
-            click.echo(f"{table}: no folds written. Correct the errors first.")
+            click.echo(f"{table}: no folds were written. Correct the errors first.")
         raise click.exceptions.Exit(1)
     if write_folds:
         with options.plain_errors():
             folds.write_folds(folder, inspection.table, inspection.folds)
-        click.echo(f"{table}: the folds are in its column fold.")
+        click.echo(f"{table}: the column fold now has the folds.")
 
 
 @dataset.group("import")
@@ -69,14 +69,14 @@ def import_() -> None:
 def acdc(source: Path, dest: Path) -> None:
     """Import the ACDC challenge, unpacked in SOURCE, to the new folder DEST.
 
-    Short-axis landmarks are derived from the expert masks, and mid-ventricular slices
-    kept. SOURCE may be the challenge's root, or its training or testing part. A subject
-    that cannot be read is named, the others are imported, and the exit code is 1; a
-    slice whose mask does not determine the landmarks is left out. The same SOURCE gives
-    the same bytes, and a DEST with anything else in it is left as it is.
+    Keeps the mid-ventricular slices, and derives short-axis landmarks from the expert
+    masks. SOURCE may be the challenge's root, or its training or testing part. If a
+    subject cannot be read, it is named, the others are imported, and the exit code is
+    1. A slice whose mask does not determine the landmarks is left out. The same SOURCE
+    gives the same bytes. A DEST that holds anything else is not changed.
 
-    ACDC has terms of its own: non-commercial research; cite Bernard et al., IEEE TMI
-    2018.
+    ACDC has its own terms: use it for non-commercial research only, and cite Bernard et
+    al., IEEE TMI 2018.
     """
     from phdnet_tf.cli.progress_bars import counting
     from phdnet_tf.datasets.acdc.importer import find_subjects, import_folder
@@ -100,9 +100,9 @@ def _import_summary(dest: Path, report: Report) -> str:
         f"{_count(len(report.skipped), 'subject')} skipped",
     ]
     if not report.images:
-        parts.append("nothing to write")
+        parts.append("nothing was written")
     elif report.unchanged:
-        parts.append("was there already, and is unchanged")
+        parts.append("it existed already and is unchanged")
     return f"{dest}: {'; '.join(parts)}."
 
 

@@ -1,4 +1,4 @@
-"""Where commands get their annotated images from."""
+"""Opens the annotated images that a command works on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def open_dataset(data: Path | None, view: str) -> AnnotatedDataset:
-    """The data set in a folder, or the phantom, with a bar while it is drawn.
+    """Opens a folder's data set, or the phantom. A bar shows how the drawing proceeds.
 
     Raises:
         ValueError: If the folder cannot be used.
-        OSError: If nothing can be written to the user's cache.
+        OSError: If the user's cache cannot be written.
     """
     from phdnet_tf.cli.progress_bars import counting
     from phdnet_tf.datasets import annotated

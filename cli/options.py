@@ -1,4 +1,4 @@
-"""Options and habits that commands share."""
+"""Options that several commands have, and how commands report errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ViewName(click.ParamType):
-    """The name of a view: one that is built in, or any other."""
+    """The name of a view: a built-in one, or one of the user's own."""
 
     name = "view"
 
@@ -27,7 +27,7 @@ class ViewName(click.ParamType):
         parameter: click.Parameter | None,
         context: click.Context | None,
     ) -> str:
-        """Refuses what is no name."""
+        """Refuses a text that cannot name a view."""
         try:
             require_view(value)
         except ValueError as error:
@@ -39,19 +39,22 @@ VIEW = ViewName()
 KNOWN = " and ".join(VIEWS)
 
 view = click.option(
-    "--view", type=VIEW, metavar="NAME", help=f"{KNOWN} are known; any name will do."
+    "--view",
+    type=VIEW,
+    metavar="NAME",
+    help=f"Name of the view: {' or '.join(VIEWS)}, or one of your own.",
 )
 trained_view = click.option(
     "--view",
     type=VIEW,
     metavar="NAME",
     required=True,
-    help=f"Name of the view; {KNOWN} have a phantom, others need --data.",
+    help=f"Name of the view. {KNOWN} have a phantom; any other needs --data.",
 )
 data = click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="ASPIRE-style folder. Default: the drawn phantom, made once and kept.",
+    help="ASPIRE-style folder. Default: the phantom, drawn once and kept in the cache.",
 )
 models = click.option(
     "--models",
@@ -63,18 +66,18 @@ models = click.option(
 model = click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A model folder or one of its versions. Default: the newest of the view.",
+    help="Model folder, or one of its versions. Default: the view's newest version.",
 )
 overwrite = click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace what phdnet-tf wrote to the --output folder before.",
+    help="Replace what phdnet-tf wrote to the --output folder earlier.",
 )
 seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 deterministic = click.option(
     "--deterministic",
     is_flag=True,
-    help="Make the same seed give the same result to the last bit. Slower.",
+    help="Give bit-identical results for the same seed. Slower.",
 )
 FOLD = click.IntRange(0, FOLDS - 1)
 
@@ -82,7 +85,7 @@ FOLD = click.IntRange(0, FOLDS - 1)
 def pixel_spacing(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[float, float] | None:
-    """The numbers of ROW,COLUMN or ROWxCOLUMN, as a callback of an option."""
+    """Parses ROW,COLUMN or ROWxCOLUMN, in mm; the callback of an option."""
     if value is None:
         return None
     meant = "x" in value
@@ -90,16 +93,16 @@ def pixel_spacing(
         row, column = (float(part) for part in value.split("x" if meant else ","))
     except ValueError:
         raise click.BadParameter(
-            f"{value!r} is not ROW,COLUMN in mm, such as 1.5,1.5."
+            f"{value!r} is not ROW,COLUMN in mm. Write, for example, 1.5,1.5."
         ) from None
     if not (0 < row < 100 and 0 < column < 100):
         raise click.BadParameter(f"{value!r} is not between 0 and 100 mm.")
-    # 1,4 may well be a decimal comma.
+    # "1,4" may be a number with a decimal comma.
     if not meant and max(row, column) > 2 * min(row, column):
         raise click.BadParameter(
-            f"{value!r} would be {row:g} mm between rows and {column:g} mm between "
-            f"columns. If that is so, write {row:g}x{column:g}. A decimal has a point, "
-            "and there are two numbers, such as 1.4,1.4."
+            f"{value!r} would mean {row:g} mm between rows and {column:g} mm between "
+            f"columns. If you mean this, write {row:g}x{column:g}. Otherwise write two "
+            "numbers with decimal points, such as 1.4,1.4."
         )
     return row, column
 
@@ -107,20 +110,22 @@ def pixel_spacing(
 def phases(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | int | None:
-    """Which phases are meant: "first", "all" or a number; a callback of an option."""
+    """Parses "first", "all" or a phase's number, from 1; the callback of an option."""
     if value is None or value in ("first", "all"):
         return value
     if value.isdecimal() and int(value) > 0:
         return int(value)
-    raise click.BadParameter(f"{value!r} is not first, all, or a number from 1.")
+    raise click.BadParameter(
+        f"{value!r} is neither first, nor all, nor a whole number from 1."
+    )
 
 
 @contextmanager
 def claimed(output: Path | None, overwrite: bool) -> Iterator[OutputFolder | None]:
-    """The output folder, for this process alone; None where there is none.
+    """Claims the output folder for this process.
 
     Yields:
-        The folder.
+        The folder; None where `output` is None.
 
     Raises:
         ValueError: If it may not be written to; see `OutputFolder`.
@@ -128,7 +133,7 @@ def claimed(output: Path | None, overwrite: bool) -> Iterator[OutputFolder | Non
     if output is None:
         yield None
         return
-    # Its lock takes as long to import as all that `--help` needs.
+    # Its lock takes as long to import as everything that `--help` needs.
     from phdnet_tf.files import OutputFolder
 
     with OutputFolder(
@@ -139,10 +144,10 @@ def claimed(output: Path | None, overwrite: bool) -> Iterator[OutputFolder | Non
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turns errors that the user can mend into one line and exit code 1.
+    """Turns errors that the user can correct into one line and exit code 1.
 
     Yields:
-        Nothing; wrap the calls of the library.
+        Nothing. The block holds the calls of the library.
     """
     try:
         yield
@@ -154,10 +159,10 @@ def plain_errors() -> Iterator[None]:
 
 
 def find_model(model: Path | None, models: Path, view: str | None) -> Path:
-    """The model folder that the options mean.
+    """The model folder that the options name.
 
     Raises:
-        click.ClickException: If there is none.
+        click.ClickException: If there is no model.
         click.UsageError: If there are several views and none was chosen.
     """
     if model:
@@ -165,21 +170,21 @@ def find_model(model: Path | None, models: Path, view: str | None) -> Path:
     found = find_models(models, view)
     if len(found) > 1:
         raise click.UsageError(
-            f"{models} has models of several views. Choose with --view "
+            f"{models} has models of several views. Choose one with --view "
             f"{' or --view '.join(found)}."
         )
     return next(iter(found.values()))
 
 
 def find_models(models: Path, view: str | None) -> dict[str, Path]:
-    """The model of each view, or of the one that was chosen.
+    """The model of each view, or of the chosen view only.
 
-    Where a view has models of several networks in the folder, PHD-Net's is taken, and
-    the others are named on standard error. Where it has none there, installed weights
-    are, and named with their licence.
+    If a folder has models of several networks for a view, PHD-Net's is used, and the
+    others are named on standard error. If it has no model of the view, installed
+    weights are used, and standard error names them and their licence.
 
     Raises:
-        click.ClickException: If there is none.
+        click.ClickException: If there is no model.
         ValueError: As `installed_weights`.
     """
     from phdnet_tf.export.versions import model_folders
@@ -192,8 +197,8 @@ def find_models(models: Path, view: str | None) -> dict[str, Path]:
         found[name] = taken
         if others:
             click.echo(
-                f"view {name}: {taken.name} is taken; --model {models}/NAME takes "
-                f"{' or '.join(other.name for other in others)}.",
+                f"view {name}: uses {taken.name}. For another, give --model "
+                f"{' or '.join(str(models / other.name) for other in others)}.",
                 err=True,
             )
     for weights in installed_weights():
@@ -210,7 +215,7 @@ def find_models(models: Path, view: str | None) -> dict[str, Path]:
 
 
 def no_model(models: Path, view: str | None) -> str:
-    """What is said where there is no model: in the folder, nor installed."""
+    """The message for a folder without a model, when no weights are installed."""
     name = f" of the view {view}" if view else ""
     return (
         f"{models}: found no model{name}, nor are there installed weights. Train one "
@@ -240,15 +245,19 @@ def find_weights(name: str) -> Path:
 
 
 def frames(purpose: str = "") -> Callable[[Any], Any]:
-    """The option that says which phases of each cine, such as " to review"."""
+    """The option that chooses phases of each cine.
+
+    Args:
+        purpose: What the phases are for, such as " to review".
+    """
     return click.option(
         "--frame",
         "--frames",
         "which",
         callback=phases,
         metavar="first|NUMBER|all",
-        help=f"Phases of each cine{purpose}. Default: the first, and files that you "
-        "name.",
+        help=f"Phases of each cine{purpose}. Default: the first, and every file that "
+        "you name yourself.",
     )
 
 
@@ -256,5 +265,5 @@ spacing_of_bare_files = click.option(
     "--pixel-spacing",
     callback=pixel_spacing,
     metavar="ROW,COLUMN",
-    help="In mm, for files that have no PixelSpacing.",
+    help="Pixel spacing in mm, for files that have no PixelSpacing.",
 )

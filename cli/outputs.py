@@ -1,4 +1,4 @@
-"""What `phdnet-tf predict` prints and writes."""
+"""Prints the results of `phdnet-tf predict`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def printed_format(formats: tuple[str, ...], output: Path | None) -> str:
-    """The one format that goes to standard output.
+    """The format of standard output; a table where there is an output folder.
 
     Raises:
-        click.UsageError: If there is none, or more than one.
+        click.UsageError: If a format cannot be printed, or there is more than one.
     """
     if output:
         return "table"
@@ -40,7 +40,7 @@ def printed_format(formats: tuple[str, ...], output: Path | None) -> str:
             raise click.UsageError(f"--format {form} needs a folder: add --output DIR.")
     if len(set(formats)) > 1:
         raise click.UsageError(
-            "One format can be printed at a time. Choose one, or add --output DIR."
+            "Only one format can be printed. Choose one, or add --output DIR."
         )
     return formats[0] if formats else "table"
 
@@ -72,12 +72,13 @@ def summarise(
     left: int,
     notes: dict[str, list[FileLocation]],
 ) -> None:
-    """Says on standard error which view was taken and why, and what was skipped."""
+    """Reports on standard error the views that were used, and what was skipped."""
     for reason, count in reasons.items():
         click.echo(f"{count} series or image{'s' * (count != 1)}: {reason}.", err=True)
     if left:
         click.echo(
-            f"Left out: {left} other phase{'s' * (left != 1)} (--frames all for them).",
+            f"Left out: {left} other phase{'s' * (left != 1)}. To include them, add "
+            "--frames all.",
             err=True,
         )
     groups: dict[str, list[str]] = {}

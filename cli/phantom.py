@@ -1,4 +1,4 @@
-"""`phdnet-tf phantom`: draw the embedded default data."""
+"""`phdnet-tf phantom`: draw the synthetic images that serve as default data."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from phdnet_tf.presets import VIEWS
 @click.option("--subjects", type=click.IntRange(min=1), default=64, show_default=True)
 @options.seed
 def phantom(folder: Path, view: str, subjects: int, seed: int) -> None:
-    """Draw an ASPIRE-style FOLDER of cardiac MR with exact landmarks.
+    """Draw synthetic cardiac MR with exact landmarks, as an ASPIRE-style FOLDER.
 
-    The same seed gives the same bytes, and the first subjects are the same however many
-    are drawn.
+    The same seed gives the same bytes. The first subjects do not depend on the number
+    of subjects.
     """
     from phdnet_tf.cli.progress_bars import counting
     from phdnet_tf.phantom.folder import write_folder

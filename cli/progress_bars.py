@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 QUIET_SECONDS = 20.0
-"""In a log file, where a bar cannot move: most time between two lines."""
+"""Longest time between two lines in a log file, where a bar cannot move."""
 
 
 @contextmanager
 def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar for a known number of things.
+    """Shows a bar for a known number of items.
 
     Args:
-        what: Name of the things.
-        total: Their number.
+        what: Name of the items.
+        total: Number of items.
 
     Yields:
-        A function to call after each.
+        A function to call after each item.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -51,13 +51,13 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def count_up(what: str) -> Iterator[Callable[[], None]]:
-    """A line for things whose number is not known.
+    """Shows a counter for items whose total number is not known.
 
     Args:
-        what: Name of what is done to them.
+        what: Name of the work, such as "reading headers".
 
     Yields:
-        A function to call after each.
+        A function to call after each item.
     """
     console = Console(stderr=True)
     with Progress(
@@ -71,12 +71,12 @@ def count_up(what: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def batch_display() -> Iterator[Callable[[run.Progress], None]]:
-    """A bar for the shards of a batch, with what is left in time.
+    """Shows a bar for the shards of a batch, and the time that is left.
 
-    In a log file it is a line now and then.
+    In a log file it prints a line now and then instead.
 
     Yields:
-        A function to give every `run.Progress` to.
+        A function that shows a `run.Progress`.
     """
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -111,12 +111,12 @@ def batch_display() -> Iterator[Callable[[run.Progress], None]]:
 
 
 def wait_for(work: Future[Result], what: str, count: Callable[[], int]) -> Result:
-    """Waits for another thread, and shows how far it is.
+    """Waits for the work of another thread, and shows its progress.
 
     Args:
-        work: What it does.
-        what: Name of it.
-        count: Tells how many things are done by now.
+        work: The work to wait for.
+        what: Name of the work.
+        count: Returns the number of items done so far.
 
     Returns:
         The result of the work.
@@ -134,12 +134,13 @@ def wait_for(work: Future[Result], what: str, count: Callable[[], int]) -> Resul
 
 @contextmanager
 def training_display() -> Iterator[Callable[[progress.Progress], None]]:
-    """A line that tells how training goes, and one that stays for every better model.
+    """Shows the progress of a training, and prints a line for every better model.
 
-    On a terminal the line moves; in a log file it is repeated now and then.
+    On a terminal the progress is one moving line; in a log file it is printed now and
+    then.
 
     Yields:
-        A function to give every `progress.Progress` to.
+        A function that shows a `progress.Progress`.
     """
     console = Console(stderr=True, highlight=False)
     columns = (BarColumn(bar_width=20), TextColumn("{task.description}"))
@@ -161,7 +162,7 @@ def training_display() -> Iterator[Callable[[progress.Progress], None]]:
             bar.update(task, description=line, completed=spent, total=whole)
             if now.losses:
                 losses = f"loss {now.losses['loss']:.4f}"
-                # A network without displacements has one loss, and Keras no parts.
+                # A network without displacements has one loss, so there are no parts.
                 if "displacement_loss" in now.losses:
                     losses += (
                         f" (heatmap {now.losses['heatmap_loss']:.4f}, displacement "

@@ -1,4 +1,4 @@
-"""Which run `phdnet-tf train` goes on with, and when it does not."""
+"""Finds the run that `phdnet-tf train` starts or resumes, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ ENDS = {
     "patience": "the validation loss no longer fell",
     "time limit": "the time limit was reached",
     "interrupt": "you stopped it",
-    "diverged": "the loss was no longer a number, which --resume tries again",
+    "diverged": "the loss became NaN; --resume tries again",
 }
-"""What ended a training, in words."""
+"""Why a training ended, in words."""
 
 
 def refuse_ended(run: Path, settings: RunSettings, time_limit: float | None) -> None:
-    """Refuses to go on with a run that has ended, unless there is more time.
+    """Refuses to resume a run that has ended, unless it gets a longer time limit.
 
     Args:
-        run: Its folder.
-        settings: What it was started with.
-        time_limit: What is asked for now, in minutes.
+        run: Folder of the run.
+        settings: The settings that the run was started with.
+        time_limit: The new time limit, in minutes.
 
     Raises:
-        click.ClickException: If there is nothing to go on with.
+        click.ClickException: If the run cannot be resumed.
     """
     ended = settings.ended_by
     if not ended or {"interrupt", "diverged"} & set(ended):
         return
-    message = f"{run} has ended and its model is {settings.published}. "
+    message = f"{run} has ended. Its model is {settings.published}. "
     if "time limit" not in ended:
         raise click.ClickException(
-            f"{message}It cannot be trained for longer: {ENDS[ended[-1]]}. Start a new "
+            f"{message}It cannot be trained further: {ENDS[ended[-1]]}. Start a new "
             "run, without --resume."
         )
     if settings.time_limit and (time_limit or 0) <= settings.time_limit:
         raise click.ClickException(
-            f"{message}To train it for longer, give --time-limit more than its "
+            f"{message}To train it further, give a --time-limit of more than "
             f"{settings.time_limit:g} minutes."
         )
 
 
 def refuse_other_choices(context: click.Context, names: set[str]) -> None:
-    """Refuses options that a run has already chosen.
+    """Refuses options that were fixed when a run was started.
 
     Args:
-        context: Of the command.
-        names: Of these options' parameters.
+        context: Context of the command.
+        names: Names of the options' parameters.
 
     Raises:
         click.UsageError: If one of them was given.
@@ -65,32 +65,35 @@ def refuse_other_choices(context: click.Context, names: set[str]) -> None:
     ]
     if given:
         raise click.UsageError(
-            f"--resume goes on as the run was started. Drop {', '.join(given)}."
+            "--resume keeps the settings that the run was started with. Drop "
+            f"{', '.join(given)}."
         )
 
 
 def is_given(context: click.Context, name: str) -> bool:
-    """Whether the command line has a parameter."""
+    """Whether a parameter was given on the command line."""
     source = context.get_parameter_source(name)
     return source == click.core.ParameterSource.COMMANDLINE
 
 
 def find_run(runs: Path, name: str | None, resume: bool) -> Path:
-    """The folder of a new run, or of the one to go on with.
+    """The folder of a new run, or of the run to resume.
 
     Args:
         runs: Folder of the view's runs.
-        name: Of the run; by default the time of its start, or the newest.
-        resume: Whether to go on with one.
+        name: Name of the run. By default a new run is named after the time of its
+            start, and the newest run is resumed.
+        resume: Whether to resume a run.
 
     Raises:
-        click.ClickException: If the new one exists, or there is none to go on with.
+        click.ClickException: If a new run's folder exists, or there is no run to
+            resume.
     """
     if not resume:
         run = runs / (name or time.strftime("%Y%m%d-%H%M%S"))
         if run.exists():
             raise click.ClickException(
-                f"{run} exists. Choose another --name, or go on with it: --resume."
+                f"{run} exists. Choose another --name, or resume it with --resume."
             )
         return run
     if name:

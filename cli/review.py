@@ -1,4 +1,4 @@
-"""`phdnet-tf review`: a human corrects what the model is unsure of."""
+"""`phdnet-tf review`: a human corrects the points that the model is unsure of."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PROJECT = click.Path(file_okay=False, path_type=Path)
 
 @click.group()
 def review() -> None:
-    """Correct landmarks by hand, the least certain first, and learn from it.
+    """Correct landmarks by hand, the least certain first, and train on the result.
 
-    Annotate or review in a page of the browser, export a folder, train again.
+    Annotate or review in the browser, export a folder, then train on it.
     """
 
 
@@ -42,7 +42,7 @@ def review() -> None:
     "folder",
     required=True,
     type=PROJECT,
-    help="Folder that keeps everything. Without IMAGE, it goes on where it was.",
+    help="Folder that stores the whole review. Without IMAGE, the stored review opens.",
 )
 @options.view
 @options.model
@@ -52,19 +52,27 @@ def review() -> None:
     "landmarks",
     multiple=True,
     metavar="NAME",
-    help="Annotate this one without a model; repeat for more.",
+    help="Annotate this landmark without a model. Repeat it for further landmarks.",
 )
 @options.frames(" to review")
-@click.option("--reader", help="Your name. A second reader does not see the first.")
 @click.option(
-    "--decide", is_flag=True, help="See all readers, and decide where they disagree."
+    "--reader",
+    help="Your name. Readers do not see each other's points. Default: the last "
+    "reader's name, or your user name.",
+)
+@click.option(
+    "--decide",
+    is_flag=True,
+    help="Show the points of all readers, and decide where they disagree.",
 )
 @options.spacing_of_bare_files
 @click.option(
-    "--show-identity", is_flag=True, help="Show on the page whose images they are."
+    "--show-identity", is_flag=True, help="Show the patients' identity on the page."
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Default: that of last time."
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port of the page. Default: the same as last time.",
 )
 @click.option(
     "--browser/--no-browser", default=True, help="Open the page in a browser."
@@ -87,7 +95,7 @@ def open_(
     """Review IMAGE: DICOM files, folders, zip archives, DICOMDIRs.
 
     Opens a page on this machine, and predicts in the background. Every change is stored
-    at once; Ctrl-C stops, and the same command goes on.
+    at once. Ctrl-C stops the page; the same command opens it again.
     """
     _require_extra()
     from phdnet_tf.review.filling import Progress
@@ -122,10 +130,10 @@ def _settle(
     landmarks: tuple[str, ...],
     which: str | int | None,
 ) -> Path | None:
-    """Notes what the project is about; the version of its model, or None.
+    """Stores the project's images, landmarks and model; returns the model's version.
 
     Raises:
-        ValueError: If the project is about something else, or the model is none.
+        ValueError: If the project has other landmarks, or the model cannot be used.
     """
     from phdnet_tf.review.models import describe
 
@@ -136,13 +144,17 @@ def _settle(
         project.set("filled", None)
     if landmarks:
         if model:
-            raise click.UsageError("--landmark is without a model. Drop --model.")
+            raise click.UsageError(
+                "--landmark annotates without a model. Drop --model or --landmark."
+            )
         project.choose_landmarks(view or "", landmarks)
         project.set("model", None)
     elif model or not project.landmarks or (view and images):
         found = describe(options.find_model(model, models, view))
         if view not in (None, found.view):
-            raise click.UsageError(f"{found.name} is of {found.view}, not of {view}.")
+            raise click.UsageError(
+                f"{found.name} is a model of the view {found.view}, not of {view}."
+            )
         project.choose_landmarks(found.view, found.landmarks)
         number = project.choose_model(found.name, found.checksums, found.version)
         project.set("forced_view", bool(view or model))
@@ -156,7 +168,7 @@ def _settle(
 
 
 def _loader(path: Path) -> Callable[[], Locator]:
-    """Gives the model, loaded once; threads may ask."""
+    """A function that returns the model. It loads it once, and is safe in threads."""
     turn = threading.Lock()
     loaded: list[Locator] = []
 
@@ -180,7 +192,7 @@ def _filling(
     pixel_spacing: tuple[float, float] | None,
     progress: Progress,
 ) -> threading.Thread | None:
-    """What finds, reads and predicts the images; None where all is done."""
+    """The thread that finds, reads and predicts the images; None if all are done."""
     from phdnet_tf.review.filling import fill
 
     key: Any = project.model if load else "read"
@@ -201,7 +213,7 @@ def _filling(
             click.echo(f"Error: {error}", err=True)
             progress.what = ""
 
-    # It keeps nothing that is not stored, so it may be ended at any moment.
+    # It holds nothing that is not stored, so it may be killed at any moment.
     return threading.Thread(target=work, daemon=True)
 
 
@@ -217,7 +229,7 @@ def _tell(found: Survey, planned: Plan | None) -> None:
 
 
 def _run(filling: threading.Thread | None, progress: Progress) -> None:
-    """Shows how the filling goes, and waits for Ctrl-C or SIGTERM."""
+    """Shows the progress of the filling, and waits for Ctrl-C or SIGTERM."""
     from phdnet_tf.cli.progress_bars import counting
 
     try:

@@ -1,4 +1,4 @@
-"""`phdnet-tf review export` and `stats`: what a review has found."""
+"""`phdnet-tf review export` and `stats`: the results of a review."""
 
 from __future__ import annotations
 
@@ -16,31 +16,35 @@ FORMATS = ("folder", "csv", "slicer", "sr")
 @click.command()
 @click.argument("folder", metavar="PROJECT", type=PROJECT)
 @click.option(
-    "--output", required=True, type=PROJECT, help="New folder for what is exported."
+    "--output", required=True, type=PROJECT, help="New folder for the exported files."
 )
 @click.option(
     "--format",
     "formats",
     type=click.Choice(FORMATS),
     multiple=True,
-    help="A folder for 'train --data' (default); a table; markups; reports for a PACS.",
+    help="folder: images for 'train --data' (default). csv: a table. slicer: markups. "
+    "sr: DICOM reports for a PACS.",
 )
 @click.option(
     "--accepted",
     is_flag=True,
-    help="Into the folder for training, also points that were accepted unmoved.",
+    help="Also write accepted points, which nobody moved, to the folder for training.",
 )
-@click.option("--reader", help="Whose points, where several looked and nobody decided.")
+@click.option(
+    "--reader",
+    help="Reader whose points are exported where readers differ and nobody decided.",
+)
 @click.option(
     "--verified-as",
     nargs=2,
     metavar="NAME ORGANIZATION",
-    help="Mark reports VERIFIED by you: 'Family^Given' 'Hospital'.",
+    help="Mark the reports VERIFIED by you, for example 'Family^Given' 'Hospital'.",
 )
 @click.option(
     "--previous",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of exported reports that the verified ones replace.",
+    help="Folder of earlier reports that the verified ones replace.",
 )
 @options.spacing_of_bare_files
 @options.overwrite
@@ -57,14 +61,15 @@ def export(
 ) -> None:
     """Write the reviewed points of PROJECT.
 
-    The folder is as 'train --data' takes it, and holds no identity: without --accepted,
-    of each image only the points that a human has placed. The other formats hold all
-    that was reviewed. What its reader is unsure of is in none.
+    The format folder can be given to 'train --data', and holds no patient identity.
+    It has the points that a human has placed; --accepted adds those that a human
+    accepted unmoved. The other formats hold all reviewed points. No format holds the
+    points that the reader marked as unsure.
     """
     if previous and not verified_as:
-        raise click.UsageError("--previous is for reports with --verified-as.")
+        raise click.UsageError("--previous needs --verified-as.")
     if verified_as and "sr" not in formats:
-        raise click.UsageError("--verified-as is for --format sr.")
+        raise click.UsageError("--verified-as needs --format sr.")
     from phdnet_tf.dicom.sandbox import Sandbox
     from phdnet_tf.review import export as tables
     from phdnet_tf.review.pictures import Pictures
@@ -92,7 +97,7 @@ def export(
 
                 if "slicer" in chosen:
                     count, found = reports.write_slicer(project, selection, claimed)
-                    click.echo(f"{count} files of markups in {output}")
+                    click.echo(f"{count} markup files in {output}")
                     lines += found
                 if "sr" in chosen:
                     count, found = reports.write_reports(
@@ -102,7 +107,10 @@ def export(
                     click.echo(f"{count} reports in {output}")
                     lines += found
     if selection.unsure:
-        click.echo(f"{selection.unsure} points left out: unsure.", err=True)
+        click.echo(
+            f"Left out: {selection.unsure} points that the reader is unsure of.",
+            err=True,
+        )
     for line in lines:
         click.echo(line, err=True)
     if lines:
@@ -113,7 +121,7 @@ def export(
 @click.argument("folder", metavar="PROJECT", type=PROJECT)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def stats(folder: Path, form: str) -> None:
-    """Corrections in mm, how far the radii held, and how readers agree."""
+    """Show corrections in mm, the coverage of the radii, and readers' agreement."""
     from phdnet_tf.review.project import Project
     from phdnet_tf.review.stats import statistics
 
@@ -129,25 +137,25 @@ def stats(folder: Path, form: str) -> None:
         click.echo(f"{name}: {counts}")
         if own["moved_mm"]:
             click.echo(
-                "  moved: {mean:.1f} mm in the mean, {median:.1f} in the median,"
-                " 95 % within {p95:.1f}".format(**own["moved_mm"])
+                "  moved: mean {mean:.1f} mm, median {median:.1f} mm, 95th percentile "
+                "{p95:.1f} mm".format(**own["moved_mm"])
             )
         if own["radii"]:
             held = ", ".join(
                 f"{count} within the {radius} % radius"
                 for radius, count in own["radii"]["within"].items()
             )
-            click.echo(f"  of {own['radii']['points']} drawn by chance: {held}")
+            click.echo(f"  of {own['radii']['points']} random points: {held}")
     for pair in found["readers"]:
         click.echo(f"{' and '.join(pair['readers'])}:")
         for name, summary in pair["mm"].items():
             click.echo(
-                f"  {name}: {summary['points']} points, {summary['mean']:.1f} mm "
-                f"apart in the mean, {summary['median']:.1f} in the median"
+                f"  {name}: {summary['points']} points, distance: mean "
+                f"{summary['mean']:.1f} mm, median {summary['median']:.1f} mm"
             )
         click.echo(
             f"  {len(pair['outliers'])} far apart, {pair['absent_for_one']} "
-            "absent for one: 'review open --decide'"
+            "absent for one reader only. Decide with 'review open --decide'."
         )
     for name, seconds in found["seconds"].items():
-        click.echo(f"{name}: {seconds:.1f} s an image in the median")
+        click.echo(f"{name}: median {seconds:.1f} s per image")

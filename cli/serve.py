@@ -21,7 +21,8 @@ PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. Beyond this machine, it takes a token or a proxy.",
+    help="Address to listen on. To serve other machines, add --token-file or "
+    "--behind-proxy.",
 )
 @click.option(
     "--rest-port", type=click.IntRange(0, 65535), default=8501, show_default=True
@@ -35,7 +36,7 @@ PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time between two looks for new versions.",
+    help="Interval between checks for new versions.",
 )
 @click.option(
     "--max-request",
@@ -43,23 +44,23 @@ PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=64,
     show_default=True,
     metavar="MB",
-    help="Largest request.",
+    help="Largest size of a request.",
 )
 @click.option(
     "--tls",
     type=(PEM, PEM),
     metavar="CERTIFICATE KEY",
-    help="PEM files, for https and gRPC over TLS.",
+    help="PEM files of the certificate and its key, for https and gRPC over TLS.",
 )
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of a token that all clients have to show: predict --server-token.",
+    help="File with the token that every client must send: predict --server-token.",
 )
 @click.option(
     "--behind-proxy",
     is_flag=True,
-    help="A proxy with a log-in keeps strangers out, so that no token is needed.",
+    help="Require no token: a proxy before the server authenticates the users.",
 )
 def serve(
     models: Path,
@@ -72,10 +73,10 @@ def serve(
     token_file: Path | None,
     behind_proxy: bool,
 ) -> None:
-    """Serve all models in a folder, as TF Serving does: REST and gRPC.
+    """Serve all models in a folder over REST and gRPC, as TF Serving does.
 
-    New versions are taken into service as they appear. Ctrl-C or SIGTERM lets the
-    requests in progress end, and stops. For many users, use TF Serving itself.
+    New versions are loaded as they appear. Ctrl-C or SIGTERM stops the server after
+    the requests in progress. For many users, use TF Serving itself.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -98,7 +99,7 @@ def serve(
         check(config)
     if not tls and not behind_proxy and not is_loopback(host):
         logging.getLogger(__name__).warning(
-            "%s can be reached from elsewhere, and nothing is encrypted: see --tls",
+            "%s can be reached from other machines without encryption: see --tls",
             host,
         )
     load_tensorflow()
@@ -115,7 +116,7 @@ def _wait_for_a_signal() -> None:
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: received.append(number))
-    # The system may hand the signal to one of TensorFlow's threads. A wait without end
-    # in this one, the only one in which Python runs handlers, would then go on.
+    # The system may deliver the signal to one of TensorFlow's threads. An endless wait
+    # in this thread, the only one in which Python runs handlers, would then continue.
     while not received:
         time.sleep(0.1)

@@ -22,7 +22,7 @@ PHANTOM_SEED = 0
 
 @dataclass(frozen=True)
 class AnnotatedDataset:
-    """Annotated images by fold, as `training.data.AnnotatedImages` asks for them.
+    """Annotated images by fold: a `training.data.AnnotatedImages`.
 
     Attributes:
         builder: The prepared TFDS data set.
@@ -41,22 +41,22 @@ class AnnotatedDataset:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with what the table says and the images show; copies share it."""
+        """A text that changes with the table or an image. Copies have the same."""
         return str(self.builder.info.metadata["content"])
 
     def examples(self, folds: list[int], landmarks: tuple[str, ...]) -> tf.data.Dataset:
-        """The examples of some folds, with some of the landmarks, in that order.
+        """The examples of some folds, with some of the landmarks.
 
         Args:
-            folds: Of 0 to 7; empty ones among them count for nothing.
-            landmarks: Names, each one of `landmarks`.
+            folds: Numbers of the folds, 0 to 7. Some, but not all, may be empty.
+            landmarks: Names from `self.landmarks`, in the order wanted.
 
         Returns:
-            Dictionaries as the data set `aspire_cmr` has them. Their number is known:
-            it is the `cardinality`.
+            The dictionaries of the data set `aspire_cmr`. `cardinality` gives their
+            number.
 
         Raises:
-            ValueError: If a landmark is not annotated, or the folds are empty.
+            ValueError: If a landmark is not annotated, or all the folds are empty.
         """
         absent = [name for name in landmarks if name not in self.landmarks]
         if absent:
@@ -101,7 +101,7 @@ class AnnotatedDataset:
 
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""Is told what is counted and to where; the function it gives is called after each."""
+"""Gets the name and the number of items; yields a function to call after each item."""
 
 
 @contextmanager
@@ -116,17 +116,17 @@ def open_dataset(
     on_message: Callable[[str], None] = lambda line: None,
     progress: Progress = _unseen,
 ) -> AnnotatedDataset:
-    """The data set in a folder, or the phantom, drawn on first use and kept.
+    """Opens a folder's data set, or the phantom, which is drawn once and kept.
 
     Args:
         folder: An ASPIRE-style folder; None means the phantom.
         view: Name of the view.
-        on_message: Called with one line before what may take long.
-        progress: Shows how far the drawing has come.
+        on_message: Called with one line before a step that may take long.
+        progress: Shows the progress of the drawing.
 
     Raises:
         ValueError: If the folder cannot be used.
-        OSError: If nothing can be written to the user's cache.
+        OSError: If the user's cache cannot be written.
     """
     if folder is not None:
         builder = prepare(folder, view)
@@ -134,8 +134,8 @@ def open_dataset(
         return AnnotatedDataset(builder, folder.resolve().name, drawn)
     if view not in VIEWS:
         raise ValueError(
-            f"view {view}: expected annotated images, for a phantom is drawn of "
-            f"{' and '.join(VIEWS)} only. Give their folder with --data."
+            f"view {view}: expected a folder of annotated images, because only "
+            f"{' and '.join(VIEWS)} have a phantom. Give the folder with --data."
         )
     phantoms = _phantom(view, on_message, progress)
     return AnnotatedDataset(prepare(phantoms, view), f"{view} phantom", drawn=True)

@@ -1,7 +1,8 @@
-"""Everything that can be set, as frozen dataclasses that validate themselves.
+"""All settings, as frozen dataclasses that validate themselves.
 
 A `Config` is built in one place (the command line, or a program), passed whole, and
-saved as JSON beside the weights it made. Functions deep inside take plain arguments.
+saved as JSON beside the weights that were trained with it. Functions deep inside take
+plain arguments.
 """
 
 import dataclasses
@@ -17,18 +18,19 @@ MAPPINGS = ("gaussian", "binary")
 PRECISIONS = ("float32", "bfloat16")
 
 PAPER_FILTERS = (32,) * 6
-"""Of PHD-Net's convolutions, as the paper has them."""
+"""Filters of PHD-Net's convolutions, as in the paper."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """What a network sees and gives.
+    """The input and the output of a network.
 
     Attributes:
-        step: Canvas pixels a side of an input pixel.
-        stride: Input pixels a side of a value of the heatmap.
+        step: Side of an input pixel, in canvas pixels.
+        stride: Side of a heatmap value, in input pixels.
         whole_images: Whether it learns from whole images, rather than from crops.
-        strategies: How its outputs can become a coordinate; the first is its own.
+        strategies: Strategies that turn its outputs into a coordinate, its default
+            first.
     """
 
     step: int
@@ -38,12 +40,12 @@ class Network:
 
     @property
     def cell(self) -> int:
-        """Canvas pixels a side of a value of the heatmap."""
+        """Side of a heatmap value, in canvas pixels."""
         return self.step * self.stride
 
 
 PHDNET_STRATEGIES = ("smoothing", "simple", "weighted", "augmented")
-"""How PHD-Net's heads can become a coordinate; see `ModelConfig`."""
+"""Strategies that turn PHD-Net's heads into a coordinate; see `ModelConfig`."""
 
 NETWORKS: dict[str, Network] = {
     "phdnet": Network(
@@ -55,17 +57,17 @@ NETWORKS: dict[str, Network] = {
 """The paper's network and the two it is compared with (section 3.3)."""
 
 STRATEGIES = (*PHDNET_STRATEGIES, "peak", "mean")
-"""What `reading.Reading` may have; "mean" is of several networks only."""
+"""Strategies in a `reading.Reading`. Only several networks have "mean"."""
 
 
 VIEW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def require_view(view: str) -> None:
-    """Refuses what cannot name a view: it becomes part of a folder's name.
+    """Refuses a name that a view cannot have, as it becomes part of a folder's name.
 
     Raises:
-        ValueError: If it has other than letters, digits, "-" and "_".
+        ValueError: If it has characters other than letters, digits, "-" and "_".
     """
     _require(
         VIEW_NAME.fullmatch(view) is not None,
@@ -82,30 +84,30 @@ def _require(condition: bool, name: str, expected: str, received: object) -> Non
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What is located, and how.
+    """The landmarks, the network that locates them, and how its outputs are read.
 
     Attributes:
         landmarks: Names of the L landmarks.
-        one_each: Whether each landmark has a network of its own, as in the paper; else
+        one_each: Whether each landmark has its own network, as in the paper. Otherwise
             one network locates them all.
         network: One of `NETWORKS`.
-        mapping: Heatmap label. "gaussian" is the paper's (section 2.1), "binary" that
-            of its baseline (Noothout et al., 2018): 1 for the patch with the landmark.
+        mapping: Heatmap label. "gaussian" is the paper's (section 2.1). "binary" is
+            its baseline's (Noothout et al., 2018): 1 for the patch with the landmark.
         strategy: How the outputs become a coordinate. "smoothing" is candidate
-            smoothing (section 2.2), "weighted" the same with votes weighted by heat,
-            "augmented" that of the image and of turned, enlarged pictures of what was
-            found there, "simple" the best patch's own displacement, as in the
-            baseline; "peak", of the networks without displacements, the peak of the
-            heatmap.
+            smoothing (section 2.2). "weighted" is candidate smoothing with votes
+            weighted by heat. "augmented" also reads turned and enlarged pictures
+            around the points found first. "simple" is the best patch's own
+            displacement, as in the baseline. "peak", for networks without
+            displacements, is the peak of the heatmap.
         heatmap_std: Standard deviation of the Gaussian around the landmark, in values
-            of the heatmap: patches, for PHD-Net.
-        filters: Of PHD-Net; see `phdnet.build_phdnet`.
+            of the heatmap. For PHD-Net these are patches.
+        filters: For PHD-Net only; see `phdnet.build_phdnet`.
         dilations: Likewise.
         strided: Likewise.
         pool_last: Likewise.
 
     Raises:
-        ValueError: If a value makes no sense.
+        ValueError: If a value is not valid.
     """
 
     landmarks: tuple[str, ...]
@@ -120,7 +122,7 @@ class ModelConfig:
     one_each: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         _require(
             0 < len(self.landmarks) == len(set(self.landmarks)),
             "landmarks",
@@ -155,12 +157,12 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The settings from plain values, through JSON or not.
+        """The settings from plain values, such as those read from JSON.
 
         Raises:
             KeyError: If a list is missing.
             TypeError: If a name is unknown.
-            ValueError: If a value makes no sense.
+            ValueError: If a value is not valid.
         """
         lists = ("landmarks", "filters", "dilations")
         return cls(**values | {name: tuple(values[name]) for name in lists})
@@ -174,25 +176,25 @@ class CropConfig:
         size: Side of the square crop, in canvas pixels (section 3). The networks that
             learn from whole images see the canvas instead, moved by up to `shift`.
         near_landmark: Share of crops whose centre lies within half a crop of a
-            landmark; the others lie anywhere in the image.
-        shift: Largest shift of a whole image either way, in canvas pixels.
-        rotation: Largest rotation either way, in degrees.
-        scale: Largest relative change of size either way.
-        stretch: Largest relative change of scale along one direction, any, either way;
-            across it the scale changes inversely, so that the area stays.
-        gain: Largest relative change of brightness either way.
-        gamma: Largest relative change of the exponent of the intensities either way.
-        exposure: Largest change of the logarithm of the brightness either way.
-        curve: Largest change either way of the intensity curve's knots, in units of a
-            normalised image. Beyond a quarter, what was darker can become brighter.
-        shading: Largest change either way of the logarithm of the coil's sensitivity,
-            from the middle of the crop to its sides, of each way in which it changes.
+            landmark. The others lie anywhere in the image.
+        shift: Largest shift of a whole image in either direction, in canvas pixels.
+        rotation: Largest rotation in either direction, in degrees.
+        scale: Largest relative change of size, up or down.
+        stretch: Largest relative change of scale along one random direction, up or
+            down. Across it the scale changes inversely, so the area stays the same.
+        gain: Largest relative change of brightness, up or down.
+        gamma: Largest relative change of the exponent of the intensities, up or down.
+        exposure: Largest change of the logarithm of the brightness, up or down.
+        curve: Largest change of the intensity curve's knots, up or down, in units of a
+            normalised image. Above 0.25, the order of two intensities can be reversed.
+        shading: Largest change of the logarithm of the coil's sensitivity, up or down,
+            from the middle of the crop to its sides, for each of its components.
         noise: Largest standard deviation of the noise, in units of a normalised image.
-        cut: Share of the crops from an image that ends 15 to 100 mm beyond the
-            landmarks; with whole images, of these.
+        cut: Share of the crops whose image is cut off 15 to 100 mm beyond the
+            landmarks; for networks of whole images, share of the images.
 
     Raises:
-        ValueError: If a value makes no sense.
+        ValueError: If a value is not valid.
     """
 
     size: int = 128
@@ -210,7 +212,7 @@ class CropConfig:
     cut: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         _require(
             self.size > 0 and self.size % 8 == 0,
             "size",
@@ -235,25 +237,25 @@ class TrainingConfig:
     """How long and how fast to train. The defaults are the paper's for PHD-Net.
 
     Attributes:
-        batch_size: Crops in a step.
-        learning_rate: Of the Adam optimiser.
-        epochs: Most epochs.
-        epoch_size: Fewest crops in an epoch; 1 makes it a pass over the training
-            images, one crop each. Crops are random, so a pass over a small data set is
-            too short to be worth a validation.
+        batch_size: Number of crops per step.
+        learning_rate: Learning rate of the Adam optimiser.
+        epochs: Largest number of epochs.
+        epoch_size: Smallest number of crops in an epoch. With 1, an epoch is a pass
+            over the training images, one crop each. Crops are random, so a pass over a
+            small data set is too short for a validation after each.
         patience: Epochs without a better validation loss after which training stops.
-        time_limit_boost: Under a time limit, the factor by which the learning rate is
-            multiplied at its highest.
-        decay: Whether the learning rate warms up and decays over the epochs, as it does
-            over a time limit; else it is constant without one, as in the paper.
-        seed: Of the weights, the order of the images and the crops.
-        deterministic: Whether the same seed gives the same result to the last bit,
-            which takes longer; else sums depend on which thread comes first.
+        time_limit_boost: Under a time limit, the highest learning rate divided by
+            `learning_rate`.
+        decay: Whether the learning rate warms up and decays over the epochs, as it
+            always does under a time limit. Otherwise it is constant, as in the paper.
+        seed: Seed of the weights, the order of the images and the crops.
+        deterministic: Whether the same seed gives bit-identical results, which takes
+            longer. Otherwise sums depend on the order in which threads finish.
         precision: "float32", or "bfloat16" for the layers between input and heads,
-            which is faster where the hardware has it.
+            which is faster on hardware that supports it.
 
     Raises:
-        ValueError: If a value makes no sense.
+        ValueError: If a value is not valid.
     """
 
     batch_size: int = 32
@@ -268,7 +270,7 @@ class TrainingConfig:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         for name in (
             *("batch_size", "learning_rate", "epochs", "epoch_size", "patience"),
             "time_limit_boost",
@@ -286,7 +288,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of one training run: a view, and the three parts above."""
+    """Settings of one training run: a view, its model, its crops and its training."""
 
     view: str
     model: ModelConfig
@@ -294,7 +296,7 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        """Refuse a view that is no name."""
+        """Refuse a view without a valid name."""
         require_view(self.view)
 
     def to_dict(self) -> dict[str, Any]:
@@ -303,10 +305,10 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The settings from what `to_dict` gave, through JSON or not.
+        """The settings from the values of `to_dict`, such as those read from JSON.
 
         Raises:
-            ValueError: If a name is missing or unknown, or a value makes no sense.
+            ValueError: If a name is missing or unknown, or a value is not valid.
         """
         try:
             return cls(
@@ -317,6 +319,6 @@ class Config:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(
-                "settings: expected those that this version of phdnet-tf wrote. "
+                "settings: expected those that this version of phdnet-tf writes. "
                 f"Received others: {error!r}."
             ) from error

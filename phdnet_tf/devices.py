@@ -1,13 +1,13 @@
-"""The accelerators of this machine, and how they are used."""
+"""How the accelerators of this machine are used."""
 
 import tensorflow as tf
 
 
 def take_memory_as_needed() -> None:
-    """Has TensorFlow take a GPU's memory as it needs it, not all there is at once.
+    """Makes TensorFlow allocate GPU memory as it needs it, not all of it at once.
 
-    It must be said before TensorFlow uses the GPU. Where a program has begun to, its
-    own choice stands.
+    Call it before TensorFlow uses the GPU. If a program already uses it, that program's
+    own choice stays.
     """
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
@@ -17,10 +17,10 @@ def take_memory_as_needed() -> None:
 
 
 def training_strategy() -> tf.distribute.Strategy:
-    """How a training is spread: over all GPUs, where there are several.
+    """The distribution strategy of a training: all GPUs, if there are several.
 
-    Each gets an equal part of every batch, and they share their batch normalisation's
-    statistics and their gradients.
+    Each GPU gets an equal part of every batch. The GPUs share their gradients and the
+    statistics of batch normalisation.
     """
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
@@ -28,5 +28,5 @@ def training_strategy() -> tf.distribute.Strategy:
 
 
 def whole_canvases_at_once() -> int:
-    """Whole canvases in a batch: on a CPU more take more memory and are no faster."""
+    """Number of whole canvases per batch. On a CPU, more are no faster."""
     return 32 if tf.config.list_logical_devices("GPU") else 4

@@ -1,8 +1,8 @@
-"""Files and folders that appear whole or not at all, claims, and where the cache is.
+"""Writes files and folders in one step, claims output folders, and finds the cache.
 
-What is written gets a hidden name of its own beside its target first, so that whoever
-looks meanwhile sees what was there before, two writers cannot mix, and a kill leaves
-the target as it was.
+Everything is written under a hidden name beside its target, and renamed at the end.
+Until then a reader sees the previous content. Two writers cannot mix, and a killed
+process leaves the target unchanged.
 """
 
 import json
@@ -19,17 +19,17 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """A name to write to, which becomes the target when the block ends well.
+    """Writes a file in one step: it replaces the target if the block succeeds.
 
     Args:
-        target: The file. Folders above it are made; what it was is replaced.
+        target: The file. Folders above it are created. An existing file is replaced.
 
     Yields:
-        The name, with the target's suffix. Where nothing is written to it, the target
-        stays as it is.
+        The path to write to, with the target's suffix. If nothing is written to it, the
+        target does not change.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     partial = _beside(target)
     try:
@@ -39,8 +39,8 @@ def whole_file(target: Path) -> Iterator[Path]:
             if partial.exists():
                 os.replace(partial, target)
     finally:
-        # Where nothing can be written nothing can be removed, and the first error is
-        # what matters.
+        # If writing failed, removing may fail as well; the first error is the one that
+        # matters.
         with suppress(OSError):
             partial.unlink()
 
@@ -49,16 +49,16 @@ def whole_file(target: Path) -> Iterator[Path]:
 def unfinished_folder(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, to be filled and then given to `os.replace`.
 
-    Whatever ends the block, an error or Ctrl-C, nothing unfinished stays behind.
+    If the block ends with an error or Ctrl-C, nothing unfinished stays behind.
 
     Args:
-        target: Where the folder shall appear. Folders above it are made.
+        target: Final path of the folder. Folders above it are created.
 
     Yields:
-        The folder to fill; rename it to `target.resolve()`.
+        The folder to fill. Rename it to `target.resolve()`.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: If the folder cannot be created.
     """
     # A sibling, because only within one file system is a rename a single step.
     partial = _beside(target.resolve())
@@ -71,24 +71,23 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
 
 
 class OutputFolder:
-    """A folder that one process writes results to, as a context.
+    """A context that claims an output folder for one process.
 
-    It lists what is written in `manifest.txt`, before it is written, so that whoever
-    replaces the results, also those of a run that was killed, removes these files and
-    no other.
+    `manifest.txt` lists each file before it is written. When results are replaced, even
+    those of a killed run, only the listed files are removed.
 
     Args:
-        folder: The folder; made where it does not exist.
-        overwrite: Whether results that are there may be replaced.
-        tell: Called with a sentence if results of a run that was killed are replaced.
+        folder: The folder. It is created if it does not exist.
+        overwrite: Whether existing results may be replaced.
+        tell: Called with a sentence if results of a killed run are replaced.
 
     Attributes:
         folder: The folder.
 
     Raises:
-        ValueError: On entry, if another process writes there, or if there is something
+        ValueError: On entry, if another process writes there, or the folder has content
             that may not be replaced.
-        OSError: On entry, if it cannot be made or written.
+        OSError: On entry, if the folder cannot be created or written.
     """
 
     HEADER = "# written by phdnet-tf"
@@ -100,7 +99,7 @@ class OutputFolder:
         """Claims nothing yet."""
         self.folder = folder
         self._overwrite, self._tell = overwrite, tell
-        # The system lets go of the lock when its process ends, however it does.
+        # The system releases the lock when its process ends, however it ends.
         self._lock = FileLock(folder / ".phdnet-tf.lock")
         self._manifest = folder / "manifest.txt"
 
@@ -111,8 +110,8 @@ class OutputFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise ValueError(
-                f"{self.folder}: another phdnet-tf writes to it now. Wait for its end, "
-                "or choose another --output."
+                f"{self.folder}: another phdnet-tf is writing to it. Wait until it "
+                "ends, or choose another --output."
             ) from None
         try:
             self._clear()
@@ -123,7 +122,7 @@ class OutputFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        """Marks the results as complete, unless there was an error, and lets go."""
+        """Marks the results as complete, unless there was an error, and unlocks."""
         try:
             if kind is None and self._manifest.exists():
                 self._note(self.COMPLETE)
@@ -131,7 +130,7 @@ class OutputFolder:
             self._lock.release()
 
     def whole_file(self, target: Path) -> AbstractContextManager[Path]:
-        """A file in the folder, listed; see the function `whole_file`."""
+        """Lists a file of the folder, then writes it; see the function `whole_file`."""
         # As JSON, for a name may hold a line break, or anything else.
         self._note(json.dumps(target.relative_to(self.folder).as_posix()))
         return whole_file(target)
@@ -153,20 +152,20 @@ class OutputFolder:
             lines = manifest.read_text("utf-8", errors="replace").splitlines()
             if lines[:1] != [self.HEADER]:
                 raise ValueError(
-                    f"{manifest}: expected the list of what phdnet-tf wrote. Received "
-                    "another file of that name: choose another --output."
+                    f"{manifest}: expected the list of files that phdnet-tf wrote. "
+                    "Received another file of that name. Choose another --output."
                 )
         killed = bool(lines) and self.COMPLETE not in lines
         if killed:
             self._tell(
-                f"{self.folder}: the run before was ended while it wrote. What it left "
-                "is replaced."
+                f"{self.folder}: the previous run was stopped while it was writing. "
+                "Its files are replaced."
             )
         elif not self._overwrite:
             raise ValueError(
-                f"{self.folder}: expected a new or an empty folder. There is something "
-                "in it: choose another --output, or add --overwrite, which replaces "
-                "what phdnet-tf wrote there and nothing else."
+                f"{self.folder}: expected a new or an empty folder. Received one with "
+                "files. Choose another --output, or add --overwrite, which replaces "
+                "only the files that phdnet-tf wrote there."
             )
         here = self.folder.resolve()
         for line in lines:
@@ -180,9 +179,9 @@ class OutputFolder:
 
 @contextmanager
 def _telling(target: Path, partial: Path) -> Iterator[None]:
-    """Lets errors tell the target: its hidden name says nothing to anybody.
+    """Makes errors name the target instead of the hidden name, or of no name at all.
 
-    Where the disk is full an error tells no file at all.
+    An error of a full disk names no file.
     """
     try:
         yield
@@ -198,7 +197,7 @@ def _beside(target: Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """The user's folder for what can be made again: `~/.cache/phdnet_tf`, or XDG's."""
+    """The user's cache folder: below `$XDG_CACHE_HOME`, or `~/.cache/phdnet_tf`."""
     # XDG's rule: an empty or relative value counts as none.
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not home.is_absolute():

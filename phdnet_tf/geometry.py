@@ -1,4 +1,4 @@
-"""Where things are: image pixels, canvas pixels, patches, displacements, millimetres.
+"""Coordinates: image pixels, canvas pixels, patches, displacements, millimetres.
 
 Axis letters, used in every docstring: B batch; L landmarks; H, W image rows and
 columns; h, w patch rows and columns. A position is (x, y) in pixels, and (0, 0) is the
@@ -21,11 +21,11 @@ CANVAS_SPACING = 0.9375
 """Side of a canvas pixel, in millimetres."""
 
 CANVAS_DIAGONAL = CANVAS_SIZE * CANVAS_SPACING * math.sqrt(2)
-"""In mm: no landmark that the network can find is farther from any point of it. An
-error radius of this length promises nothing."""
+"""Diagonal of the canvas, in mm: no two points of it are farther apart. An error radius
+of this length promises nothing."""
 
 PATCH_SIZE = 8
-"""Side of a patch, in canvas pixels: what three 2x2 poolings leave."""
+"""Side of a patch, in canvas pixels: the result of three 2x2 poolings."""
 
 
 def canvas_scale(pixel_spacing: tf.Tensor) -> tf.Tensor:
@@ -35,7 +35,7 @@ def canvas_scale(pixel_spacing: tf.Tensor) -> tf.Tensor:
         pixel_spacing: float32[..., 2], (y, x), mm.
 
     Returns:
-        float32[..., 2], for (x, y).
+        float32[..., 2], along (x, y).
     """
     return CANVAS_SPACING / tf.reverse(pixel_spacing, axis=[-1])
 
@@ -50,7 +50,7 @@ def image_to_canvas(
     width: tf.Tensor | int,
     pixel_spacing: tf.Tensor,
 ) -> tf.Tensor:
-    """Positions on the canvas of positions in an image.
+    """Converts positions in an image to positions on the canvas.
 
     Args:
         points: float32[B, L, 2], (x, y), image pixels.
@@ -71,7 +71,7 @@ def canvas_to_image(
     width: tf.Tensor | int,
     pixel_spacing: tf.Tensor,
 ) -> tf.Tensor:
-    """Positions in an image of positions on the canvas: undoes `image_to_canvas`.
+    """Converts positions on the canvas to positions in an image.
 
     Args:
         points: float32[B, L, 2], (x, y), canvas pixels.
@@ -89,12 +89,12 @@ def canvas_to_image(
 def canvas_from_image(
     images: tf.Tensor, pixel_spacing: tf.Tensor, step: int = 1
 ) -> tf.Tensor:
-    """Draws images on the canvas; what the image does not cover is 0.
+    """Draws images on the canvas. Pixels that the image does not cover are 0.
 
     Args:
         images: float32[B, H, W].
         pixel_spacing: float32[B, 2], (y, x), mm.
-        step: Canvas pixels a side of a pixel of the drawing, a divisor of 512.
+        step: Side of a pixel of the result, in canvas pixels; a divisor of 512.
 
     Returns:
         float32[B, 512 / step, 512 / step, 1].
@@ -114,14 +114,14 @@ def canvas_from_image(
 
 
 def coarser(pictures: tf.Tensor, step: int) -> tf.Tensor:
-    """Pictures of fewer pixels, each the mean of what it covers: without aliasing.
+    """Reduces pictures without aliasing: a pixel is the mean of the pixels it covers.
 
-    Pixel i covers the pixels from i * step on, so that its middle, in pixels of the
-    finer picture, is at i * step + (step - 1) / 2.
+    Pixel i covers the finer pixels i * step to i * step + step - 1. Its middle, in
+    pixels of the finer picture, is at i * step + (step - 1) / 2.
 
     Args:
         pictures: float32[B, h, w, C], h and w multiples of `step`.
-        step: Pixels a side that become one.
+        step: Side of the block of pixels that becomes one pixel.
 
     Returns:
         float32[B, h / step, w / step, C].
@@ -132,11 +132,11 @@ def coarser(pictures: tf.Tensor, step: int) -> tf.Tensor:
 
 
 def sample(images: tf.Tensor, matrices: tf.Tensor, size: int) -> tf.Tensor:
-    """Square pictures of images seen through affine maps, bilinear, 0 outside.
+    """Samples square pictures from images by affine maps: bilinear, 0 outside.
 
     Args:
         images: float32[B, H, W].
-        matrices: float32[B, 2, 3], which take the picture's (x, y, 1) to the image's
+        matrices: float32[B, 2, 3]. They map the picture's (x, y, 1) to the image's
             (x, y), both in pixels.
         size: Side of the pictures, in pixels.
 
@@ -156,16 +156,17 @@ def sample(images: tf.Tensor, matrices: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def normalise(image: tf.Tensor) -> tf.Tensor:
-    """Intensities from 0 (the darkest pixel: air), where 1 is that of bright tissue.
+    """Normalises intensities: 0 is the darkest pixel, air, and 1 is bright tissue.
 
-    The unit is the mean of the intensities, each weighted by itself, so that it does
-    not depend on how much air is around the body: a pixel of 0 counts for nothing.
+    The unit is the mean of the intensities, each weighted by itself. A pixel of 0
+    therefore has no weight, and the unit does not depend on the amount of air around
+    the body.
 
     Args:
         image: float32[..., H, W], in any unit, bright = signal.
 
     Returns:
-        float32[..., H, W]. Outside an image, on the canvas, 0 thus means air.
+        float32[..., H, W]. On the canvas, the 0 outside an image thus means air.
     """
     signal = image - tf.reduce_min(image, axis=[-2, -1], keepdims=True)
     # Of the mean, rather than the sum, whose square might not fit a float32.
@@ -195,8 +196,8 @@ def patch_centres(rows: tf.Tensor | int, columns: tf.Tensor | int) -> tf.Tensor:
 def encode_displacement(displacement: tf.Tensor) -> tf.Tensor:
     """The displacement head's label: sign(d) log2(1 + |d|), per axis.
 
-    The paper takes the logarithm of the displacement (section 2.1). log2|d| alone has
-    no value at 0 and loses the sign below one pixel; adding 1 mends both.
+    The paper uses the logarithm of the displacement (section 2.1). log2|d| alone has no
+    value at 0 and loses the sign below one pixel. Adding 1 solves both.
 
     Args:
         displacement: float32[...], canvas pixels.
@@ -210,7 +211,7 @@ def encode_displacement(displacement: tf.Tensor) -> tf.Tensor:
 
 
 def decode_displacement(code: tf.Tensor) -> tf.Tensor:
-    """The displacement in canvas pixels: undoes `encode_displacement`.
+    """The displacement in canvas pixels: the inverse of `encode_displacement`.
 
     Args:
         code: float32[...], no unit.

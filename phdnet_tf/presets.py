@@ -1,4 +1,4 @@
-"""The built-in views, and ready settings for each network: named rows."""
+"""The built-in views, and presets: named settings for each network."""
 
 from dataclasses import dataclass, replace
 
@@ -20,8 +20,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
     ),
     "4ch": ("tricuspid_valve", "mitral_valve", "lv_apex"),
 }
-"""Views whose landmarks are known, in the paper's order (figures 1b and 1c), and of
-which a phantom can be drawn. Any other name is a view, too, with landmarks of its own.
+"""The built-in views and their landmarks, in the paper's order (figures 1b and 1c). A
+phantom can be drawn of these. Any other name is a view of the user's own landmarks.
 """
 
 
@@ -35,13 +35,13 @@ USUAL_ORIENTATIONS: dict[str, tuple[tuple[float, ...], ...]] = {
     # "axial" is of converters that knew no better, too, the phantom's among them.
     "4ch": ((1, 0, 0, 0, 1, 0), (0.995, 0, 0.0999, 0.082, -0.571, -0.817)),
 }
-"""How images of the built-in views usually lie, as direction cosines in patient space,
-those of x first; see `dicom.turning`. Of other views, nothing is usual."""
+"""Usual orientations of the built-in views, as six direction cosines in patient space,
+those of x first; see `dicom.turning`. Other views have none."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Ready settings; the attributes are those of `ModelConfig` and `Config`."""
+    """A row of settings. Its attributes are those of `ModelConfig` and `Config`."""
 
     network: str
     strategy: str
@@ -137,7 +137,7 @@ PRESETS: dict[str, Preset] = {
         ),
     ),
 }
-"""The best that is known here, the paper's network, and those it is compared with."""
+"""The default, which is the best so far; the paper's network; and its competitors."""
 
 
 def make_config(
@@ -155,9 +155,9 @@ def make_config(
     Args:
         preset: One of `PRESETS`.
         view: Name of the view.
-        landmarks: What to locate.
+        landmarks: Names of the landmarks to locate.
         mapping: See `ModelConfig`.
-        strategy: See `ModelConfig`; by default the preset's own.
+        strategy: See `ModelConfig`. Default: the preset's.
         seed: See `TrainingConfig`.
         deterministic: Likewise.
         precision: Likewise.
@@ -166,7 +166,7 @@ def make_config(
         The settings.
 
     Raises:
-        ValueError: If a value makes no sense.
+        ValueError: If a value is not valid.
     """
     if preset not in PRESETS:
         raise ValueError(

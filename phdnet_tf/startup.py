@@ -1,4 +1,4 @@
-"""TensorFlow, loaded as a program of ours wants it: fast, silent on standard error."""
+"""Loads TensorFlow for our programs: fast, and silent on standard error."""
 
 import contextlib
 import gc
@@ -10,15 +10,15 @@ from collections.abc import Iterator
 def load_tensorflow() -> None:
     """Imports TensorFlow before any other module does.
 
-    It takes seconds, and so is called only by the programs that need it.
+    The import takes seconds, so only programs that need TensorFlow call this.
     """
     # Without this, TensorFlow leaves oneDNN off on some processors, where training then
     # takes more than twice as long.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TFDS warns through this logger of what is between it and TensorFlow.
+    # TFDS uses this logger for warnings that concern only itself and TensorFlow.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    # It takes the tracing of several models in one process for repeated tracing.
+    # It warns of repeated tracing when one process traces several models.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _without_standard_error():
         import tensorflow
@@ -26,16 +26,16 @@ def load_tensorflow() -> None:
         from phdnet_tf.devices import take_memory_as_needed
 
         take_memory_as_needed()
-        tensorflow.constant(0)  # The first operation has things to log, too.
-    # Half a million objects that stay. To look through them takes half a second, and
-    # every picture that is drawn is followed by a search for what it left.
+        tensorflow.constant(0)  # The first operation logs as well.
+    # Half a million objects that stay. The garbage collector takes half a second to
+    # search them, and it runs after every picture that is drawn.
     if not gc.get_freeze_count():
         gc.freeze()
 
 
 @contextlib.contextmanager
 def _without_standard_error() -> Iterator[None]:
-    """TensorFlow's C++ libraries log their start-up whatever the log level says."""
+    """Hides the start-up log of TensorFlow's C++ libraries, which ignore log levels."""
     kept = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:

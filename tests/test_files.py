@@ -75,7 +75,7 @@ def test_a_cache_that_is_no_absolute_path_counts_as_none(monkeypatch, value):
 def test_results_that_are_there_are_not_written_over_unasked(tmp_path):
     write(tmp_path / "out", "a.txt", "b/c.txt")
 
-    with pytest.raises(ValueError, match="something in it: .* --overwrite"):
+    with pytest.raises(ValueError, match=r"one with files\. .* --overwrite"):
         write(tmp_path / "out", "d.txt")
 
     assert names(tmp_path / "out") == {"a.txt", "b/c.txt", "manifest.txt"}
@@ -97,7 +97,7 @@ def test_overwriting_removes_what_was_written_before_and_nothing_else(tmp_path):
 def test_a_folder_with_files_of_others_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
 
-    with pytest.raises(ValueError, match="something in it"):
+    with pytest.raises(ValueError, match="one with files"):
         write(tmp_path, "a.txt")
 
     write(tmp_path, "a.txt", overwrite=True)
@@ -144,14 +144,14 @@ def test_a_folder_is_one_processes_at_a_time_and_free_when_it_is_killed(tmp_path
     command = [sys.executable, "-c", CLAIM, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "ready\n"
-        with pytest.raises(ValueError, match="another phdnet-tf writes to it now"):
+        with pytest.raises(ValueError, match="another phdnet-tf is writing to it"):
             write(tmp_path, "b.txt", overwrite=True)
         os.kill(other.pid, signal.SIGKILL)
     told = []
 
     write(tmp_path, "b.txt", told=told)
 
-    assert "the run before was ended while it wrote" in told[0]
+    assert "the previous run was stopped while it was writing" in told[0]
     assert names(tmp_path) == {"b.txt", "manifest.txt"}
 
 

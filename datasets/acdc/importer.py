@@ -1,13 +1,13 @@
-"""The ACDC challenge, as it is distributed, made an ASPIRE-style folder.
+"""Imports the ACDC challenge, as it is distributed, as an ASPIRE-style folder.
 
 ACDC (Bernard et al., *Deep learning techniques for automatic MRI cardiac
 multi-structures segmentation and diagnosis: is the problem solved?*, IEEE TMI 37(11),
 2018, doi:10.1109/TMI.2018.2837502) has short-axis stacks at end-diastole and
-end-systole with expert masks. It is for non-commercial research, asks for that
-citation, and has terms of its own: https://www.creatis.insa-lyon.fr/Challenge/acdc.
+end-systole with expert masks. It has its own terms: non-commercial research only, with
+that citation. See https://www.creatis.insa-lyon.fr/Challenge/acdc.
 
     patient001/
-      Info.cfg                      ED: 1, ES: 12, Group: DCM and so on, a line each
+      Info.cfg                      ED: 1, ES: 12, Group: DCM and so on, one per line
       patient001_frame01.nii.gz     the end-diastolic stack; .nii is read as well
       patient001_frame01_gt.nii.gz  its mask: 1 RV cavity, 2 LV myocardium, 3 LV cavity
       patient001_frame12.nii.gz     the end-systolic stack, and so on
@@ -55,16 +55,16 @@ PARTS = (".", "training", "testing", "database/training", "database/testing")
 
 @dataclass(frozen=True)
 class Report:
-    """What became of the subjects.
+    """What an import wrote, and what it left out.
 
     Attributes:
-        subjects: Number of those imported.
-        images: Number of images written.
-        skipped: What was wrong with each subject that is not in the folder, one line
-            each, beginning with its name.
-        refused: What was wrong with each mid-ventricular slice of the other subjects
-            that is not in the folder, one line each, beginning with its name.
-        unchanged: Whether the folder was already there, the same to the byte.
+        subjects: Number of imported subjects.
+        images: Number of written images.
+        skipped: One line for each subject that was not imported: its name and the
+            reason.
+        refused: One line for each mid-ventricular slice of an imported subject that
+            was left out: its name and the reason.
+        unchanged: Whether the folder existed already, with the same bytes.
     """
 
     subjects: int
@@ -84,7 +84,7 @@ class Slice:
         pixels: uint16[H, W], bright = signal.
         pixel_spacing: (between rows, between columns) = (y, x), in mm.
         position: Centre of the top-left pixel in patient space (LPS), in mm.
-        orientation: Six direction cosines in LPS, those of x first.
+        orientation: Six direction cosines in LPS: three of x, then three of y.
         landmarks: float64[3, 2], (x, y) in pixels, in the order of `VIEWS["sa"]`.
     """
 
@@ -105,7 +105,7 @@ def find_subjects(source: Path) -> list[Path]:
             or one of these parts itself.
 
     Raises:
-        ValueError: If there is none, or a name is there twice.
+        ValueError: If there is no subject, or two folders have one name.
     """
     found: dict[str, Path] = {}
     for part in PARTS:
@@ -116,14 +116,15 @@ def find_subjects(source: Path) -> list[Path]:
                 continue
             if path.name in found:
                 raise ValueError(
-                    f"{source}: expected each subject once, but there are "
+                    f"{source}: expected each subject once. Received: "
                     f"{found[path.name]} and {path}. Name one of the two parts."
                 )
             found[path.name] = path
     if not found:
         raise ValueError(
-            f"{source}: expected folders patient001, patient002, … here, in training "
-            "and testing, or in database. Name the folder that ACDC was unpacked to."
+            f"{source}: expected the folders patient001, patient002, … in it, or in "
+            "its training and testing, or in its database. Name the folder that you "
+            "unpacked ACDC to."
         )
     return [found[name] for name in sorted(found)]
 
@@ -133,10 +134,10 @@ def import_folder(
 ) -> Report:
     """Writes an ASPIRE-style folder of the mid-ventricular slices of ACDC.
 
-    It appears all at once, when it is complete, and only if there is something in it.
-    The same source gives the same bytes. A folder that is there already is never
-    changed: if it holds just what would be written, that is reported, and anything else
-    is refused.
+    The folder appears in one step, when it is complete. No folder appears where no
+    image was imported. The same source gives the same bytes. An existing folder is
+    never changed. The report says if it holds exactly what would be written. Any other
+    content is an error.
 
     Args:
         source: As for `find_subjects`.
@@ -144,13 +145,12 @@ def import_folder(
         on_subject: Called after each subject, for a progress bar.
 
     Returns:
-        What was written, and what was not and why. A subject that cannot be read does
-        not keep the others from being imported.
+        What was written, and what was left out and why. If a subject cannot be read,
+        the others are still imported.
 
     Raises:
-        ValueError: If there is no subject in the source, or something else in the
-            destination.
-        OSError: If the destination cannot be written; it tells the path.
+        ValueError: If the source has no subject, or the destination has other content.
+        OSError: If the destination cannot be written. The error names the path.
     """
     source, destination = Path(source), Path(destination)
     subjects = find_subjects(source)
@@ -192,11 +192,11 @@ def read_subject(folder: Path) -> tuple[str, list[Slice], list[str]]:
     """The mid-ventricular slices of a subject, with landmarks.
 
     Returns:
-        The diagnostic group that `Info.cfg` tells, or ""; the slices; and for each
-        slice that has no landmarks a line with its name and the reason.
+        The diagnostic group from `Info.cfg`, or ""; the slices; and one line for each
+        slice without landmarks, with its name and the reason.
 
     Raises:
-        ValueError: If a file is absent or cannot be used, or no slice has landmarks.
+        ValueError: If a file is missing or cannot be used, or no slice has landmarks.
     """
     info = _read_info(folder / "Info.cfg")
     slices: list[Slice] = []
@@ -247,21 +247,21 @@ def read_subject(folder: Path) -> tuple[str, list[Slice], list[str]]:
 
 
 def _read_info(path: Path) -> dict[str, str]:
-    """The entries of an Info.cfg, ED and ES being whole numbers."""
+    """The entries of an Info.cfg. ED and ES are checked to be whole numbers."""
     try:
         # Notepad begins a file with a byte order mark.
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise ValueError(
-            f"Info.cfg cannot be read: {error.strerror}. It says which frames are ED "
-            "and ES; download the subject again."
+            f"Info.cfg cannot be read: {error.strerror}. It gives the ED and ES "
+            "frames. Download the subject again."
         ) from error
     pairs = (line.partition(":") for line in text.splitlines())
     info = {key.strip(): value.strip() for key, _, value in pairs}
     for phase in ("ED", "ES"):
         if not re.fullmatch(r"[0-9]{1,4}", info.get(phase, "")):
             raise ValueError(
-                f"Info.cfg: expected a line '{phase}: <number of a frame>'. Received: "
+                f"Info.cfg: expected a line '{phase}: <frame number>'. Received: "
                 f"{info.get(phase) or 'none'}. Download the subject again."
             )
     return info
@@ -270,7 +270,7 @@ def _read_info(path: Path) -> dict[str, str]:
 def _write_subject(
     folder: Path, subject: str, group: str, slices: list[Slice]
 ) -> list[list[str]]:
-    """Writes the images of a subject; the rows of the table are returned."""
+    """Writes the images of a subject, and returns their rows of the table."""
     (folder / "DICOM" / subject).mkdir(parents=True)
     rows = []
     for one in slices:
@@ -299,7 +299,7 @@ def _write_table(folder: Path, rows: list[list[str]]) -> None:
 
 
 def _holds(folder: Path, other: Path) -> bool:
-    """Whether each file of another folder is in this one, the same to the byte."""
+    """Whether `folder` has each file of `other`, with the same bytes."""
     names = [str(p.relative_to(other)) for p in other.rglob("*") if p.is_file()]
     same, _, _ = filecmp.cmpfiles(folder, other, names, shallow=False)
     return len(same) == len(names)
@@ -307,8 +307,8 @@ def _holds(folder: Path, other: Path) -> bool:
 
 def _other_content(folder: Path, skipped: list[str]) -> ValueError:
     message = (
-        f"{folder}: expected a new or an empty folder, or the same import once more. "
-        "There is something else; choose another folder, or remove this one first."
+        f"{folder}: expected a new folder, an empty one, or one with the same import. "
+        "Received other content. Choose another folder, or remove this one first."
     )
     if skipped:  # which may be all that is not the same
         message += f" Subjects skipped this time: {len(skipped)}; {skipped[0]}"

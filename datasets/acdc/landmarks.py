@@ -1,4 +1,4 @@
-"""Short-axis landmarks, derived from expert masks."""
+"""Derives short-axis landmarks from expert masks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SMOOTHING, NEARLY = 1.0, 1.4
 def mid_ventricular(mask: np.ndarray) -> list[int]:
     """The slices from 20 to 60 % of the way from the base to the apex.
 
-    The way is that through the slices with LV cavity; the first of them, the most basal
-    in ACDC, is at 0 % and the last at 100 %.
+    Only slices with LV cavity count: the first of them, the most basal one in ACDC, is
+    at 0 %, and the last at 100 %.
 
     Args:
         mask: Labels, integers[W, H, K].
 
     Returns:
-        Their places in the stack, from 0.
+        Indices of the slices in the stack, from 0.
     """
     levels = np.flatnonzero((mask == CAVITY).any(axis=(0, 1))).tolist()
     last = len(levels) - 1
@@ -48,13 +48,14 @@ def mid_ventricular(mask: np.ndarray) -> list[int]:
 
 
 def require_label_order(mask: np.ndarray) -> None:
-    """Refuses masks whose labels mean something else, such as those of M&Ms.
+    """Refuses masks whose labels have another order, such as those of M&Ms.
 
     Args:
         mask: Labels, integers[H, W] or [W, H, K].
 
     Raises:
-        ValueError: If the wall is not around the LV cavity, or is around the RV.
+        ValueError: If the myocardium does not surround the LV cavity, or surrounds the
+            RV cavity.
     """
     around = {
         label: _share_inside(mask == label, mask == MYOCARDIUM)
@@ -76,27 +77,30 @@ def derive_landmarks(
     """The three short-axis landmarks of one slice, from the outlines in its mask.
 
     The RV insertions are the two ends of the arc along which the RV touches the
-    epicardium of the LV: there, the point halfway between the last myocardial pixel
-    that touches the RV, also by a corner, and the RV's nearest pixel. The inferior
-    lateral reflection is the RV's extreme in the direction 45 degrees between "along
-    the septum, from superior to inferior" and "across the septum, away from the LV":
-    the RV is smoothed by 1 mm and cut at one half, and of that outline's points, one
-    wherever it crosses a line between pixel centres, those count whose reach in that
-    direction is within 1.4 mm of the largest; their mean is the landmark. Of an RV in
-    several pieces, as masks with stray pixels have it, the largest counts; pixels that
-    only share a corner are no piece.
+    epicardium of the LV. Each is the point halfway between the last myocardial pixel
+    that touches the RV, even by a corner only, and the nearest pixel of the RV.
+
+    The inferior lateral reflection is the RV's extreme in one direction: 45 degrees
+    between "along the septum, from superior to inferior" and "across the septum, away
+    from the LV". The RV is smoothed by 1 mm, and its outline is the level 0.5. The
+    outline has a point wherever it crosses a line between pixel centres. The landmark
+    is the mean of the points whose reach in that direction is within 1.4 mm of the
+    largest.
+
+    If the RV is in several pieces, as in masks with stray pixels, the largest counts.
+    Pixels that share only a corner belong to different pieces.
 
     Args:
         mask: Labels, integers[H, W].
         pixel_spacing: (between rows, between columns) = (y, x), in mm.
-        up: How far the x axis and the y axis of the image point to the patient's front
-            and head, for example (0, -1) where that is the top of the image.
+        up: Components of the image's x axis and y axis towards the patient's front and
+            head, for example (0, -1) if these are at the top of the image.
 
     Returns:
         float64[3, 2], (x, y) in pixels, in the order of `VIEWS["sa"]`.
 
     Raises:
-        ValueError: If the mask does not determine them. Says why.
+        ValueError: If the mask does not determine them. The message says why.
     """
     for label, name in LABELS.items():
         if not (mask == label).any():
@@ -123,7 +127,7 @@ def derive_landmarks(
     along = (inferior - superior) / length
     if -along @ up < LEAST_RISE * np.linalg.norm(up):
         raise ValueError(
-            "in its mask the RV insertions lie at one height, so that neither is the "
+            "in its mask the RV insertions lie at the same height, so neither is the "
             "superior one."
         )
 
@@ -165,8 +169,8 @@ def _smooth_outline(region: np.ndarray, size: np.ndarray) -> np.ndarray:
     lines = contourpy.contour_generator(z=smooth).lines(0.5)
     if not lines:
         raise ValueError(
-            f"in its mask the {LABELS[RV]} is too thin: nothing is left of it when it "
-            f"is smoothed by {SMOOTHING:g} mm."
+            f"in its mask the {LABELS[RV]} is too thin: smoothing by {SMOOTHING:g} mm "
+            "leaves nothing of it."
         )
     # A closed line ends with its first point.
     points = np.concatenate([line[:-1] for line in lines])

@@ -1,4 +1,4 @@
-"""ACDC's NIfTI files, with their place in the patient."""
+"""Reads ACDC's NIfTI files, with their position in the patient."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 def nifti_file(folder: Path, stem: str) -> Path:
-    """The file `stem`, compressed or not.
+    """The path of the file `stem`, compressed or not.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such file.
     """
     for suffix in (".nii.gz", ".nii"):
         if (folder / f"{stem}{suffix}").is_file():
@@ -37,7 +37,15 @@ def nifti_file(folder: Path, stem: str) -> Path:
 
 
 def read_stack(path: Path) -> tuple[np.ndarray, tuple[float, float], np.ndarray]:
-    """Voxels uint16[W, H, K], pixel spacing (y, x) in mm, affine to RAS in mm."""
+    """Reads a stack of slices.
+
+    Returns:
+        Voxels, uint16[W, H, K]; pixel spacing (y, x) in mm; float64[4, 4], the affine
+        from voxels to RAS in mm.
+
+    Raises:
+        ValueError: If the file cannot be read, or is not such a stack.
+    """
     try:
         with _quiet():
             image = nibabel.Nifti1Image.from_filename(path)
@@ -70,12 +78,13 @@ def mask_of_stack(path: Path, stack: np.ndarray, affine: np.ndarray) -> np.ndarr
     """The mask of a stack of images, voxel by voxel.
 
     Some programs write the axes of a mask in another order or direction than those of
-    its images, and say so in its affine. These are put right; nothing is resampled.
+    its images, and say so in the mask's affine. The axes are then reordered. Nothing is
+    resampled.
 
     Args:
-        path: The mask.
+        path: File of the mask.
         stack: Voxels of the images, [W, H, K].
-        affine: That of the images, to RAS in mm.
+        affine: Affine of the images, from voxels to RAS in mm.
 
     Returns:
         uint16[W, H, K], labels.
@@ -88,9 +97,8 @@ def mask_of_stack(path: Path, stack: np.ndarray, affine: np.ndarray) -> np.ndarr
     turned = apply_orientation(mask, turn)
     if turned.shape != stack.shape:
         raise ValueError(
-            f"{path.name}: expected a mask of the size of its images, "
-            f"{size_text(stack)}. Received: {size_text(turned)}. Download the subject "
-            "again."
+            f"{path.name}: expected a mask as large as its images, {size_text(stack)}. "
+            f"Received: {size_text(turned)}. Download the subject again."
         )
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(stack.shape) - 1)
     there = apply_affine(own @ inv_ornt_aff(turn, mask.shape), corners)
@@ -98,16 +106,16 @@ def mask_of_stack(path: Path, stack: np.ndarray, affine: np.ndarray) -> np.ndarr
     # Within half a pixel each label is that of the image's own pixel.
     if apart > voxel_sizes(affine)[:2].min() / 2:
         raise ValueError(
-            f"{path.name}: expected a mask that lies where its images lie. Received: "
-            f"an affine by which a corner is {apart:.3g} mm away from theirs. Resample "
-            "the mask to the images, or use the files as they are distributed."
+            f"{path.name}: expected a mask at the position of its images. Received: "
+            f"an affine that moves a corner by {apart:.3g} mm. Resample the mask to "
+            "the images, or use the files as they are distributed."
         )
     return turned
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps back what nibabel says of a header; what matters becomes an error."""
+    """Suppresses nibabel's messages on headers; what matters becomes an error."""
     logger = logging.getLogger("nibabel.global")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -126,8 +134,8 @@ def _geometry(
     header = image.header
     if not header["sform_code"] > 0 and not header["qform_code"] > 0:
         raise ValueError(
-            f"{path.name}: its header does not say how the images lie in the patient "
-            "(sform_code and qform_code are 0). Use the file as it is distributed."
+            f"{path.name}: its header has no position in the patient (sform_code and "
+            "qform_code are 0). Use the file as it is distributed."
         )
     # As text a float32 is the decimal number that was meant: 1.67969, not 1.6796900034.
     zooms = np.array([float(str(zoom)) for zoom in header.get_zooms()])
@@ -161,10 +169,10 @@ def _geometry(
 
 
 def size_text(voxels: np.ndarray) -> str:
-    """An array's shape, as part of a sentence."""
+    """An array's shape, such as "256 x 216 x 10"."""
     return " x ".join(map(str, voxels.shape))
 
 
 def numbers_text(values: np.ndarray) -> str:
-    """Numbers, as part of a sentence."""
+    """Numbers, such as "1.5 x 1.5"."""
     return " x ".join(f"{value:g}" for value in values)

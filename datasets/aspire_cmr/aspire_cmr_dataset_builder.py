@@ -21,7 +21,7 @@ from phdnet_tf.presets import VIEWS
 
 
 def view_config(view: str) -> tfds.core.BuilderConfig:
-    """The configuration of a view, built in or not."""
+    """The TFDS configuration of any view."""
     names = VIEWS.get(view)
     landmarks = ", ".join(names) if names else "those of the table"
     return tfds.core.BuilderConfig(name=view, description=f"Landmarks: {landmarks}.")
@@ -30,17 +30,17 @@ def view_config(view: str) -> tfds.core.BuilderConfig:
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Cardiac MR with landmarks, in eight folds by subject.
 
-    The source is TFDS's `manual_dir`. `info.metadata` holds, in a later process too,
-    the names of the `landmarks`, in the order of the feature, the `fingerprint` of the
-    source and its `content`, which copies have in common. Fewer
-    than eight subjects fill fewer folds; an empty one is no split.
+    The source is TFDS's `manual_dir`. `info.metadata` is stored with the data. It holds
+    the names of the `landmarks`, in the order of the feature, and of the source the
+    `fingerprint` and the `content`, which is the same for copies. Fewer than eight
+    subjects fill fewer folds. An empty fold has no split.
     """
 
     VERSION = tfds.core.Version("1.3.0")
     RELEASE_NOTES = {
-        "1.3.0": "Images tell how they lie in the patient.",
-        "1.2.0": "Content hashes, frames, and folds that hold when subjects are added.",
-        "1.1.0": "The metadata tell the content of the source.",
+        "1.3.0": "Images have their orientation in the patient.",
+        "1.2.0": "Content hashes, frames, and folds that stay when subjects are added.",
+        "1.1.0": "The metadata hold the content of the source.",
         "1.0.0": "First release.",
     }
     BUILDER_CONFIGS = [view_config(view) for view in VIEWS]
@@ -80,10 +80,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def is_prepared(self) -> bool:
-        """Whether the data are there, and this object has compared them to the source.
+        """Whether the data exist, and this object has compared them with the source.
 
-        `tfds.load` takes data that are prepared as they are, and asks
-        `download_and_prepare` for others; only that function knows the source.
+        `tfds.load` uses prepared data without a check, and calls `download_and_prepare`
+        otherwise. Only that function knows the source.
         """
         return self._compared and super().is_prepared()
 
@@ -94,9 +94,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         download_config: tfds.download.DownloadConfig | None = None,
         **kwargs: Any,
     ) -> None:
-        """Prepares the data, again if the source has changed since the last time.
+        """Prepares the data, or prepares them again if the source has changed.
 
-        Data whose source is gone are taken as they are. The arguments are TFDS's.
+        Data whose source no longer exists are used as they are. The arguments are
+        TFDS's.
 
         Raises:
             ValueError: If the source folder has errors; see `folder.check`.

@@ -1,4 +1,4 @@
-"""Prepared data in the user's cache: built once, and again when the source changes."""
+"""Prepares data in the user's cache: once, and again when the source changes."""
 
 from __future__ import annotations
 
@@ -25,32 +25,33 @@ from phdnet_tf.datasets.aspire_cmr.aspire_cmr_dataset_builder import (
 from phdnet_tf.datasets.folder import fingerprint
 from phdnet_tf.files import cache_folder
 
-# Data of an earlier state of the source may still be read by a training that runs.
+# A running training may still read data of an earlier state of the source.
 KEEP_UNUSED_SECONDS = 7 * 24 * 3600
 
 
 def prepare(
     folder: Path, view: str, cache: Path | None = None
 ) -> tfds.core.DatasetBuilder:
-    """A builder whose data are prepared and those of the folder as it is now.
+    """Prepares the data of a folder in its present state.
 
-    Each state of the folder has a place of its own in the cache, which is filled beside
-    it and renamed in one step. So several processes may do this at once, one that is
-    killed leaves nothing half done, and a training that runs keeps its data. What no
-    one has asked for in a week is removed. TFDS's progress bars are turned off.
+    Each state of the folder has its own place in the cache. The place is filled under a
+    temporary name and renamed in one step. Several processes may therefore do this at
+    once, a killed process leaves nothing half done, and a running training keeps its
+    data. Data that were not used for a week are removed. TFDS's progress bars are
+    turned off.
 
     Args:
         folder: An ASPIRE-style folder.
         view: Name of the view.
-        cache: Folder for the prepared data. By default one for each source, below
+        cache: Folder for the prepared data. By default each source has its own, below
             `~/.cache/phdnet_tf` or `$XDG_CACHE_HOME/phdnet_tf`.
 
     Returns:
         A builder ready for `as_dataset(split="fold_0+fold_1")`.
 
     Raises:
-        ValueError: If the view is no name, the folder has errors, or the cache cannot
-            be written.
+        ValueError: If the view's name is not valid, the folder has errors, or the cache
+            cannot be written.
     """
     require_view(view)
     folder = Path(folder)
@@ -80,7 +81,7 @@ def prepare(
 def _not_written(cache: Path, reason: str) -> ValueError:
     return ValueError(
         f"{cache}: prepared data cannot be written there: {reason}. Set XDG_CACHE_HOME "
-        "to a folder of yours with space."
+        "to a folder of yours with free space."
     )
 
 
@@ -106,7 +107,7 @@ def _build(folder: Path, view: str, cache: Path, root: Path, state: str) -> None
                 download_config=tfds.download.DownloadConfig(manual_dir=folder)
             )
         if builder.info.metadata["fingerprint"] != state:
-            raise ValueError(f"{folder}: changed while it was read. Try again.")
+            raise ValueError(f"{folder}: it changed while it was read. Try again.")
         target = Path(_builder(view, root).data_path)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -118,7 +119,7 @@ def _build(folder: Path, view: str, cache: Path, root: Path, state: str) -> None
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps back what TFDS prints of downloads, of which there are none, and logs."""
+    """Suppresses TFDS's log, and what it prints on downloads, as there are none."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -130,9 +131,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _remove_unused(cache: Path) -> None:
-    """Deletes states of the source, and half-built ones, that are long out of use."""
+    """Deletes prepared and half-prepared data that were not used for long."""
     for path in cache.iterdir():
-        # Whoever names a folder with other things in it as the cache keeps them.
+        # A user may name a folder with other files as the cache: those stay.
         if not re.fullmatch(r"[0-9a-f]{16}|incomplete-\w{8}", path.name):
             continue
         with contextlib.suppress(OSError):

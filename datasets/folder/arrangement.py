@@ -1,10 +1,11 @@
-"""Subjects whose landmarks lie to one another as in no other subject.
+"""Finds subjects whose landmarks are probably exchanged or out of scale.
 
-The arrangement of an image's landmarks is where they lie, in mm, seen from the first of
-them. How it varies from subject to subject is learnt from the table itself. A row is
-odd if its arrangement is far from that of most subjects, and near to it once two
-landmarks, or x and y, are exchanged, or all distances of the subject multiplied. So
-what is merely unusual, such as a picture that is turned or mirrored, is not reported.
+The arrangement of an image's landmarks is their position, in mm, relative to the first
+of them. Its variation between subjects is learnt from the table itself. A row is
+reported if its arrangement is far from that of most subjects, and if one correction
+brings it near: to exchange two landmarks, to exchange x and y, or to multiply all
+distances of the subject. An arrangement that is only unusual, such as in a turned or
+mirrored picture, is therefore not reported.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from phdnet_tf.dicom.turning import turn_to_usual
 FEWEST_SUBJECTS = 10
 
 # Squares of distances in standard deviations, for each coordinate of an arrangement.
-# With these nothing is reported of 863 real images of 138 subjects, nor of 326 drawn
-# ones, and about eight in ten subjects whose points were exchanged on purpose are.
+# With these values nothing is reported for 863 real images of 138 subjects, nor for 326
+# drawn ones. About eight in ten subjects with points exchanged on purpose are reported.
 FAR, NEAR, GAIN = 5.0, 2.5, 3.0
 
 # The smallest hearts have half the size of the usual ones.
 LEAST_FACTOR = 2.0
 
-# Of the subjects so many are taken to be in order.
+# Share of the subjects that are assumed to be correct.
 SOUND_SHARE = 0.5
 
-# Two people mark a landmark about so many mm apart; nothing is more alike than that.
+# In mm: about the distance between two readers' points. No arrangements agree better.
 CHANCE = 5.0
 
 
@@ -41,16 +42,16 @@ def arrangement_problems(
     images: Mapping[str, ImageFacts],
     usual: Sequence[Sequence[float]] = (),
 ) -> Iterator[Problem]:
-    """Landmarks that seem to be exchanged, and distances out of scale.
+    """Warns of landmarks that seem exchanged, and of distances out of scale.
 
-    One warning a subject. Nothing is said of rows without all landmarks, of fewer than
-    ten subjects, or of one landmark alone.
+    There is at most one warning per subject. Rows without all landmarks are left out.
+    Nothing is checked for fewer than ten subjects, or for a single landmark.
 
     Args:
         table: The table.
-        images: By the id of their row; rows without are left out.
-        usual: How images of the view usually lie; see `dicom.turning`. Those that lie
-            another way, and say so, are compared as if they did not.
+        images: The images, by the id of their row. Rows without an image are left out.
+        usual: Usual orientations of the view; see `dicom.turning`. Images that have
+            another orientation are turned before they are compared.
     """
     rows, pixels, spacings = [], [], []
     for row in table.rows:
@@ -106,18 +107,18 @@ def _problem(table: Table, row: Row, meaning: str, count: int) -> Problem:
     return warning_at(
         table.file,
         row.line,
-        f"subject {row.subject}: {meaning}{more}. As they are, its landmarks lie to "
-        "one another as in no other subject, and without that as in most. Look at the "
-        "image and correct the points.",
+        f"subject {row.subject}: {meaning}{more}. The landmarks lie very differently "
+        "from those of the other subjects, and like theirs once this is corrected. "
+        "Look at the image and correct the points.",
     )
 
 
 def _exchanges(
     landmarks: tuple[str, ...], points: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """What may have been exchanged, and the points put right.
+    """Each possible exchange in words, with the corrected points.
 
-    The points are float64[N, L, 2], in pixels: who exchanges x and y knows no mm.
+    The points are float64[N, L, 2], in pixels: x and y are exchanged in pixels, not mm.
     """
     for i, j in combinations(range(len(landmarks)), 2):
         order = list(range(len(landmarks)))
@@ -130,15 +131,15 @@ def _exchanges(
 
 
 def _arrangement(points: np.ndarray) -> np.ndarray:
-    """Landmarks seen from the first: float64[N, L, 2] -> float64[N, 2 (L - 1)]."""
+    """Positions relative to the first: float64[N, L, 2] -> float64[N, 2 (L - 1)]."""
     return (points - points[:, :1])[:, 1:].reshape(len(points), -1)
 
 
 def _usual(arrangements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and inverse covariance of most of some arrangements, float64[N, D].
+    """Centre and inverse covariance of the sound half of arrangements, float64[N, D].
 
     The steps are those of the minimum covariance determinant (Rousseeuw and Van
-    Driessen, 1999), begun at the median.
+    Driessen, 1999), starting at the median.
     """
     count = int(np.ceil(SOUND_SHARE * len(arrangements)))
     centre: np.ndarray = np.median(arrangements, axis=0)

@@ -1,4 +1,4 @@
-"""The cells of a table's file, whichever spreadsheet wrote it, and back."""
+"""Reads and writes the cells of a table's file, whichever spreadsheet made it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?(\r\n|\r|\n)', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Cells:
-    """What is in a table's file, and how it is written.
+    """The content of a table's file, and how the file is written.
 
     Attributes:
-        records: Line number, from 1, of the end of each record, and its cells as they
-            are. Blank lines are records without cells.
-        delimiter: What separates the columns.
+        records: For each record, the number of its last line, from 1, and its
+            unchanged cells. Blank lines are records without cells.
+        delimiter: Character between the columns.
         encoding: Name of the encoding, byte order mark included.
         start: The line above the header that names the delimiter, or "".
-        line_end: What ends a line.
+        line_end: Characters at the end of a line.
     """
 
     records: list[tuple[int, list[str]]]
@@ -43,10 +43,10 @@ def read_cells(path: Path) -> Cells:
 
     Args:
         path: The file: UTF-8 with or without a byte order mark, or UTF-16 with one.
-            Lines may end in any of the three ways.
+            Lines may end with CR, LF or both.
 
     Raises:
-        ValueError: If it is no such text. Does not name the file.
+        ValueError: If it is not such a text. The message does not name the file.
         OSError: If it cannot be opened.
     """
     data = path.read_bytes()
@@ -57,14 +57,14 @@ def read_cells(path: Path) -> Cells:
         encoding = "utf-16"  # Excel's "Unicode Text"
     elif data.startswith(b"PK\x03\x04"):
         raise ValueError(
-            'is a workbook, not text. Save the table again as "CSV UTF-8".'
+            'is a workbook, not a text. Save the table again as "CSV UTF-8".'
         )
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"expected UTF-8 text; byte {error.start} is not. Save the table again as "
-            '"CSV UTF-8".'
+            f"expected UTF-8 text. Byte {error.start} is not UTF-8. Save the table "
+            'again as "CSV UTF-8".'
         ) from error
     named = SEPARATOR_LINE.match(text)
     start = named[0] if named else ""
@@ -80,25 +80,25 @@ def read_cells(path: Path) -> Cells:
         records = [(above + reader.line_num, cells) for cells in reader]
     except csv.Error as error:
         raise ValueError(
-            f"line {above + reader.line_num} is not CSV: {error}. Save the table again "
-            "as CSV."
+            f"line {above + reader.line_num} is not valid CSV: {error}. Save the table "
+            "again as CSV."
         ) from error
     return Cells(records, delimiter, encoding, start, line_end[0] if line_end else "\n")
 
 
 def write_column(path: Path, name: str, values: dict[int, str]) -> None:
-    """Writes a column into a table, at its end or over the one of that name.
+    """Writes a column into a table: over the column of that name, or as the last one.
 
-    The table is replaced in one step. Its delimiter, encoding, line ends, other columns
-    and the order of its lines stay.
+    The table is replaced in one step. It keeps its delimiter, encoding, line ends,
+    other columns and order of lines.
 
     Args:
         path: The file.
         name: Name of the column.
-        values: The cell of each row, by the number of its line.
+        values: The cell of each row, by the row's line number.
 
     Raises:
-        ValueError: If the file is no table any more.
+        ValueError: If the file is no longer a table.
         OSError: If it cannot be written.
     """
     cells = read_cells(path)
@@ -125,14 +125,19 @@ def _write(path: Path, cells: Cells) -> None:
 
 
 def absent_table(folder: Path, name: str) -> str:
-    """What to say where there is no table: what was expected, and what may be meant."""
+    """The message for a folder without a table: what was expected, and what is close.
+
+    Args:
+        folder: The folder.
+        name: Name of the expected file.
+    """
     expected = (
         f"there is no such table. Expected {name}, with the columns subject, image, "
         "<landmark>_x, <landmark>_y."
     )
     below = sorted(folder.glob(f"*/{name}"))
     if below:
-        return f"{expected} There is one in {below[0].parent}: name that folder."
+        return f"{expected} Found one in {below[0].parent}. Name that folder."
     stem = name.partition(".")[0]
     near = {
         path.name: difflib.SequenceMatcher(
@@ -145,5 +150,5 @@ def absent_table(folder: Path, name: str) -> str:
     if not best or near[best] < 0.6:
         return expected
     if best.casefold().endswith((".csv", ".txt", ".tsv")):
-        return f"{expected} There is {best}: if that is it, rename it to {name}."
-    return f'{expected} There is {best}: save it as "CSV UTF-8", with the name {name}.'
+        return f"{expected} Found {best}. If this is the table, rename it to {name}."
+    return f'{expected} Found {best}. Save it as "CSV UTF-8", with the name {name}.'

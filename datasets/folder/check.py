@@ -1,4 +1,4 @@
-"""Every problem of an ASPIRE-style folder, found in one pass."""
+"""Finds every problem of an ASPIRE-style folder in one pass."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from phdnet_tf.presets import USUAL_ORIENTATIONS, VIEWS
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that one pass over a folder finds.
+    """Everything that one pass over a folder finds.
 
     Attributes:
         table: The rows that could be understood.
-        images: By the id of their row; those that could be read.
+        images: The images that could be read, by the id of their row.
         folds: The fold, 0 to 7, of each subject.
-        problems: In the order of the table, what concerns the whole folder last.
+        problems: The problems, in the order of the table. Those of the whole folder
+            come last.
     """
 
     table: Table
@@ -39,7 +40,7 @@ class Inspection:
 
 
 def check(folder: Path, view: str | None = None) -> list[Problem]:
-    """Every problem of a folder, found in one pass; see `inspect`."""
+    """The problems that `inspect` finds in a folder."""
     return inspect(folder, view).problems
 
 
@@ -53,9 +54,9 @@ def inspect(
 
     Args:
         folder: An ASPIRE-style folder.
-        view: Name of a view; the landmarks of a built-in one are expected.
-        on_image: Called with each image that can be read and its row, for who needs the
-            pixels: no image is kept.
+        view: Name of a view. The landmarks of a built-in view are expected.
+        on_image: Called with the row and the image, for each image that can be read.
+            It is the only access to the pixels, because no image is kept.
     """
     table, problems = parse_table(folder)
     images: dict[str, ImageFacts] = {}
@@ -81,7 +82,9 @@ def inspect(
                 location = FileLocation(folder / row.image)
                 message = str(image).removeprefix(f"{location}: ")
                 if "multi-frame" in message:
-                    message += " The column frame names the frame, from 1."
+                    message += (
+                        " Write the number of the frame, from 1, in a column frame."
+                    )
                 problems.append(error_at(row.id, row.line, message))
                 continue
             on_image(row, image)
@@ -108,7 +111,7 @@ def inspect(
 
 
 def _unnamed_folders(folder: Path, table: Table) -> Iterator[Problem]:
-    """Folders of images beside those of the subjects, but with no row in the table."""
+    """Folders of images beside those of the subjects that no row of the table names."""
     paths = [PurePosixPath(row.image) for row in table.rows]
     if not paths:
         return
@@ -128,8 +131,8 @@ def _unnamed_folders(folder: Path, table: Table) -> Iterator[Problem]:
             yield warning_at(
                 str(relative),
                 None,
-                f"holds images of a subject in no row of {table.file}; they are not "
-                "used. Add rows, or move the folder away.",
+                f"holds images that no row of {table.file} names. They are not used. "
+                "Add rows, or move the folder away.",
             )
 
 
@@ -141,7 +144,7 @@ def _empty_folds(table: Table, folds: Mapping[str, int]) -> Iterator[Problem]:
             None,
             f"expected at least {FOLDS} subjects that share no image, one for each "
             f"fold. Received: {filled}, so some folds are empty. Add subjects before "
-            "you cross-validate.",
+            "a cross-validation.",
         )
 
 
@@ -164,5 +167,5 @@ def _view_problems(table: Table, view: str) -> Iterator[Problem]:
         table.file,
         1,
         f"lacks the columns of {', '.join(absent)}, which belong to the view {view}. "
-        "Only the landmarks that are there are learnt.",
+        "Only the landmarks in the table are learnt.",
     )

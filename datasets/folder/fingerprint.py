@@ -1,4 +1,4 @@
-"""Short texts that change when a folder changes."""
+"""Short texts that change when a data folder changes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def fingerprint(folder: Path) -> str:
 
 
 def content(inspection: Inspection) -> str:
-    """A short text that stays while the table says the same of the same images.
+    """A short text that depends only on what the table and the images hold.
 
-    Unlike `fingerprint` it tells nothing of how and when a file was written. It changes
-    with a subject, a point, a fold, the name of an image and what the image shows.
+    It changes with a subject, a point, a fold, the name of an image, or an image's
+    pixels. Unlike `fingerprint` it does not depend on how and when a file was written.
 
     Args:
-        inspection: What `inspect` found in a folder, without an error.
+        inspection: The result of `inspect`, without an error.
     """
     table, images = inspection.table, inspection.images
     digest = hashlib.sha256()

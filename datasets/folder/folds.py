@@ -1,4 +1,4 @@
-"""The folds of the cross-validation, by subject."""
+"""Assigns subjects to the folds of the cross-validation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from phdnet_tf.datasets.folder.table import Row, Table
 def assign_folds(table: Table, content_hashes: Mapping[str, str]) -> dict[str, int]:
     """Puts each subject into one of the eight folds of the cross-validation.
 
-    What the column `fold` says holds. The other subjects are dealt out in the order in
-    which they first appear in the table. One that shares an identical image with a
-    subject that has a fold joins it; any other goes to the fold with the fewest groups
-    so far. So without the column the sizes of the folds differ by at most one group,
-    and a subject that is appended to the table moves no other.
+    The column `fold` has priority. The other subjects are assigned in the order in
+    which they first appear in the table. A subject that shares an identical image with
+    a subject that has a fold joins that fold. Any other goes to the fold with the
+    fewest groups so far. A group is one subject, or several that share images. Without
+    the column, the sizes of the folds thus differ by at most one group, and a subject
+    appended to the table moves no other.
 
     Args:
         table: The table.
@@ -26,8 +27,8 @@ def assign_folds(table: Table, content_hashes: Mapping[str, str]) -> dict[str, i
             images.
 
     Returns:
-        The fold, 0 to 7, of each subject, in the order in which they first appear. See
-        `fold_problems` for what cannot be right.
+        The fold, 0 to 7, of each subject, in the order in which they first appear.
+        `fold_problems` lists what is wrong with them.
     """
     images: dict[str, dict[str, None]] = {}  # their keys: sets that keep their order
     owners: dict[str, dict[str, None]] = {}
@@ -56,12 +57,12 @@ def assign_folds(table: Table, content_hashes: Mapping[str, str]) -> dict[str, i
 def fold_problems(
     table: Table, content_hashes: Mapping[str, str], folds: Mapping[str, int]
 ) -> Iterator[Problem]:
-    """Subjects with two folds, and images in two folds: what is trained on is tested.
+    """Subjects and images that are in two folds, so that a test would not be held-out.
 
     Args:
         table: The table.
         content_hashes: As for `assign_folds`.
-        folds: What it returned.
+        folds: The result of `assign_folds`.
     """
     for row in table.rows:
         if row.fold not in (None, folds[row.subject]):
@@ -69,8 +70,8 @@ def fold_problems(
                 table.file,
                 row.line,
                 f"subject {row.subject} is in fold {row.fold} here, and in fold "
-                f"{folds[row.subject]} above. Expected one fold a subject; correct the "
-                "column fold.",
+                f"{folds[row.subject]} above. Expected one fold per subject. Correct "
+                "the column fold.",
             )
     first: dict[str, Row] = {}
     told: set[tuple[str, str]] = set()
@@ -86,23 +87,23 @@ def fold_problems(
             table.file,
             row.line,
             f"subjects {twin.subject} (fold {folds[twin.subject]}) and {row.subject} "
-            f"(fold {folds[row.subject]}) share the image {row.id}, so that one fold "
-            "would be tested with an image of the other. If they are one person, give "
-            "them one name; if not, give all subjects that share images the same "
+            f"(fold {folds[row.subject]}) share the image {row.id}. A model would be "
+            "tested on an image that it was trained on. If they are one person, give "
+            "them one name. If not, give all subjects that share images the same "
             "number in the column fold.",
         )
 
 
 def write_folds(folder: Path, table: Table, folds: Mapping[str, int]) -> None:
-    """Writes the column `fold` into the table, so that the folds hold from now on.
+    """Writes the column `fold` into the table, so that the folds stay as they are.
 
     Args:
         folder: The folder.
-        table: Its table.
+        table: The folder's table.
         folds: The fold, 0 to 7, of each subject.
 
     Raises:
-        ValueError: If the table has changed and is none any more.
+        ValueError: If the file has changed and is no longer a table.
         OSError: If it cannot be written.
     """
     values = {row.line: str(folds[row.subject]) for row in table.rows}

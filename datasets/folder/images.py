@@ -1,4 +1,4 @@
-"""What is kept of each image, and what is odd about it."""
+"""Facts that are kept of each image, and warnings of unusual images."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ USUAL_SPACING = (0.4, 3.0)
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a look at an image leaves behind.
+    """Facts of an image that are kept when its pixels are not.
 
     Attributes:
         height: H, rows of pixels.
         width: W, columns of pixels.
         pixel_spacing: (between rows, between columns) = (y, x), in mm.
-        orientation: Six direction cosines in patient space, those of x first; or None.
-        content_hash: What `MRImage.content_hash` says.
+        orientation: Six direction cosines in patient space: three of x, then three of
+            y. None if the file has none.
+        content_hash: The result of `MRImage.content_hash`.
     """
 
     height: int
@@ -33,7 +34,7 @@ class ImageFacts:
 
 
 def image_problems(row: Row, image: MRImage) -> Iterator[Problem]:
-    """An unusual pixel spacing, or pixels that are all equal."""
+    """Warns of an unusual pixel spacing, and of pixels that are all equal."""
     low, high = USUAL_SPACING
     if not all(low <= spacing <= high for spacing in image.pixel_spacing):
         y, x = image.pixel_spacing
@@ -41,21 +42,23 @@ def image_problems(row: Row, image: MRImage) -> Iterator[Problem]:
             row.id,
             row.line,
             f"expected a pixel spacing of {low:g} to {high:g} mm, as cardiac MR has. "
-            f"Received: {y:g} x {x:g} mm. Every distance depends on it: compare it "
-            "with the scanner's.",
+            f"Received: {y:g} x {x:g} mm. Every distance depends on it. Compare it "
+            "with the scanner's value.",
         )
     if image.pixels.min() == image.pixels.max():
-        yield warning_at(row.id, row.line, "all pixels are equal. Is it an image?")
+        yield warning_at(
+            row.id, row.line, "all pixels are equal. Check whether it is an image."
+        )
 
 
 def twin_problems(
     rows: Mapping[str, Row], images: Mapping[str, ImageFacts]
 ) -> Iterator[Problem]:
-    """Images that show the same, one warning a pair of subjects.
+    """Warns of identical images, once for each pair of subjects.
 
     Args:
-        rows: By their id.
-        images: By the id of their row.
+        rows: The rows, by their id.
+        images: The images, by the id of their row.
     """
     twins: dict[str, list[Row]] = {}
     for name, facts in images.items():
@@ -67,14 +70,14 @@ def twin_problems(
             pairs.setdefault(subjects, []).append((first, other))
     for (subject, other_subject), found in pairs.items():
         first, other = found[0]
-        example = f"is pixel for pixel {first.id} (row {first.line})"
+        example = f"has the same pixels as {first.id} (row {first.line})"
         if len(found) > 1:
-            example += f", and {len(found) - 1} more of their images are twins"
+            example += f", and {len(found) - 1} more of their images are identical"
         if subject == other_subject:
-            consequence = f"subject {subject} has an image twice. Keep one of the two."
+            consequence = f"subject {subject} has an image twice. Keep only one."
         else:
             consequence = (
                 f"subjects {subject} and {other_subject} share a scan. They are kept "
-                "in one fold; if they are one person, give them one name."
+                "in one fold. If they are one person, give them one name."
             )
         yield warning_at(other.id, other.line, f"{example}: {consequence}")

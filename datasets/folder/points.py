@@ -1,4 +1,4 @@
-"""Points that lie where no landmark can be."""
+"""Finds points at positions where no landmark can be."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from phdnet_tf.datasets.folder.table import Row, Table, points_in_pixels
 
 
 def point_problems(table: Table, images: Mapping[str, ImageFacts]) -> Iterator[Problem]:
-    """Points outside their image, in its very corner, or on another landmark.
+    """Points outside their image, at its corner (0, 0), or on another landmark.
 
     Args:
         table: The table.
-        images: By the id of their row; rows without are left out.
+        images: The images, by the id of their row. Rows without an image are left out.
     """
     for row in table.rows:
         if row.id in images:
@@ -35,12 +35,12 @@ def _outside(table: Table, row: Row, facts: ImageFacts) -> Iterator[Problem]:
         # An absent landmark is NaN.
         if np.isnan([x, y]).any() or inside(x, y):
             continue
-        remedy = "Correct it; (x, y) are pixels, from 0."
+        remedy = "Correct it. (x, y) are in pixels, from 0."
         if x == y:
-            remedy = "If it says that there is none, leave both cells empty."
+            remedy = "If it means that there is no landmark, leave both cells empty."
         elif inside(y, x):
             remedy = (
-                "It would lie inside with x and y exchanged: x is the column of a "
+                "It would lie inside if x and y were exchanged. x is the column of a "
                 "pixel and y its row, from 0. Correct it."
             )
         yield error_at(
@@ -52,7 +52,7 @@ def _outside(table: Table, row: Row, facts: ImageFacts) -> Iterator[Problem]:
 
 
 def _in_the_corner(table: Table) -> Iterator[Problem]:
-    """Points at (0, 0), which many programs write for "none", one warning a name."""
+    """Points at (0, 0), which many programs write for "none". One warning per name."""
     for index, name in enumerate(table.landmarks):
         rows = [row for row in table.rows if not row.points[index].any()]
         if rows:
@@ -60,15 +60,15 @@ def _in_the_corner(table: Table) -> Iterator[Problem]:
                 table.file,
                 rows[0].line,
                 f"{name} is at (0, 0), the corner of the image{_and_more(rows)}. If it "
-                "says that there is none, leave both cells empty: as it is, the corner "
-                "is learnt and counted as an error of the whole distance.",
+                "means that there is no landmark, leave both cells empty. Otherwise "
+                "the model learns the corner, and its errors are measured to it.",
             )
 
 
 def _on_another(table: Table) -> Iterator[Problem]:
-    """Two landmarks at one point, one warning a pair."""
+    """Two landmarks at the same point. One warning per pair of landmarks."""
     for (i, name), (j, other) in combinations(enumerate(table.landmarks), 2):
-        # What is in the corner has been told. A NaN is equal to nothing.
+        # Points in the corner have their own warning. A NaN is equal to nothing.
         rows = [
             row
             for row in table.rows
@@ -79,7 +79,8 @@ def _on_another(table: Table) -> Iterator[Problem]:
                 table.file,
                 rows[0].line,
                 f"{name} and {other} are at the same point{_and_more(rows)}. Correct "
-                "one; if the point says that there is none, leave the cells empty.",
+                "one. If the point means that there is no landmark, leave the cells "
+                "empty.",
             )
 
 

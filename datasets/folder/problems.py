@@ -11,9 +11,9 @@ class Problem:
 
     Attributes:
         severity: "error": the folder cannot be used as it is. "warning": it can.
-        file: File or folder concerned, relative to the folder.
+        file: The file or folder, relative to the data folder.
         row: Line of the table, from 1, or None.
-        message: What was expected, what came, and the remedy.
+        message: What was expected, what was received, and the remedy.
     """
 
     severity: str
@@ -28,10 +28,10 @@ class Problem:
 
 
 def error_at(file: str, row: int | None, message: str) -> Problem:
-    """A problem for which the folder cannot be used as it is."""
+    """A problem that keeps the folder from being used."""
     return Problem("error", file, row, message)
 
 
 def warning_at(file: str, row: int | None, message: str) -> Problem:
-    """A problem with which the folder can be used."""
+    """A problem that does not keep the folder from being used."""
     return Problem("warning", file, row, message)

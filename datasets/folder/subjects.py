@@ -1,4 +1,4 @@
-"""Names of subjects that look like two and are probably one."""
+"""Finds subjects that have two spellings of probably the same name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from phdnet_tf.datasets.folder.table import Row, Table
 
 
 def subject_problems(table: Table) -> Iterator[Problem]:
-    """Subjects that differ only in how their name is written.
+    """Subjects whose names differ only in their spelling.
 
-    They would count as two, and one person could be trained on and tested.
+    They would count as two, so that one person could be in the training and the test.
     """
     first: dict[str, Row] = {}
     told: set[str] = set()
@@ -26,16 +26,16 @@ def subject_problems(table: Table) -> Iterator[Problem]:
             row.line,
             f"the subjects {twin.subject!r} (row {twin.line}) and {row.subject!r} "
             "differ only in capitals, spaces, leading zeros or the encoding of a "
-            "letter. If they are one person, write the name in one way; if not, give "
-            "them names that differ in more.",
+            "letter. If they are one person, use one spelling. If not, give them names "
+            "that differ more.",
         )
 
 
 def _essence(name: str) -> str:
-    """A name without what spreadsheets and keyboards change unasked."""
+    """A name without the details that spreadsheets and keyboards change by accident."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    # Of the categories, Z is spaces and C what cannot be seen.
+    # Category Z is spaces, C is invisible characters.
     letters = [c for c in folded if unicodedata.category(c)[0] not in "ZC"]
     essence = "".join(letters)
-    # A cell 007 becomes 7 where it is taken for a number.
+    # A cell 007 becomes 7 in a program that reads it as a number.
     return str(int(essence)) if essence.isdecimal() else essence

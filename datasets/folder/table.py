@@ -1,28 +1,28 @@
-"""An ASPIRE-style folder: a table of landmarks beside the DICOM files that it names.
+"""Reads the table of an ASPIRE-style folder: landmarks, and the DICOM files it names.
 
     mydata/
       landmarks.csv      subject,image,<landmark>_x,<landmark>_y,...
       DICOM/...          whatever the column `image` names, relative to the folder
 
-A coordinate is in pixels of the image file, (0, 0) the centre of the top-left pixel. An
-empty cell says that the landmark is not annotated. The subject comes from the table and
-never from the DICOM header. Two columns are optional, and their cells may be empty:
+A coordinate is in pixels of the image file. (0, 0) is the centre of the top-left pixel.
+An empty cell means that the landmark is not annotated. The subject comes from the table
+and never from the DICOM header. Two columns are optional, and their cells may be empty:
 
     frame              number, from 1, of the frame of a file that has several
     fold               0 to 7, the subject's fold of the cross-validation; see `folds`
 
-The id of an image is its path, and `<path>#<frame>` where the row names a frame. No two
-rows have one id.
+The id of an image is its path, or `<path>#<frame>` if the row names a frame. Each id is
+in one row only.
 
 Further columns may hold text, such as `group`. Columns are separated by commas, or by
-semicolons or tabs, as spreadsheets do where the comma is the decimal point.
+semicolons or tabs, which spreadsheets use where the comma is the decimal point.
 
 The public ShefPAH-179 folder is read as it is distributed (github.com/pykale/data,
-images/ShefPAH-179): `landmarks_64x64.csv` has one row a subject, and its points are
+images/ShefPAH-179). Its `landmarks_64x64.csv` has one row per subject. The points are
 those of `DICOM/Subject_<n>/Phase_1.dcm`, the phase on which pykale draws them; in the
-other phases the heart has moved on. The points are pixels of a 64 x 64 image. pykale
-plots and registers them with whole numbers at pixel centres, and so do we. The data set
-does not say how they were brought down from 512 x 512; if they were just divided by
+other phases the heart has moved. The points are pixels of a 64 x 64 image. pykale plots
+and registers them with whole numbers at pixel centres, and so do we. The data set does
+not say how the points were scaled down from 512 x 512. If they were just divided by
 eight, they are 0.44 of its large pixels too far right and down.
 """
 
@@ -61,13 +61,13 @@ class Row:
     """One annotated image.
 
     Attributes:
-        subject: As in the table.
+        subject: Name of the subject, as in the table.
         image: Path of the file relative to the folder, with forward slashes.
-        points: float64[L, 2], the (x, y) of each landmark of the table, NaN = absent,
-            as in the table; see `points_in_pixels`.
+        points: float64[L, 2], the (x, y) of each landmark, as the table has it, NaN =
+            absent. `points_in_pixels` converts them to pixels of the image.
         line: Line of the row in the table's file, from 1.
-        frame: Number of the frame in its file, from 1; None for the only one.
-        fold: The subject's fold as the row has it, 0 to 7, or None.
+        frame: Number of the frame in its file, from 1; None for the only frame.
+        fold: The subject's fold in this row, 0 to 7, or None.
     """
 
     subject: str
@@ -79,7 +79,7 @@ class Row:
 
     @property
     def id(self) -> str:
-        """Names the image: the path, or `<path>#<frame>` where a frame is named."""
+        """The id of the image: its path, or `<path>#<frame>` if a frame is named."""
         return self.image if self.frame is None else f"{self.image}#{self.frame}"
 
 
@@ -88,11 +88,11 @@ class Table:
     """The table of a folder.
 
     Attributes:
-        file: Its name in the folder.
+        file: Name of the table's file in the folder.
         landmarks: Names of the L landmarks, in the order of the columns.
         rows: The annotated images, in the order of the file.
-        grid: Side, in pixels, of the square image that the points belong to whatever
-            the size of the image file; None where they are pixels of the file itself.
+        grid: Side, in pixels, of the square image to which the points belong, whatever
+            the size of the image file. None if they are pixels of the file itself.
     """
 
     file: str
@@ -105,8 +105,8 @@ def read_table(folder: Path) -> Table:
     """Reads the table of a folder, and no image.
 
     Raises:
-        ValueError: For the first thing that is wrong, with file, row, what was expected
-            and the remedy. `inspect` lists everything.
+        ValueError: For the first error in the table, with file, row, what was expected
+            and the remedy. `inspect` lists all errors.
     """
     table, problems = parse_table(folder)
     for problem in problems:
@@ -120,7 +120,7 @@ def points_in_pixels(table: Table, row: Row, height: int, width: int) -> np.ndar
 
     Args:
         table: The table of the row.
-        row: One of its rows.
+        row: One of the table's rows.
         height: Rows of pixels in the image, H.
         width: Columns of pixels in the image, W.
 
@@ -134,7 +134,7 @@ def points_in_pixels(table: Table, row: Row, height: int, width: int) -> np.ndar
 
 
 def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
-    """The rows that can be understood, and what is wrong with the others."""
+    """The rows that can be understood, and the problems of the others."""
     file = TABLE
     if not (folder / TABLE).is_file() and (folder / SHEFPAH_TABLE).is_file():
         file = SHEFPAH_TABLE
@@ -177,7 +177,9 @@ def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
             rows.append(row)
     if not records:
         problems.append(
-            error_at(file, None, "has no rows. Expected one row an annotated image.")
+            error_at(
+                file, None, "has no rows. Expected one row for each annotated image."
+            )
         )
     return Table(file, tuple(names), tuple(rows), grid), problems
 
@@ -185,8 +187,8 @@ def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
 def _records(folder: Path, file: str) -> tuple[list[tuple[int, list[str]]], bool]:
     """Line number and cells of each row that is not blank, the header first.
 
-    Also whether the decimal point may be a comma. Raises ValueError, without the name
-    of the file.
+    Also returns whether the decimal point may be a comma. Raises ValueError, without
+    the name of the file.
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}. Check the path.")
@@ -206,7 +208,7 @@ def _records(folder: Path, file: str) -> tuple[list[tuple[int, list[str]]], bool
 
 
 def _header_problems(file: str, header: list[str]) -> Iterator[Problem]:
-    """Columns that are missing, twice there or halves of a landmark."""
+    """Columns that are missing, repeated, or lack their partner of the landmark."""
     for name in ("subject", "image"):
         if name not in header:
             yield error_at(
@@ -217,7 +219,7 @@ def _header_problems(file: str, header: list[str]) -> Iterator[Problem]:
             )
     for name in sorted({name for name in header if header.count(name) > 1}):
         yield error_at(
-            file, 1, f"the column {name!r} is there twice. Remove or rename one."
+            file, 1, f"there are two columns {name!r}. Remove or rename one."
         )
     for name in header:
         partner = name[:-1] + {"x": "y", "y": "x"}.get(name[-1:], "")
@@ -226,13 +228,13 @@ def _header_problems(file: str, header: list[str]) -> Iterator[Problem]:
                 file,
                 1,
                 f"the column {name} has no partner {partner}. Add it, or rename {name} "
-                "if it is no coordinate.",
+                "if it is not a coordinate.",
             )
     if not any(name.endswith(("_x", "_y")) for name in header):
         yield error_at(
             file,
             1,
-            "has no landmark. Expected two columns a landmark, <landmark>_x and "
+            "has no landmark. Expected two columns for each landmark, <landmark>_x and "
             "<landmark>_y.",
         )
 
@@ -249,8 +251,8 @@ def _ignored_columns(
             yield warning_at(
                 file,
                 1,
-                f"the column {name!r} holds numbers, but is neither <landmark>_x nor "
-                "<landmark>_y, and is ignored. Rename it if it is a landmark.",
+                f"the column {name!r} is ignored. It holds numbers, but its name is "
+                "neither <landmark>_x nor <landmark>_y. Rename it if it is a landmark.",
             )
 
 
@@ -262,7 +264,7 @@ def _parse_row(
     columns: Mapping[str, tuple[int, int]],
     decimal_comma: bool,
 ) -> tuple[Row | None, list[Problem]]:
-    """A row, unless its subject or image is missing, and all that is wrong with it."""
+    """A row, unless its subject or image is missing, and the row's problems."""
     if len(cells) < len(header) or any(cells[len(header) :]):
         message = (
             f"expected {len(header)} cells. Received: {len(cells)}. Correct the row."
@@ -282,7 +284,8 @@ def _parse_row(
     elif not inside or image[1:2] == ":":
         inside = False
         message = (
-            f"expected a path inside the folder. Received: {image}. Move it there."
+            f"expected a path inside the folder. Received: {image}. Move the file into "
+            "the folder."
         )
         problems.append(error_at(file, line, message))
 
@@ -295,7 +298,7 @@ def _parse_row(
             numbers[name] = int(number)
         elif cell:
             message = (
-                f"expected a whole number of {low} to {high} in {name}. Received: "
+                f"expected a whole number from {low} to {high} in {name}. Received: "
                 f"{cell!r}. Correct it, or leave the cell empty."
             )
             problems.append(error_at(file, line, message))
@@ -314,9 +317,7 @@ def _parse_row(
                 )
                 problems.append(error_at(file, line, message))
         if sum(cells[position] == "" for position in positions) == 1:
-            message = (
-                f"{name} has one coordinate of two. Fill in both cells or neither."
-            )
+            message = f"{name} has only one coordinate. Fill in both cells or neither."
             problems.append(error_at(file, line, message))
     if not subject or not inside:
         return None, problems

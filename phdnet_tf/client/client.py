@@ -1,6 +1,6 @@
 """Landmarks from a server: TF Serving, or `phdnet-tf serve`, over REST or gRPC.
 
-What is sent is the pixels and their spacing, and nothing else of the DICOM file.
+Only the pixels and their spacing are sent, and nothing else of the DICOM file.
 """
 
 import json
@@ -41,22 +41,22 @@ def connect(
     authority: Path | None = None,
     token: str | None = None,
 ) -> dict[str, "Client"]:
-    """Clients for what a server has, as the command takes models from a folder.
+    """Connects to the models of a server, one for each view.
 
     Args:
         server: As for `Client`.
-        view: Name of a view; None is all built-in ones that are served.
+        view: Name of a view. None is all built-in views that are served.
         timeout: As for `Client`.
         authority: As for `Client`.
         token: As for `Client`.
 
     Returns:
-        A client for each view, in the order of `presets.VIEWS`, or for the one that was
-        chosen, or for the model that the address names.
+        A client for each view, in the order of `presets.VIEWS`; or only for the chosen
+        view, or for the model that the address names.
 
     Raises:
         ValueError: As `Client`.
-        NotServedError: As `Client`; also if there is no model of any view.
+        NotServedError: As `Client`. Also if there is no model of any view.
         ServerDownError: As `Client`.
     """
     views: list[str | None] = [view]
@@ -69,39 +69,39 @@ def connect(
 
 
 class Client:
-    """A model on a server, used as `Predictor` is one on disk.
+    """A model on a server, used like a `Predictor` for a model on disk.
 
-    The newest version is looked up once, so that all answers are of one model; if the
-    server has replaced it, the client goes on with the one that took its place. A label
-    is looked up for each call of `predict` and `predict_many`, so that a program that
-    runs follows it.
+    The newest version is looked up once, so that all answers come from one model. If
+    the server has replaced that version, the client uses its replacement. A label is
+    looked up for each call of `predict` and `predict_many`, so that a running program
+    follows it.
 
     Args:
-        server: `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. A model
-            other than that of the view, one of its versions or a label of TF Serving is
-            named behind it: `grpc://HOST:PORT/phdnet_sa/3`, `…/phdnet_sa/canary`.
-        view: Name of a view; None is the only one that is served.
-        timeout: Most seconds that the server may take for an answer. One that cannot be
-            reached is asked again for about 15 seconds, over gRPC within this time.
-        authority: PEM file of the certificate authority, for https and grpcs, where the
+        server: `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. The path may
+            name another model than that of the view, a version, or a label of TF
+            Serving: `grpc://HOST:PORT/phdnet_sa/3`, `…/phdnet_sa/canary`.
+        view: Name of a view. None is the only view that is served.
+        timeout: Longest time for an answer, in seconds. A server that cannot be reached
+            is tried again for about 15 seconds; over gRPC, within this time.
+        authority: PEM file of the certificate authority, for https and grpcs, if the
             system does not know it.
-        token: What `phdnet-tf serve --token-file` asks for; use it with TLS.
+        token: The token that `phdnet-tf serve --token-file` requires. Use it with TLS.
 
     Attributes:
-        description: What the model's `phdnet.json` says.
+        description: Content of the model's `phdnet.json`.
         view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
-        usual_orientations: How images of its view usually lie; see `dicom.turning`.
+        usual_orientations: Usual orientations of its view; see `dicom.turning`.
 
     Raises:
-        ValueError: If the address makes no sense.
+        ValueError: If the address is not valid.
         NotServedError: If the server has no such model.
-        ServerDownError: If it does not answer.
+        ServerDownError: If the server does not answer.
     """
 
     at_once = 8
-    """Images in a request: enough to make little of its overhead, and 2 MB of PNG."""
+    """Images per request: enough to make its overhead small; about 2 MB of PNG."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Client:
         authority: Path | None = None,
         token: str | None = None,
     ) -> None:
-        """Connects, and asks what is served; see the class."""
+        """Connects, and looks up the model; see the class."""
         self._transport = _open(server, timeout, authority, token)
         parts = urlsplit(server)
         self._server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
@@ -124,15 +124,15 @@ class Client:
             raise
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._transport.close()
 
     def __enter__(self) -> Self:
-        """The client; its connection ends with the block."""
+        """Returns the client. The end of the block closes its connection."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self.close()
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:
@@ -140,7 +140,7 @@ class Client:
 
         Args:
             image: The image, as `read_image` returns it.
-            name: What the prediction calls the image; it is not sent.
+            name: Name of the image in the prediction. It is not sent.
 
         Returns:
             The prediction, as `Predictor` would give it.
@@ -156,14 +156,14 @@ class Client:
     def predict_many(
         self, images: Sequence[MRImage], names: Sequence[str]
     ) -> list[Prediction | RefusedImageError]:
-        """Locates the landmarks of images, in as few requests as their sizes allow.
+        """Locates the landmarks of several images, in as few requests as possible.
 
         Args:
             images: The images.
-            names: What the predictions call them; they are not sent.
+            names: Names of the images in the predictions. They are not sent.
 
         Returns:
-            For each image its prediction, or why the model refuses it.
+            For each image its prediction, or the error with which the model refuses it.
 
         Raises:
             NotServedError: If the server no longer has the model.
@@ -207,7 +207,7 @@ class Client:
         return maps_of_image(self, {k: v[0] for k, v in outputs.items()}, image)
 
     def _turned(self, image: MRImage) -> MRImage:
-        """The image as the server gets it."""
+        """The image as it is sent to the server."""
         return turn_to_usual(image.orientation, self.usual_orientations).image(image)
 
     def _locate(self, images: list[MRImage]) -> list[Outputs]:
@@ -243,8 +243,8 @@ class Client:
         except KeyError as error:
             raise NotServedError(
                 f"{self._server}: expected {self.name} to answer as models of this "
-                f"version of phdnet-tf do. Received no {error}: serve a model that it "
-                "exported, or ask with the version that exported this one."
+                f"version of phdnet-tf do. Received no {error}. Serve a model of this "
+                "version, or use the version of phdnet-tf that exported this model."
             ) from error
 
     def _ask(self, signature: str, inputs: Inputs) -> Outputs:
@@ -271,14 +271,14 @@ class Client:
         if not served:
             names = " or ".join(model_names(v)[0] for v in ([view] if view else VIEWS))
             raise NotServedError(
-                f"{self._server}: expected a model {names} in service. Received none: "
-                "see what the server loads, give --view for a view of another name, or "
-                f"name the model behind the address: {self._server}/MODEL."
+                f"{self._server}: expected a model {names} in service. Received none. "
+                "Check which models the server loads, give --view for another view, or "
+                f"name the model in the address: {self._server}/MODEL."
             )
         return next(iter(served.values()))
 
     def _look_up(self) -> int:
-        """The version in service."""
+        """Looks up the version in service."""
         try:
             numbers = self._transport.versions(self._model, self._wanted)
         # TF Serving calls a label that it does not know a malformed request.
@@ -289,13 +289,13 @@ class Client:
         return max(numbers)
 
     def _follow_label(self) -> None:
-        """Takes the version that the label is at now, if it was moved."""
+        """Switches to the label's present version, if the label was moved."""
         labelled = self._wanted and not self._wanted.isdecimal()
         if labelled and self._look_up() != self._version:
             self._resolve()
 
     def _resolve(self) -> None:
-        """Looks up the version in service, and what it says of itself."""
+        """Looks up the version in service, and its description."""
         model = self._model
         self._version = self._look_up()
         self.name = f"{model}/{self._version}"
@@ -314,7 +314,7 @@ class Client:
         self.usual_orientations = usual_orientations(self.description)
 
     def _what_isserved_models(self) -> str:
-        """Tells a wrong version from a wrong model."""
+        """The message for a version, or a model, that is not served."""
         try:
             numbers = self._transport.versions(self._model, "")
         except NotServedError:
@@ -333,13 +333,13 @@ class Client:
 def _open(
     server: str, timeout: float, authority: Path | None, token: str | None
 ) -> Transport:
-    """The way to a server, if its address makes sense."""
+    """Opens the transport to a server, if its address is valid."""
     parts = urlsplit(server)
     path = parts.path.strip("/").split("/")
     if parts.scheme not in TRANSPORTS or not parts.hostname or len(path) > 2:
         raise ValueError(
             f"{server}: expected http://HOST:PORT or grpc://HOST:PORT (https and "
-            "grpcs with TLS), and behind it /MODEL or /MODEL/VERSION if needed."
+            "grpcs with TLS), followed by /MODEL or /MODEL/VERSION if needed."
         )
     transport, secure = TRANSPORTS[parts.scheme]
     return transport(parts.netloc, secure, timeout, authority, token)

@@ -1,4 +1,4 @@
-"""Images as a server takes them."""
+"""Encodes images for a server."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,7 +7,7 @@ from phdnet_tf.dicom.image import MRImage
 
 
 def inputs_of(images: list[MRImage]) -> dict[str, np.ndarray]:
-    """Images of one size as the inputs of a signature: float32[B, H, W] and [B, 2]."""
+    """Inputs of a signature from images of one size: float32[B, H, W] and [B, 2]."""
     return {
         "image": np.stack([image.pixels for image in images]).astype(np.float32),
         "pixel_spacing": np.array(
@@ -17,7 +17,7 @@ def inputs_of(images: list[MRImage]) -> dict[str, np.ndarray]:
 
 
 def fits_png(image: MRImage) -> bool:
-    """Whether 16 bits hold the pixels as they are, so that the answer is the same."""
+    """Whether 16 bits hold the pixels exactly, so that the answer is the same."""
     pixels = image.pixels
     return bool(
         pixels.size

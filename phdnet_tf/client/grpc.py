@@ -25,9 +25,9 @@ class GrpcTransport:
     Args:
         address: HOST:PORT, or HOST for port 8500.
         secure: Whether to use TLS.
-        timeout: Most seconds that a request may take, with all that is asked again.
-        authority: PEM file of the certificate authority; None trusts gRPC's own.
-        token: What the server asks for, if anything.
+        timeout: Longest time for a request, with its retries, in seconds.
+        authority: PEM file of the certificate authority. None trusts gRPC's own list.
+        token: The token that the server requires, if any.
     """
 
     # A float image is copied as it is, which costs less than coding and decoding PNG.
@@ -41,7 +41,7 @@ class GrpcTransport:
         authority: Path | None,
         token: str | None = None,
     ) -> None:
-        """Opens the channel, which connects when it is used."""
+        """Opens the channel. It connects at the first request."""
         named = ":" in address.rpartition("]")[2]  # the colons of [::1] name no port
         self._address = address if named else f"{address}:8500"
         self._timeout = timeout
@@ -88,7 +88,7 @@ class GrpcTransport:
         self._channel.close()
 
     def versions(self, model: str, version: str) -> list[int]:
-        """Asks GetModelStatus, or GetModelMetadata for a label."""
+        """Calls GetModelStatus, or GetModelMetadata for a label."""
         if version and not version.isdecimal():
             # TF Serving's status takes no notice of labels, and tells of all versions.
             asked = get_model_metadata_pb2.GetModelMetadataRequest()
@@ -110,7 +110,7 @@ class GrpcTransport:
     def predict(
         self, model: str, version: int, signature: str, inputs: Inputs
     ) -> Outputs:
-        """Asks Predict."""
+        """Calls Predict."""
         request = predict_pb2.PredictRequest()
         request.model_spec.name = model
         request.model_spec.version.value = version

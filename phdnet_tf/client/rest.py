@@ -28,11 +28,12 @@ CODES = {
 }
 
 CONNECT_SECONDS = 3.05
-"""Most time to reach a host, once: a lost packet is sent again after one second."""
+"""Longest time for one connection attempt, in seconds. A lost packet is sent again
+after one second."""
 
 
 class _Retry(Retry):
-    """Asks again who is away, but not who is slow: he would have the work twice."""
+    """Retries if a server is away. If it is slow, a retry would double its work."""
 
     def increment(self, *arguments: Any, **keywords: Any) -> Self:
         if isinstance(keywords.get("error"), ReadTimeoutError):
@@ -41,7 +42,7 @@ class _Retry(Retry):
 
 
 class _Bearer(AuthBase):
-    """Shows a token; a header that is set once would give way to the user's .netrc."""
+    """Sends a token. A plain header would be overridden by the user's .netrc."""
 
     def __init__(self, token: str) -> None:
         self._header = f"Bearer {token}"
@@ -52,7 +53,7 @@ class _Bearer(AuthBase):
 
 
 BOOLEANS = ("high_confidence", "recognised")
-"""Outputs that JSON has as true and false; all others are numbers."""
+"""Outputs that are true or false in JSON. All others are numbers."""
 
 
 class RestTransport:
@@ -61,9 +62,9 @@ class RestTransport:
     Args:
         address: HOST:PORT, or HOST for the scheme's own port.
         secure: Whether to use https.
-        timeout: Most seconds between two parts of the answer.
-        authority: PEM file of the certificate authority; None trusts the usual ones.
-        token: What the server asks for, if anything.
+        timeout: Longest time between two parts of the answer, in seconds.
+        authority: PEM file of the certificate authority. None trusts the usual ones.
+        token: The token that the server requires, if any.
     """
 
     # A float of JSON takes up to 12 bytes, and much longer to read than base64.
@@ -77,7 +78,7 @@ class RestTransport:
         authority: Path | None,
         token: str | None = None,
     ) -> None:
-        """Connects to nothing yet."""
+        """Keeps the settings. The first request connects."""
         self._url = f"{'https' if secure else 'http'}://{address}"
         # A password before the host is for the host alone, and not for a message.
         self._address = self._url.replace(address, address.rpartition("@")[2])
@@ -103,7 +104,7 @@ class RestTransport:
         self._session.close()
 
     def versions(self, model: str, version: str) -> list[int]:
-        """Asks for the model's status, or for the metadata of a label."""
+        """Requests the model's status, or the metadata of a label."""
         path = f"/v1/models/{model}"
         if version and not version.isdecimal():
             # TF Serving's status takes no notice of labels, and tells of all versions.
@@ -120,7 +121,7 @@ class RestTransport:
     def predict(
         self, model: str, version: int, signature: str, inputs: Inputs
     ) -> Outputs:
-        """Asks the predict method, in the column format."""
+        """Calls the predict method, in the column format."""
         outputs = self._call(
             "POST",
             f"/v1/models/{model}/versions/{version}:predict",
@@ -138,7 +139,7 @@ class RestTransport:
         }
 
     def _call(self, method: str, path: str, key: str, body: Any = None) -> Any:
-        """What the answer has under a key."""
+        """The value of a key in the answer."""
         try:
             response = self._session.request(
                 method,
@@ -167,14 +168,14 @@ class RestTransport:
         if response.ok and key in answer:
             return answer[key]
         status = response.status_code
-        nothing = f"status {status}, and nothing that a model server says"
+        nothing = f"status {status}, without the answer of a model server"
         code = CODES.get(status, grpc.StatusCode.UNKNOWN)
         details = str(answer.get("error", nothing))
         raise failure(self._address, code, details, self._timeout)
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What urllib3 gave up for, which it and requests wrap."""
+    """The original error, which urllib3 and requests wrap."""
     return getattr(error.args[0], "reason", error) if error.args else error
 
 

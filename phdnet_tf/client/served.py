@@ -1,4 +1,4 @@
-"""Which models a server has."""
+"""Finds the models of a server."""
 
 from phdnet_tf.client.transport import Transport
 from phdnet_tf.export.versions import model_names
@@ -7,10 +7,10 @@ from phdnet_tf.presets import VIEWS
 
 
 def served_models(transport: Transport, view: str | None) -> dict[str, str]:
-    """The model in service of a view, or of each that is built in.
+    """The served model of a view, or of each built-in view.
 
-    TF Serving tells of a model only to those who name it, so a view of another name is
-    found only when it is asked for. PHD-Net's model is taken where there are several.
+    TF Serving does not list its models, so a view of another name is found only if it
+    is given. If a view has several models, PHD-Net's is used.
     """
     found = {}
     for each in [view] if view else VIEWS:

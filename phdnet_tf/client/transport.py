@@ -1,4 +1,4 @@
-"""What carries a client's requests, and what each way of failing means."""
+"""The protocol of a client's transports, and the errors of failed requests."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -17,26 +17,26 @@ Inputs = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 
 ATTEMPTS = 5
-"""How often a server that is not available is asked; gRPC allows no more."""
+"""Number of attempts if a server is not available. gRPC allows no more."""
 
 PAUSE = 1.0
-"""Seconds before it is asked again, doubled each time: about 15 in all, which is longer
-than `phdnet-tf serve` takes to start."""
+"""Time before the next attempt, in seconds, doubled each time: about 15 s in all, which
+is longer than `phdnet-tf serve` takes to start."""
 
 
 class Transport(Protocol):
-    """How requests reach the server.
+    """A way to send requests to a server.
 
     Each method raises NotServedError, RefusedImageError or ServerDownError.
 
     Attributes:
-        prefers_png: Whether images should be sent as PNG where it holds them exactly.
+        prefers_png: Whether to send images as PNG if it holds them exactly.
     """
 
     prefers_png: bool
 
     def versions(self, model: str, version: str) -> list[int]:
-        """Numbers of the versions in service: all, one by number or one by label."""
+        """Numbers of served versions: all, the one of a number, or that of a label."""
 
     def predict(
         self, model: str, version: int, signature: str, inputs: Inputs
@@ -50,7 +50,7 @@ class Transport(Protocol):
 def failure(
     address: str, code: grpc.StatusCode, details: str, timeout: float
 ) -> ValueError:
-    """The error that a status code means."""
+    """The error for a status code."""
     if code == grpc.StatusCode.NOT_FOUND:
         return NotServedError(f"{address}: {details}")
     # gRPC has one code for a request that is too large and a server that is too busy.
@@ -60,18 +60,18 @@ def failure(
         return RefusedImageError(what_is_wrong(details))
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerDownError(
-            f"{address}: no answer within {timeout:g} s. Check that the server is "
-            "well, or allow it more time: --timeout."
+            f"{address}: no answer within {timeout:g} s. Check the server, or allow "
+            "more time with --timeout."
         )
-    what, remedy = "does not answer", "Check the address, and that it runs."
+    what, remedy = "does not answer", "Check the address, and that the server runs."
     if code != grpc.StatusCode.UNAVAILABLE:
-        what, remedy = "failed", "See its log, or that of a proxy before it."
+        what, remedy = "failed", "See the log of the server, or of a proxy."
     if code == grpc.StatusCode.UNAUTHENTICATED:
-        remedy = "Show it the token that it asks for: --server-token."
+        remedy = "Give the server's token with --server-token."
     elif code == grpc.StatusCode.RESOURCE_EXHAUSTED:
-        remedy = "Ask again later."
+        remedy = "Try again later."
     if "CERTIFICATE_VERIFY_FAILED" in details:
-        remedy = "If you trust it, name the authority that signed it: --server-ca."
+        remedy = "If you trust it, give its certificate authority with --server-ca."
     return ServerDownError(
         f"{address}: the server {what}: {details.strip().rstrip('.')}. {remedy}"
     )

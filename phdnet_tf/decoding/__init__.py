@@ -1,1 +1,1 @@
-"""From a network's heads to points, their confidence and the evidence for it."""
+"""Turns a network's heads into points, with confidence and evidence."""

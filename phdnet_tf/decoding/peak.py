@@ -1,27 +1,28 @@
-"""From heatmaps of whole images to coordinates: the "peak" strategy.
+"""The strategy "peak": from heatmaps of whole images to coordinates.
 
-It is how the networks that PHD-Net is compared with, which have no displacements, are
-read (section 3.3).
+It reads the networks that PHD-Net is compared with, which have no displacements
+(section 3.3).
 """
 
 import tensorflow as tf
 
 SMALLEST = 1e-6
-"""Heat below this counts as this: its logarithm has to be a number."""
+"""Heat below this value is raised to it, so that its logarithm is finite."""
 
 
 @tf.function(reduce_retracing=True, autograph=False)
 def peak(heatmap: tf.Tensor, cell: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The peak of each heatmap, to a fraction of a value, and its height.
+    """The peak of each heatmap, with subpixel precision, and its height.
 
-    The logarithm of a Gaussian is a parabola, which three values determine: a parabola
-    through the highest value and its neighbours, in each axis, has the Gaussian's own
-    peak, wherever it lies between values (the idea of Zhang et al., "Distribution-Aware
-    Coordinate Representation for Human Pose Estimation", CVPR 2020).
+    The logarithm of a Gaussian is a parabola, which three values determine. A parabola
+    through the highest value and its two neighbours, in each axis, therefore has the
+    Gaussian's peak, wherever this lies between values (the idea of Zhang et al.,
+    "Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR
+    2020).
 
     Args:
         heatmap: float32[B, h, w, L].
-        cell: Canvas pixels a side of a value.
+        cell: Side of a heatmap value, in canvas pixels.
 
     Returns:
         float32[B, L, 2], (x, y) in canvas pixels, and float32[B, L], the highest value.

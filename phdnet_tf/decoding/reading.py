@@ -1,4 +1,4 @@
-"""What the outputs of networks say of every landmark: place, confidence, evidence."""
+"""Reads the outputs of networks: a point, a confidence and evidence per landmark."""
 
 from typing import NamedTuple
 
@@ -15,15 +15,16 @@ class Reading(NamedTuple):
     Attributes:
         points: float32[B, L, 2], (x, y), by the strategy of the settings.
         confidence: float32[B, L]; 0 or more, no unit.
-        evidence: float32[B, L, K], what tells how far a point may be off, each the
-            larger the worse: logarithms of the peak (times -1), of how far the map
-            spreads around it, and for PHD-Net of the hottest patch's heat (times -1)
-            and of the distance to that patch's own point; of several networks, also of
-            the distance between their points. Test-time augmentation has its own; see
+        evidence: float32[B, L, K], predictors of a point's error; larger values mean a
+            larger error. They are logarithms: of the peak (times -1), and of the spread
+            of the map around it. PHD-Net adds the hottest patch's heat (times -1) and
+            the distance to that patch's own point. Several networks add the distance
+            between their points. Test-time augmentation has its own evidence; see
             `test_time_augmentation.look_again`.
-        by_strategy: float32[B, L, 2] for every way to read one look, and "augmented"
-            where that is the strategy; of several networks also "mean", the mean of
-            their own points (E-CPV: Schobs et al., IEEE TMI 2023), at the first look.
+        by_strategy: float32[B, L, 2] for every strategy of one look, and for
+            "augmented" if it is the strategy of the settings. Several networks add
+            "mean", the mean of their own points (E-CPV: Schobs et al., IEEE TMI 2023),
+            at the first look.
         member_spread: float32[B, L], root mean square distance of the networks' own
             points from their mean, at the first look; 0 for one network.
         map: float32[B, L, h, w], the candidate map, or the whole heatmap, of the first
@@ -44,10 +45,11 @@ def read(outputs: dict[str, tf.Tensor], model: ModelConfig, members: int) -> Rea
     """Reads the outputs of one network, or of several that see the same images.
 
     Args:
-        outputs: What the networks give, one network's B images after the other's:
-            "heatmap", float32[M B, h, w, L], and for PHD-Net "displacement".
-        model: Which networks they are, and the strategy, which is one of one look.
-        members: Their number, M.
+        outputs: Outputs of the networks, the B images of the first network, then of the
+            second, and so on: "heatmap", float32[M B, h, w, L], and for PHD-Net
+            "displacement".
+        model: Settings of the networks. The strategy must be one of a single look.
+        members: Number of networks, M.
 
     Returns:
         The reading.
@@ -125,7 +127,7 @@ def _read_heatmap(heatmap: tf.Tensor, model: ModelConfig, members: int) -> Readi
 
 
 def _with_members(reading: Reading, points: tf.Tensor, members: int) -> Reading:
-    """Adds what M networks' own points, [M B, L, 2], tell."""
+    """Adds evidence from the points of M networks, [M B, L, 2]."""
     mean = smoothing.mean_of_members(points, members)
     apart = points - tf.tile(mean, [members, 1, 1])
     squared = tf.reduce_sum(tf.square(apart), axis=-1)
@@ -155,10 +157,10 @@ def _spread(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
 
 
 def log_heat(value: tf.Tensor) -> tf.Tensor:
-    """The logarithm, of 0 and below that of the smallest number that heat can be."""
+    """The logarithm of heat. Heat below the smallest value counts as that value."""
     return tf.math.log(tf.maximum(value, peak.SMALLEST))
 
 
 def log_pixels(distance: tf.Tensor) -> tf.Tensor:
-    """A distance's logarithm; what is within a pixel hardly differs."""
+    """The logarithm of a distance. Distances within a pixel hardly differ."""
     return tf.math.log1p(distance)

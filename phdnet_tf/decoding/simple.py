@@ -8,14 +8,14 @@ from phdnet_tf.geometry import decode_displacement, patch_centres
 
 @tf.function(reduce_retracing=True, autograph=False)
 def simple(heatmap: tf.Tensor, displacement: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Takes the hottest patch at its word, as the baseline (Noothout et al., 2018).
+    """Adds the hottest patch's displacement to its centre (Noothout et al., 2018).
 
     Args:
         heatmap: float32[B, h, w, L].
-        displacement: float32[B, h, w, L, 2], coded as by `encode_displacement`.
+        displacement: float32[B, h, w, L, 2], in the code of `encode_displacement`.
 
     Returns:
-        float32[B, L, 2], (x, y) in canvas pixels, and float32[B, L], that patch's heat.
+        float32[B, L, 2], (x, y) in canvas pixels, and float32[B, L], the patch's heat.
     """
     heat = by_landmark(heatmap)
     best = tf.argmax(heat, axis=-1, output_type=tf.int32)

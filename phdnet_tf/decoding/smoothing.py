@@ -1,6 +1,6 @@
 """Candidate smoothing: from the two heads to a coordinate and a confidence.
 
-Section 2.2, as the paper has it or with weighted votes.
+It is the paper's section 2.2, or the same with weighted votes.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from phdnet_tf.decoding import peak
 from phdnet_tf.geometry import PATCH_SIZE, decode_displacement, patch_centres
 
 AREA = 16
-"""Side of the area that votes, in patches: 128 x 128 pixels."""
+"""Side of the area whose patches vote, in patches: 128 x 128 pixels."""
 
 SIDE = AREA * PATCH_SIZE
 
@@ -20,14 +20,14 @@ CANDIDATE_STD = 1.0
 """Standard deviation of a candidate's Gaussian, in pixels."""
 
 WEIGHTED_STD = 2.0
-"""The same where votes are weighted: fewer count, and a wider one joins them."""
+"""The same for weighted votes: fewer patches count, and wider Gaussians overlap."""
 
 HEAT_STD = 2.0
 """Standard deviation of the smoothing of the heat, in patches: that of its label."""
 
 
 class Smoothed(NamedTuple):
-    """What candidate smoothing finds.
+    """The result of candidate smoothing.
 
     Attributes:
         landmarks: float32[B, L, 2], (x, y), canvas pixels; whole numbers, unless votes
@@ -64,20 +64,21 @@ def smooth(
 ) -> Smoothed:
     """Fuses the heads of all images and landmarks at once.
 
-    The area with the most heat is found; each of its patches votes with a Gaussian at
-    the exact place it points to; the sum of votes is multiplied by the area's own heat,
-    upsampled and smoothed; the peak is the landmark and its height the confidence. Heat
-    below zero counts as zero: the product of two negatives would be a peak.
+    The area with the most heat is found. Each of its patches votes with a Gaussian at
+    the exact position to which it points. The sum of votes is multiplied by the area's
+    own heat, upsampled and smoothed. The peak is the landmark, and its height is the
+    confidence. Heat below zero counts as zero, because the product of two negative
+    values would be a peak.
 
     Args:
-        heatmap: float32[M B, h, w, L]; h and w are 16 or more. The B images as the
-            first network sees them, then as the second does, and so on.
-        displacement: float32[M B, h, w, L, 2], coded as by `encode_displacement`.
-        members: Number of networks, M. Their area is that of their mean heat, and their
-            maps are averaged there (E-MHA: Schobs et al., IEEE TMI 2023).
-        weighted: Whether a patch's vote counts as much as its heat, rather than 1, and
-            the peak is read to a fraction of a pixel. The patches far from a landmark,
-            which know its place the least, are then hardly heard.
+        heatmap: float32[M B, h, w, L]; h and w are 16 or more. The B images of the
+            first network come first, then those of the second, and so on.
+        displacement: float32[M B, h, w, L, 2], in the code of `encode_displacement`.
+        members: Number of networks, M. They share the area of their mean heat, and
+            their maps are averaged there (E-MHA: Schobs et al., IEEE TMI 2023).
+        weighted: Whether a patch's vote has the weight of its heat, rather than 1, and
+            the peak is read with subpixel precision. Patches far from a landmark,
+            which locate it worst, then have little weight.
 
     Returns:
         A `Smoothed`.

@@ -1,7 +1,7 @@
-"""Test-time augmentation: a network looks again at what it has found.
+"""Test-time augmentation: a network looks again at the landmarks that it has found.
 
-Where it is sure, it finds a landmark in the same place however the image is turned, so
-the distance between its answers tells of their error, as their heat does.
+A network that is sure finds a landmark at the same place however the image is turned.
+The distance between its answers therefore indicates their error, as their heat does.
 """
 
 import math
@@ -14,10 +14,10 @@ from phdnet_tf.decoding.reading import Reading, log_heat, log_pixels
 from phdnet_tf.geometry import CANVAS_SIZE, PATCH_SIZE, sample
 
 LOOKS = ((20.0, 1 / 1.2), (-20.0, 1 / 1.2))
-"""Rotation, in degrees, and canvas pixels a pixel, of each further look."""
+"""Rotation, in degrees, and size of a pixel, in canvas pixels, of each further look."""
 
 SIDE = 160
-"""Side of a look's picture, in pixels: ten cost as much as the whole canvas."""
+"""Side of a look's picture, in pixels. Ten looks cost as much as the whole canvas."""
 
 
 def look_again(
@@ -27,27 +27,27 @@ def look_again(
     looks: Sequence[tuple[float, float]] = LOOKS,
     side: int = SIDE,
 ) -> Reading:
-    """Reads pictures of the landmarks' surroundings, turned and enlarged, as well.
+    """Also reads turned and enlarged pictures of the landmarks' surroundings.
 
-    The pictures are around the middle of the box that holds the landmarks. A landmark
-    whose first point lies outside a picture, or in its outermost patches, as where
-    landmarks are far from each other or one of them is mistaken, keeps its point: that
-    picture may tell that it is not to be trusted, but not where it is.
+    The pictures are centred on the box that holds the landmarks. A landmark may lie
+    outside a picture, or in its outermost patches: landmarks may be far apart, or one
+    of them mistaken. That picture then changes the landmark's confidence, but not its
+    point.
 
     Args:
         canvas: float32[B, 512, 512, 1].
-        first: Its reading.
-        look: Reads pictures, float32[N B, side, side, 1], those of a look together.
-        looks: As `LOOKS`, N of them.
-        side: As `SIDE`.
+        first: The reading of the canvas.
+        look: Reads pictures, float32[N B, side, side, 1], ordered by look.
+        looks: N looks, in the form of `LOOKS`.
+        side: Side of a picture, in pixels, as `SIDE`.
 
     Returns:
-        The first reading with other points, the means of the canvas's and those of the
-        pictures that show the landmark, also as the strategy "augmented"; with another
-        confidence, the mean of all looks; and with other evidence, logarithms of the
-        confidence (times -1) and of the root mean square distance of all looks' points
-        to the mean, and of several networks also of the distance between their points
-        in the canvas.
+        The first reading with three changes. A point is the mean of the points of the
+        canvas and of the pictures that show the landmark; this is also the strategy
+        "augmented". The confidence is the mean of all looks. The evidence is the
+        logarithms of the confidence (times -1) and of the root mean square distance of
+        all looks' points from their mean; several networks add the distance between
+        their points on the canvas.
     """
     ends = tf.reduce_min(first.points, axis=1), tf.reduce_max(first.points, axis=1)
     centres = (ends[0] + ends[1]) / 2
@@ -88,7 +88,7 @@ def look_again(
 
 
 def _map(centres: tf.Tensor, angle: float, scale: float, side: int) -> tf.Tensor:
-    """What takes a picture's (x, y, 1) to the canvas: float32[B, 2, 3] of [B, 2]."""
+    """Maps from a picture's (x, y, 1) to the canvas: [B, 2] -> float32[B, 2, 3]."""
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     linear = scale * np.array([[cosine, -sine], [sine, cosine]], np.float32)
     corners = centres - linear @ np.full(2, (side - 1) / 2, np.float32)

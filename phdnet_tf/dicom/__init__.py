@@ -1,1 +1,1 @@
-"""DICOM: files in, images out, and what belongs together."""
+"""Reads DICOM files into images, and groups the images into cines."""

@@ -1,7 +1,7 @@
-"""Frames put together to cines.
+"""Groups frames into cines.
 
-An archive of cardiac MR holds cines: the phases of one slice through a heart beat, as
-one file each or as frames of one file.
+An archive of cardiac MR holds cines: the phases of one slice through a heart beat. Each
+phase is a file, or all are frames of one file.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Frame:
 
     Attributes:
         file: The file.
-        number: Of the frame in the file, from 1.
-        of: Frames that the file has.
-        header: Its place and time.
-        identity: `FileHeader.identity` of the file, as it was when that was read.
-        phase: Its number in its cine, from 1.
-        token: `MRImage.token` of its image, once that has been read.
-        content: `MRImage.content_hash` of it, once that has been read.
+        number: Number of the frame in the file, from 1.
+        of: Number of frames in the file.
+        header: Place and time of the frame.
+        identity: `FileHeader.identity` of the file when its header was read.
+        phase: Number of the frame in its cine, from 1.
+        token: `MRImage.token` of its image, once the image has been read.
+        content: `MRImage.content_hash` of its image, once the image has been read.
     """
 
     file: Found
@@ -55,7 +55,7 @@ class Frame:
     content: str | None = None
 
     def __str__(self) -> str:
-        """The name to show."""
+        """The name to display."""
         suffix = f" frame {self.number}" if self.of > 1 else ""
         return f"{self.file.source}{suffix}"
 
@@ -65,15 +65,15 @@ Entry = tuple[Frame, FileHeader]
 
 @dataclass(frozen=True)
 class Cine:
-    """The phases of one slice; a still image is a cine of one.
+    """The phases of one slice. A still image is a cine of one phase.
 
     Attributes:
-        frames: In the order of time.
-        header: Of the file that the first is in.
-        heart_beat: Duration of the heart beat that the phases divide, in ms, if the
-            phases cover all of it; or None.
-        order: What tells the order of the frames, in words; see `in_order`.
-        shares_times: Whether it is a frame by itself because others of its series and
+        frames: The frames, in the order of time.
+        header: Header of the file that holds the first frame.
+        heart_beat: Duration of the heart beat that the phases divide, in ms. None if
+            the phases do not cover all of it.
+        order: Source of the order of the frames, in words; see `in_order`.
+        shares_times: Whether it is a single frame because others of its series and
             place have the same time.
     """
 
@@ -85,19 +85,20 @@ class Cine:
 
     @property
     def order_is_guess(self) -> bool:
-        """Whether nothing in the files tells the order."""
+        """Whether nothing in the files gives the order."""
         return self.order == GUESS and len(self.frames) > 1
 
     @property
     def missing(self) -> int:
-        """How many of the phases that the header tells of are not here."""
+        """Number of phases that the header announces and that are missing."""
         return max(0, (self.header.phases or 0) - len(self.frames))
 
     @property
     def orientation(self) -> tuple[float, ...] | None:
         """Six direction cosines, those of x first; or None.
 
-        An axial plane at the very origin is what is written where none is known.
+        Programs write an axial plane at the origin if they know no orientation, so this
+        counts as None.
         """
         header = self.frames[0].header
         if header.position == ORIGIN and header.orientation == AXIAL:
@@ -106,14 +107,14 @@ class Cine:
 
 
 def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
-    """Puts frames of one patient, study, series, place and kind together, in order.
+    """Groups frames of one patient, study, series, place and kind, in order.
 
-    Magnitude and phase of a velocity measurement may be in one series, as may be images
-    of several echo or inversion times. A file that does not tell its series stands for
-    itself.
+    One series may hold magnitude and phase of a velocity measurement, or images of
+    several echo or inversion times. These become separate cines. A file without a
+    series is a cine of its own.
 
     Args:
-        headers: Files and what their headers say.
+        headers: Files and their headers.
 
     Returns:
         The cines, in the order of their first files.
@@ -139,9 +140,9 @@ def group(headers: list[tuple[Found, FileHeader]]) -> list[Cine]:
 
 
 def _slices(entries: list[Entry]) -> Iterator[list[Entry]]:
-    """Parted by echo and inversion time, orientation and position.
+    """Splits entries by echo and inversion time, orientation and position.
 
-    With tolerances: what was computed or written again differs in its last digits.
+    The comparison has tolerances, as recomputed values differ in their last digits.
     """
     frames = [frame.header for frame, _ in entries]
     weighting = [(_or_none(f.echo_time), _or_none(f.inversion_time)) for f in frames]
@@ -159,7 +160,7 @@ def _slices(entries: list[Entry]) -> Iterator[list[Entry]]:
 
 
 def _axes(orientation: np.ndarray) -> np.ndarray:
-    """Along x, along y and across a slice; of the patient where it tells nonsense."""
+    """Axes along x, along y and across a slice; the patient's if they are invalid."""
     along = np.reshape(orientation, (2, 3))
     axes = np.concatenate([along, [np.cross(along[0], along[1])]])
     return axes if abs(np.linalg.det(axes)) > 0.5 else np.eye(3)
@@ -172,8 +173,8 @@ def _clusters(
 
     Args:
         values: [n, k], finite numbers.
-        tolerance: Those that are no further from the next in their column have the same
-            key. Unlike rounding, it parts no two that lie close.
+        tolerance: Neighbouring values of a column that differ by no more than this have
+            the same key. Unlike rounding, this never splits two close values.
 
     Returns:
         n keys of k numbers each.
@@ -188,7 +189,7 @@ def _clusters(
 
 
 def _or_none(time: float | None) -> float:
-    """A time, or one that none has."""
+    """The time, or a number that no time has."""
     return -1e9 if time is None else time
 
 
@@ -229,7 +230,7 @@ def _cines(entries: list[Entry]) -> Iterator[Cine]:
 
 
 def _whole_beat(frames: tuple[Frame, ...], beat: float | None) -> float | None:
-    """The heart beat, if a step after the last phase comes the first again."""
+    """The heart beat, if the first phase follows one step after the last."""
     times = [frame.header.time for frame in frames if frame.header.time is not None]
     if beat is None or len(times) != len(frames) or len(times) < 3:
         return None
@@ -242,11 +243,11 @@ def choose(cine: Cine, which: str | int | None) -> list[Frame]:
 
     Args:
         cine: The cine.
-        which: "first", "all", the number of a phase from 1, or None: then the files
-            that the user named one by one, or else the first.
+        which: "first", "all", or the number of a phase, from 1. None chooses the files
+            that the user named one by one, or else the first phase.
 
     Returns:
-        The frames, in the order of time; none if there is no such phase.
+        The frames, in the order of time. Empty if there is no such phase.
     """
     if which == "all":
         return list(cine.frames)

@@ -1,4 +1,4 @@
-"""The data set of a DICOM file, as far as it can be read at all."""
+"""Opens a DICOM file as a pydicom data set, also one with some damage."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _MAY_LOOK_LIKE_UTF_8 = re.compile(r"GB|ISO 2022|ISO_IR (13|166|192)\b")
 
 
 def open_dataset(path: Path, texts: Sequence[str]) -> Dataset:
-    """The file's content, its transfer syntax known and one that we decode.
+    """Opens a file, and checks that its transfer syntax is known and can be decoded.
 
     Args:
         path: The file.
-        texts: Keywords of the texts that are asked for.
+        texts: Keywords of the texts that the caller reads.
 
     Returns:
-        All of it; pixels and other large values are read when they are asked for.
+        The whole content. Pixels and other large values are read on access.
 
     Raises:
-        DicomError: If it is no DICOM, or one that is not decoded here.
-        Exception: Whatever pydicom raises of a damaged file; see `plain_errors`.
+        DicomError: If the file is not DICOM, or cannot be decoded here.
+        Exception: Whatever pydicom raises for a damaged file; see `plain_errors`.
     """
     try:
         require_plausible_file(path)
@@ -51,7 +51,7 @@ def open_dataset(path: Path, texts: Sequence[str]) -> Dataset:
         raise DicomError(f"{path}: no such file. Check the path.") from None
     except IsADirectoryError:
         raise DicomError(
-            f"{path}: is a folder. Expected a DICOM file; name one in it."
+            f"{path}: expected a DICOM file. Received a folder. Name a file in it."
         ) from None
     except OSError as error:
         reason = error.strerror or first_line(error)
@@ -71,8 +71,8 @@ def open_dataset(path: Path, texts: Sequence[str]) -> Dataset:
         if ds.preamble is None:
             raise _no_dicom(path)
         raise DicomError(
-            f"{path}: begins as a DICOM file, and does not even tell what it is: it is "
-            "incomplete. Export or copy it again."
+            f"{path}: begins like a DICOM file, but its header is incomplete. Export "
+            "or copy it again."
         )
     _decode_utf_8(ds, texts)
     if "TransferSyntaxUID" not in ds.file_meta:
@@ -82,10 +82,10 @@ def open_dataset(path: Path, texts: Sequence[str]) -> Dataset:
 
 
 def _decode_utf_8(ds: Dataset, keywords: Sequence[str]) -> None:
-    """Decodes texts that are UTF-8 where SpecificCharacterSet is missing or wrong.
+    """Decodes UTF-8 texts whose SpecificCharacterSet is missing or wrong.
 
-    Bytes that are more than ASCII, and right as UTF-8, are that and nothing else, but
-    for what is told to be of a script in which they may be another word.
+    Bytes beyond ASCII that are valid UTF-8 are almost surely UTF-8. The exception is a
+    declared script in which the same bytes may be another word.
     """
     if _MAY_LOOK_LIKE_UTF_8.search(str(ds.get("SpecificCharacterSet"))):
         return
@@ -100,10 +100,10 @@ def _decode_utf_8(ds: Dataset, keywords: Sequence[str]) -> None:
 
 
 def _bare_syntax(path: Path) -> uid.UID | None:
-    """The transfer syntax of a file without preamble; None if it does not say.
+    """The transfer syntax of a file without preamble; None if it does not state it.
 
-    To be known before the whole is read: of a photograph pydicom would take any bytes
-    for an element of gigabytes, and what is deflated it would inflate.
+    It must be known before the whole file is read: pydicom would read the bytes of a
+    photograph as an element of gigabytes, and would inflate deflated content.
     """
     with path.open("rb") as file:
         if not may_be_dicom(file.read(132)):
@@ -120,17 +120,17 @@ def _bare_syntax(path: Path) -> uid.UID | None:
 
 def _no_dicom(path: Path) -> DicomError:
     return DicomError(
-        f"{path}: not a DICOM file. Expected a DICOM MR image; convert other formats "
+        f"{path}: not a DICOM file. Expected a DICOM MR image. Convert other formats "
         "to DICOM first."
     )
 
 
 def _guessed_syntax(path: Path, ds: Dataset) -> uid.UID:
-    """The transfer syntax of a file that does not say it: as pydicom could read it."""
+    """The transfer syntax with which pydicom read a file that does not state it."""
     if "PixelData" in ds and ds["PixelData"].is_undefined_length:
         raise DicomError(
-            f"{path}: the pixels are compressed, but the file has no TransferSyntaxUID "
-            "to say how. Export the file again, with its header."
+            f"{path}: the pixels are compressed, but no TransferSyntaxUID names the "
+            "compression. Export the file again, with its header."
         )
     implicit, little_endian = ds.original_encoding
     if implicit:

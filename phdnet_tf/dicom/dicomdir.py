@@ -1,4 +1,4 @@
-"""The files that a DICOMDIR lists."""
+"""Reads the list of files in a DICOMDIR."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def file_set(path: Path) -> list[str]:
     Paths that lead out of the folder are left out.
 
     Raises:
-        DicomError: If it is no DICOMDIR, or a damaged one.
+        DicomError: If the file is not a DICOMDIR, or is damaged.
     """
     ds = DicomFile(path)._ds
     with plain_errors(path):
@@ -34,6 +34,6 @@ def file_set(path: Path) -> list[str]:
 
 
 def _is_component(part: str) -> bool:
-    """Whether it is the name of a file or folder, and nothing else."""
+    """Whether a text is the plain name of a file or folder."""
     plain = part.isprintable() and not {"/", "\\"} & set(part)
     return plain and part not in ("", ".", "..")

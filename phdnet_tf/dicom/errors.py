@@ -1,4 +1,4 @@
-"""Errors of DICOM files as one plain line, with nothing that could name a person."""
+"""Errors of DICOM files in one plain line, without anything that names a person."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @contextmanager
 def plain_errors(path: Path) -> Iterator[None]:
-    """Silence, and a DicomError for whatever a damaged file makes pydicom raise."""
+    """Silences pydicom, and turns whatever it raises for a file into a `DicomError`."""
     with quiet():
         try:
             yield
@@ -27,8 +27,8 @@ def plain_errors(path: Path) -> Iterator[None]:
             raise
         except MemoryError as error:
             raise DicomError(
-                f"{path}: takes more memory than there is for a file. Export it as "
-                "single-frame (classic) MR, one file a frame."
+                f"{path}: needs more memory than one file may use. Export it as "
+                "single-frame (classic) MR, one file per frame."
             ) from error
         # A damaged file can make pydicom raise nearly anything, RecursionError too.
         except Exception as error:
@@ -40,12 +40,12 @@ def plain_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps back what pydicom warns of and logs, mostly oddities without harm.
+    """Suppresses pydicom's warnings and log, which are mostly harmless.
 
-    They quote what stands in the file, which may name a person.
+    They quote content of the file, which may identify a person.
 
     Yields:
-        Nothing; wrap the calls of pydicom.
+        Nothing. The block holds the calls of pydicom.
     """
     logger = logging.getLogger("pydicom")
     # Two threads that each restore what they found could leave the other's silence.
@@ -60,13 +60,13 @@ def quiet() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """An exception as part of a sentence."""
+    """The first line of an exception, as part of a sentence."""
     lines = str(error).strip().splitlines()
     return shown(lines[0].rstrip(" .:") if lines else type(error).__name__)
 
 
 def last_line(error: Exception) -> str:
-    """The same, where the first line only says that all decoders failed."""
+    """The last line, for errors whose first line only says that all decoders failed."""
     lines = str(error).strip().splitlines()
     last = lines[-1].strip(" .") if lines else type(error).__name__
     # Some, such as the want of memory, have a name and no words.
@@ -74,7 +74,7 @@ def last_line(error: Exception) -> str:
 
 
 def one_line(value: object) -> str:
-    """A value as a text that a report may repeat: all of it, without control codes."""
+    """The whole of a value as text without control codes, for use in a report."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         value = "\\".join(map(str, value))
     text = "" if value is None else str(value)
@@ -83,20 +83,20 @@ def one_line(value: object) -> str:
 
 
 class DicomError(ValueError):
-    """A DICOM file that cannot be used: which file, what is wrong, the remedy.
+    """A DICOM file that cannot be used.
 
     Args:
-        line: All of that. What is not printable in it, in the file's name perhaps, is
-            replaced.
+        line: The file, what is wrong with it, and the remedy. Characters that are not
+            printable, for example in the file's name, are replaced.
     """
 
     def __init__(self, line: str) -> None:
-        """Is raised; see the class."""
+        """Keeps the printable form of the line."""
         super().__init__(printable(line))
 
 
 def printable(text: str) -> str:
-    """A text in one line that does nothing to a terminal and has a UTF-8 encoding.
+    """A text in one line that is valid UTF-8 and safe to print on a terminal.
 
     Names of files may hold line breaks, escape sequences and bytes of another encoding.
     """
@@ -110,7 +110,7 @@ def printable(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """What a file holds, as part of a line: short and printable, whatever it is."""
+    """A value of a file, short and printable, as part of a line."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         value = "\\".join(str(part) for part in value[:9])
     text = str(value)[:100]

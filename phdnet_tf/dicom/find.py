@@ -1,6 +1,6 @@
-"""The files that may be images, in folders, zip archives and DICOMDIRs.
+"""Finds files that may be images, in folders, zip archives and DICOMDIRs.
 
-What a file holds is known from a `Sandbox`; no file is decoded here.
+A `Sandbox` reads the content. No file is decoded here.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Found:
 
     Attributes:
         source: The file.
-        name: Relative name for what is made of it: its file name; below a folder or in
-            an archive with the path from there that begins with its own name.
-        named: Whether the user named this very file.
+        name: Relative name for the files made from it: its file name or, below a folder
+            or in an archive, the path that begins with the name of that.
+        named: Whether the user named this file itself.
     """
 
     source: FileLocation
@@ -48,8 +48,8 @@ class Skipped:
 
     Attributes:
         source: The file.
-        reason: Why, such as "localiser"; for a file that failed, the whole line.
-        failed: Whether it should have been an image: it is damaged, or the user named
+        reason: The reason, such as "localiser"; for a file that failed, a whole line.
+        failed: Whether an image was expected: the file is damaged, or the user named
             it.
     """
 
@@ -61,15 +61,15 @@ class Skipped:
 def find_files(
     paths: Iterable[Path], sandbox: Sandbox, skipped: list[Skipped]
 ) -> Iterator[Found]:
-    """The files that may be images: those named, and what lies in folders and archives.
+    """Finds files that may be images: named ones, and those in folders and archives.
 
     Args:
         paths: Files, folders, zip archives and DICOMDIRs.
         sandbox: Reads the lists in archives and DICOMDIRs.
-        skipped: Takes what is left out.
+        skipped: Files that are left out are appended to it.
 
     Yields:
-        Each file. Those of a folder or an archive in the order of their names.
+        Each file. Those of a folder or an archive are in the order of their names.
     """
     for path in paths:
         if path.is_dir():
@@ -81,7 +81,8 @@ def find_files(
             # To open a pipe would be to wait for somebody to write into it.
             source = FileLocation(path)
             line = (
-                f"{source}: is no file. Expected a DICOM file, a folder or an archive."
+                f"{source}: not a regular file. Expected a DICOM file, a folder or an "
+                "archive."
             )
             skipped.append(Skipped(source, line, failed=True))
         elif path.name.upper() == "DICOMDIR":
@@ -97,9 +98,10 @@ def find_files(
 
 
 def _files(folder: Path, skipped: list[Skipped]) -> Iterator[Path]:
-    """All files below a folder, in the order of their names; links are followed.
+    """All files below a folder, in the order of their names. Links are followed.
 
-    An archive may have millions: only the names in the folders on the way are held.
+    An archive may have millions of files, so only the names in the current folder and
+    its parents are held.
     """
     # A link may lead to a folder that it lies in, or to one that is met anyway.
     met = {_place(folder)}
@@ -117,7 +119,7 @@ def _files(folder: Path, skipped: list[Skipped]) -> Iterator[Path]:
 def _entries(
     folder: Path, met: set[tuple[int, int] | None], skipped: list[Skipped]
 ) -> Iterator[tuple[Path, bool]]:
-    """The files in a folder, and the folders that were not met before, which it adds.
+    """The files in a folder, and its folders that were not visited, which it marks.
 
     Yields:
         The path, and whether it is a folder.
@@ -151,11 +153,11 @@ def _entries(
         elif os.path.isfile(path) or not os.path.lexists(path):
             yield path, False
         elif not os.path.exists(path) and not name.startswith("."):
-            refuse(path, "is a link to what is not there. Check the copy.")
+            refuse(path, "is a link to a missing file. Check the copy.")
 
 
 def _place(folder: Path) -> tuple[int, int] | None:
-    """Equal for names of one folder; None where nobody may look at it."""
+    """A key that is equal for all names of one folder; None if it cannot be read."""
     try:
         status = folder.stat()
     except OSError:
@@ -182,7 +184,7 @@ def _if_image(
         source: The file.
         name: See `Found`.
         start: Its first bytes; None if it cannot be opened.
-        skipped: Takes it if it is none.
+        skipped: The file is appended to it if it cannot be an image.
     """
     if name.name.upper() == "DICOMDIR":
         # All is looked through whatever its index says.
@@ -194,20 +196,20 @@ def _if_image(
         skipped.append(_packed(source))
     elif _CALLED_DICOM.search(name.name) and not name.name.startswith("."):
         what = "does not begin like one" if start else "is empty"
-        line = f"{source}: has the name of a DICOM file, but {what}. Copy it again."
+        line = f"{source}: named like a DICOM file, but {what}. Copy it again."
         skipped.append(Skipped(source, line, failed=True))
     else:
         skipped.append(Skipped(source, "not DICOM", failed=False))
 
 
 def _is_packed(name: str, start: bytes) -> bool:
-    """Whether it is an archive of a kind that nothing here looks into."""
+    """Whether a file is an archive of an unsupported kind."""
     return start[257:262] == b"ustar" or bool(start and _PACKED.search(name))
 
 
 def _packed(source: FileLocation) -> Skipped:
     line = (
-        f"{source}: is an archive that is not looked into. Unpack it, and name the "
+        f"{source}: this kind of archive cannot be read. Unpack it, and name the "
         "folder."
     )
     return Skipped(source, line, failed=True)
@@ -246,15 +248,15 @@ def _in_file_set(
             yield Found(FileLocation(file), Path(folder.name) / name, named=False)
         else:
             source = FileLocation(path.parent / name)
-            line = f"{source}: no such file, though {path} lists it. Check the copy."
+            line = f"{source}: {path} lists it, but it is missing. Check the copy."
             skipped.append(Skipped(source, printable(line), failed=True))
 
 
 def _as_it_is_called(folder: Path, name: str) -> Path | None:
-    """The file that a DICOMDIR lists; None if there is none.
+    """The file that a DICOMDIR lists; None if it does not exist.
 
-    Copied from a CD, names may have changed their case, and got the version that ISO
-    9660 has, or an ending.
+    When files are copied from a CD, their names may change case, or get ISO 9660's
+    version number or a suffix.
     """
     # The functions of a Path fail where a name is too long for any file.
     if os.path.isfile(folder / name):
@@ -270,7 +272,7 @@ def _as_it_is_called(folder: Path, name: str) -> Path | None:
 
 
 def _alike(folder: Path, name: str, plain: Callable[[str], str]) -> Path | None:
-    """What in a folder has a name that is plainly the same; None if nothing has."""
+    """The entry of a folder with clearly the same name; None if there is none."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:

@@ -1,6 +1,6 @@
-"""The order of a cine's frames, and which frames are none of one cine.
+"""Orders the frames of a cine, and separates frames that belong to different cines.
 
-What files tell of time is used only where all frames tell it, and no two the same.
+A kind of time is used only if all frames have it, and no two have the same value.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from statistics import median
 from typing import Any, TypeVar
 
 GUESS = "file names"
-"""What the order is from where the files do not tell it."""
+"""Source of the order if the files do not give it."""
 
 USUAL_BEAT = 800.0
-"""Duration of a heart beat that is not told, in ms."""
+"""Assumed duration of a heart beat if the file does not give it, in ms."""
 
 SPREAD = 0.25
-"""The part of a heart beat that the trigger times of phases go through, at least.
+"""Smallest share of a heart beat that the trigger times of a cine's phases span.
 
-Images that are taken once a beat, of perfusion or for a T1 map, differ by the jitter
+Images that are taken once per beat, of perfusion or for a T1 map, differ by the jitter
 of their trigger: a few per cent of a beat.
 """
 
@@ -32,20 +32,20 @@ Thing = TypeVar("Thing")
 
 @dataclass(frozen=True)
 class Moment:
-    """What is told of the time of a frame.
+    """What a file says about the time of a frame.
 
     Attributes:
-        index: Names the frame.
-        file: Name of its file.
-        number: Of the frame in its file.
-        temporal_position: Its number in time, or None.
-        trigger_time: Since the R wave, in ms, or None.
-        acquired: In seconds since midnight, or None.
-        instance: Instance number of its file, or None.
-        acquisition: Number of the acquisition that it is from, or None.
-        image_type: Of its file.
+        index: Number that identifies the frame.
+        file: Name of the frame's file.
+        number: Number of the frame in its file.
+        temporal_position: Number of the frame in time, or None.
+        trigger_time: Time since the R wave, in ms, or None.
+        acquired: Time of acquisition, in seconds since midnight, or None.
+        instance: Instance number of the file, or None.
+        acquisition: Number of the acquisition, or None.
+        image_type: ImageType of the file.
         beat: Duration of the heart beat, in ms, or None.
-        phases: Into how many phases the beat is divided, or None.
+        phases: Number of phases into which the beat is divided, or None.
     """
 
     index: int
@@ -62,14 +62,14 @@ class Moment:
 
 
 def in_order(moments: Sequence[Moment]) -> tuple[list[Moment], str]:
-    """Moments in the order of time, and what tells it.
+    """Sorts moments by time.
 
     Args:
-        moments: Of one cine, as `apart` gives them.
+        moments: The moments of one cine, as `apart` returns them.
 
     Returns:
-        The moments, and "temporal position", "trigger time", "acquisition time",
-        "instance number" or `GUESS`.
+        The moments, and the source of their order: "temporal position", "trigger time",
+        "acquisition time", "instance number" or `GUESS`.
     """
     told = {
         "temporal position": _all(moments, lambda each: each.temporal_position),
@@ -84,11 +84,11 @@ def in_order(moments: Sequence[Moment]) -> tuple[list[Moment], str]:
 
 
 def apart(moments: Sequence[Moment]) -> list[list[Moment]]:
-    """Frames of one series, place and kind, in parts that may each be a cine.
+    """Splits frames of one series, place and kind into parts that may each be a cine.
 
-    Acquisitions that went through the same part of the heart beat are parted by their
-    numbers, or else by their instance numbers. Frames that then still share their times
-    are parted by their ImageType, or stand for themselves.
+    Acquisitions of the same part of the heart beat are separated by their acquisition
+    numbers, or else by their instance numbers. Frames that still share their times are
+    separated by their ImageType, or each is a part of its own.
     """
     parts = []
     for acquisition in by(moments, _acquisitions(moments)):
@@ -101,7 +101,7 @@ def apart(moments: Sequence[Moment]) -> list[list[Moment]]:
 
 
 def by(things: Sequence[Thing], keys: Sequence[Hashable]) -> list[list[Thing]]:
-    """Those of equal keys together, in the order in which the keys come first."""
+    """Groups by equal keys, in the order in which the keys first appear."""
     parts: dict[Hashable, list[Thing]] = {}
     for key, thing in zip(keys, things, strict=True):
         parts.setdefault(key, []).append(thing)
@@ -109,7 +109,7 @@ def by(things: Sequence[Thing], keys: Sequence[Hashable]) -> list[list[Thing]]:
 
 
 def _acquisitions(moments: Sequence[Moment]) -> Sequence[Hashable]:
-    """For each frame the acquisition that it is from, where there are several."""
+    """The acquisition of each frame, if there are several."""
     numbers = _all(moments, lambda each: each.acquisition)
     if numbers is not None and any(_overlap(t, numbers) for t in _times(moments)):
         return numbers
@@ -126,7 +126,7 @@ def _acquisitions(moments: Sequence[Moment]) -> Sequence[Hashable]:
 
 
 def _share_times(moments: Sequence[Moment]) -> bool:
-    """Whether some frames were taken at one time of the beat, as far as is told."""
+    """Whether some frames were taken at the same time of the beat, by their headers."""
     told = _times(moments)
     if told and all(len(set(times)) < len(times) for times in told):
         return True
@@ -135,19 +135,19 @@ def _share_times(moments: Sequence[Moment]) -> bool:
 
 
 def _overlap(times: Sequence[float], parts: Sequence[Hashable]) -> bool:
-    """Whether two parts of several frames go through the same times."""
+    """Whether two parts of several frames span overlapping times."""
     spans = sorted((min(part), max(part)) for part in by(times, parts) if part[1:])
     return any(after[0] < before[1] for before, after in pairwise(spans))
 
 
 def _crowded(times: Sequence[float]) -> bool:
-    """Whether some are much nearer to each other than most: phases are even."""
+    """Whether some times are much closer than most; a cine's phases are even."""
     steps = [after - before for before, after in pairwise(sorted(times))]
     return min(steps) < median(steps) / 4 or median(steps) == 0
 
 
 def _times(moments: Sequence[Moment]) -> list[list]:
-    """What is told of the time in the beat."""
+    """The frames' times in the beat, if the files give them."""
     positions = _all(moments, lambda each: each.temporal_position)
     told = (
         (positions if len(set(positions or ())) > 1 else None),
@@ -157,7 +157,7 @@ def _times(moments: Sequence[Moment]) -> list[list]:
 
 
 def _trigger_times(moments: Sequence[Moment]) -> list[float] | None:
-    """In ms, if they go through a heart beat and do not jitter about one moment."""
+    """Trigger times in ms, if they span a heart beat rather than jitter at one time."""
     times = _all(moments, lambda each: each.trigger_time)
     if times is None or len(times) < 2:
         return None
@@ -166,7 +166,7 @@ def _trigger_times(moments: Sequence[Moment]) -> list[float] | None:
 
 
 def _acquisition_times(moments: Sequence[Moment]) -> list[float] | None:
-    """In seconds since a midnight."""
+    """Times of acquisition, in seconds since a midnight."""
     times = _all(moments, lambda each: each.acquired)
     if times is not None and max(times) - min(times) > DAY / 2:
         return [time + DAY * (time < DAY / 2) for time in times]
@@ -174,7 +174,7 @@ def _acquisition_times(moments: Sequence[Moment]) -> list[float] | None:
 
 
 def _instances(moments: Sequence[Moment]) -> list[tuple[int, int]] | None:
-    """Numbers of the file and of the frame in it."""
+    """Instance number of each file, and number of the frame in it."""
     one_file = len({each.file for each in moments}) == 1
     numbers = _all(moments, lambda each: 0 if one_file else each.instance)
     if numbers is None:
@@ -183,13 +183,13 @@ def _instances(moments: Sequence[Moment]) -> list[tuple[int, int]] | None:
 
 
 def _all(moments: Sequence[Moment], get: Callable[[Moment], Any]) -> list | None:
-    """A value of each frame; None if one has none."""
+    """One value per frame; None if a frame has none."""
     values = [get(each) for each in moments]
     return None if None in values else values
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """A key by which 9 comes before 10."""
+    """A sort key that puts 9 before 10."""
     pieces = re.findall(r"[0-9]+|[^0-9]+", name)
     plain = (piece.lstrip("0") if piece[0] in "0123456789" else "" for piece in pieces)
     return [(len(n), n or piece) for n, piece in zip(plain, pieces, strict=True)]

@@ -1,6 +1,6 @@
-"""What is known of each frame of a DICOM file: place, time, spacing and rescale.
+"""Reads the attributes of each frame of a DICOM file: place, time, spacing, rescale.
 
-A classic file says it once, for its only frame. Enhanced MR says it in functional
+A classic file has them once, for its only frame. Enhanced MR has them in functional
 groups, some shared by all frames and some of each frame (PS3.3, C.7.6.16).
 """
 
@@ -18,10 +18,11 @@ from phdnet_tf.dicom.errors import shown
 from phdnet_tf.dicom.guards import MAX_FRAMES
 
 FARTHEST = 1e5
-"""What is further from the scanner's centre, in mm, is no place in a patient."""
+"""Largest distance from the scanner's centre that a patient can have, in mm."""
 
 CONVERTED = "UnassignedPerFrameConvertedAttributesSequence"
-"""Where files with a frame each were converted, what Enhanced MR has no place for."""
+"""Keyword of the sequence that keeps what Enhanced MR has no place for, when classic
+files were converted."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,17 @@ class FrameHeader:
     """Where and when a frame was taken.
 
     Attributes:
-        number: From 1, as DICOM counts frames.
+        number: Number of the frame, from 1, as DICOM counts frames.
         position: Centre of the top-left pixel in patient space (LPS), in mm; or None.
         orientation: Six direction cosines, those of x first; or None.
-        time: Since the R wave, in ms; or None.
-        order: Its temporal position where the file has one; or None.
-        kind: What its values are, for example ("M_FFE", "M") or ("PHASE MAP", "P"), in
-            the words of the file.
-        acquired: When it was, in seconds since midnight; or None.
-        acquisition: Number of the acquisition that it is from; or None.
-        echo_time: In ms; or None.
-        inversion_time: In ms; or None.
+        time: Time since the R wave, in ms; or None.
+        order: The file's temporal position of the frame; or None.
+        kind: Kind of its values in the file's own words, for example ("M_FFE", "M") or
+            ("PHASE MAP", "P").
+        acquired: Time of acquisition, in seconds since midnight; or None.
+        acquisition: Number of the acquisition; or None.
+        echo_time: Echo time in ms; or None.
+        inversion_time: Inversion time in ms; or None.
     """
 
     number: int
@@ -55,10 +56,10 @@ class FrameHeader:
 
 
 def frame_count(ds: Dataset) -> int:
-    """Frames that the file says it has, at least 1.
+    """The number of frames that the file states, at least 1.
 
     Raises:
-        ValueError: If that is no plausible number.
+        ValueError: If the number is not plausible.
     """
     frames = int(ds.get("NumberOfFrames") or 1)
     if not 1 <= frames <= MAX_FRAMES:
@@ -67,10 +68,10 @@ def frame_count(ds: Dataset) -> int:
 
 
 def groups(ds: Dataset, frame: int) -> list[Dataset]:
-    """Where it is told what holds for a frame: its own group, the shared, the file.
+    """Where the attributes of a frame may be: its own group, the shared one, the file.
 
-    Each attribute is looked for by itself: some vendors' classic files have functional
-    groups of timing only, and a group may be there and empty.
+    Each attribute is searched separately. Some vendors' classic files have functional
+    groups for timing only, and a group may be empty.
     """
     per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
     shared = ds.get("SharedFunctionalGroupsSequence") or []
@@ -78,15 +79,15 @@ def groups(ds: Dataset, frame: int) -> list[Dataset]:
 
 
 def told(where: list[Dataset], macro: str, keyword: str) -> Any:
-    """What holds for a frame.
+    """The value of an attribute of a frame.
 
     Args:
-        where: What `groups` gives.
+        where: The result of `groups`.
         macro: Keyword of the macro's sequence, for example "PixelMeasuresSequence".
-        keyword: Of the attribute in it, or at the top of the file.
+        keyword: Keyword of the attribute in the macro, or at the top of the file.
 
     Returns:
-        The value as it stands in the file, which may be anything; or None.
+        The value as it is in the file, without any check; or None.
     """
     *functional, ds = where
     item = _item(functional, macro, keyword)
@@ -94,7 +95,7 @@ def told(where: list[Dataset], macro: str, keyword: str) -> Any:
 
 
 def _item(functional: list[Dataset], macro: str, keyword: str) -> Dataset | None:
-    """The item of a functional group macro that tells an attribute; or None."""
+    """The item of a functional group macro that has an attribute; or None."""
     for group in functional:
         items = group.get(macro)
         if items and _value(items[0], keyword) is not None:
@@ -103,19 +104,19 @@ def _item(functional: list[Dataset], macro: str, keyword: str) -> Dataset | None
 
 
 def _value(ds: Dataset, keyword: str) -> Any:
-    """A value; None where it is empty, too."""
+    """A value; None if it is absent or empty."""
     value = ds.get(keyword)
     empty = isinstance(value, str | Sequence) and not len(value)
     return None if empty else value
 
 
 def pixel_spacing(ds: Dataset, frame: int) -> Any:
-    """PixelSpacing as it stands in the file, which may be anything; or None."""
+    """PixelSpacing (y, x) as it is in the file, without any check; or None."""
     return told(groups(ds, frame), "PixelMeasuresSequence", "PixelSpacing")
 
 
 def rescale(ds: Dataset, frame: int) -> Dataset:
-    """Where the modality LUT of a frame stands: its functional group, or the file."""
+    """The data set with a frame's modality LUT: a functional group, or the file."""
     *functional, _ = groups(ds, frame)
     macro = "PixelValueTransformationSequence"
     return _item(functional, macro, "RescaleSlope") or ds
@@ -182,7 +183,7 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
 
 
 def _time(ds: Dataset, number: int, where: list[Dataset]) -> float | None:
-    """Since the R wave, in ms; or since the first of the frames of a file."""
+    """Time since the R wave, in ms; or since the first frame of the file."""
     step = _number(ds.get("FrameTime"))
     if step is not None and frame_count(ds) > 1:
         return (number - 1) * step
@@ -192,9 +193,9 @@ def _time(ds: Dataset, number: int, where: list[Dataset]) -> float | None:
 
 
 def _kind_by_ge(ds: Dataset) -> tuple[str, ...]:
-    """GE's own words for magnitude, phase and parts of a velocity measurement.
+    """GE's private values for magnitude, phase and parts of a velocity measurement.
 
-    Its ImageType is the same for all of them.
+    GE's ImageType is the same for all of them.
     """
     creator, *elements = (
         ds.get((0x0043, number), None) for number in (0x0010, 0x102F, 0x1030)
@@ -205,12 +206,12 @@ def _kind_by_ge(ds: Dataset) -> tuple[str, ...]:
 
 
 def _first(*values: Any) -> Any:
-    """The first that is not None; or None."""
+    """The first value that is not None; or None."""
     return next((value for value in values if value is not None), None)
 
 
 def heart_beat(ds: Dataset) -> float | None:
-    """Duration of the heart beat that the phases divide, in ms; None if not told."""
+    """Duration of the heart beat that the phases divide, in ms; None if unknown."""
     where = groups(ds, 1)
     values = (
         ds.get("NominalInterval"),
@@ -221,12 +222,12 @@ def heart_beat(ds: Dataset) -> float | None:
 
 
 def _of_day(date_time: object) -> str:
-    """The time in a DICOM date and time."""
+    """The time of day in a DICOM date and time."""
     return str(date_time or "")[8:]
 
 
 def _seconds(time: object) -> float | None:
-    """A DICOM time in seconds since midnight; None if it is none."""
+    """A DICOM time in seconds since midnight; None if it is not valid."""
     form = r"([0-9]{2}):?([0-9]{2}):?([0-9]{2}(?:\.[0-9]{1,6})?)"
     parts = re.match(form, str(time or "").strip())
     if parts is None:
@@ -236,7 +237,7 @@ def _seconds(time: object) -> float | None:
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """A value of one or several texts as several."""
+    """A value of one or several texts, as a tuple of texts."""
     if value is None or isinstance(value, str):
         return (shown(value),) if value else ()
     return tuple(shown(part) for part in value) if isinstance(value, Sequence) else ()
@@ -245,7 +246,7 @@ def texts(value: object) -> tuple[str, ...]:
 def numbers(
     value: Any, length: int, most: float = math.inf
 ) -> tuple[float, ...] | None:
-    """So many finite numbers, none larger than `most`; None if it is anything else."""
+    """A value of `length` finite numbers, none larger than `most`; otherwise None."""
     try:
         values = tuple(float(part) for part in value or ())
     except (TypeError, ValueError):
@@ -255,7 +256,7 @@ def numbers(
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, of several the first; None if it is anything else."""
+    """A finite number, the first if there are several; otherwise None."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         value = value[0] if value else None
     found = numbers([value], 1)
@@ -263,6 +264,6 @@ def _number(value: Any) -> float | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """A whole number; None if it is anything else."""
+    """A whole number; None if the value is anything else."""
     found = _number(value)
     return None if found is None else int(found)

@@ -1,8 +1,8 @@
-"""What is checked of a DICOM file before anything in it is decoded.
+"""Checks a DICOM file before anything in it is decoded.
 
-A small file can hold an enormous image, by a slip or on purpose. So its size, its
-transfer syntax, the size that it says its image has and the size that the compressed
-pixels say it has are looked at first; all of them are a few bytes.
+A small file can claim an enormous image, by mistake or on purpose. The checks therefore
+come first. They read only a few bytes: the file's size, its transfer syntax, and the
+size of the image as the header and as the compressed pixels give it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydicom import uid
 from phdnet_tf.dicom.errors import DicomError, shown
 
 START_BYTES = 512
-"""Bytes of a file that tell what it may be: as many as the first block of a tar has."""
+"""Number of first bytes that show a file's kind: the length of a tar's first block."""
 
 # A cine of 30 phases in 20 slices of 256 x 256 has 80 MB; what is larger would not fit
 # into the decoding process beside its own frame.
@@ -71,8 +71,8 @@ _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 def may_be_dicom(start: bytes) -> bool:
     """Whether a file that starts with these bytes, 132 or more, can be DICOM.
 
-    By its preamble; or else as a data set begins, little or big endian. That is in
-    group 8, or in group 2 if only the preamble is missing.
+    It can if it has a preamble, or if it begins like a data set, little or big endian:
+    in group 8, or in group 2 if only the preamble is missing.
     """
     if start[128:132] == b"DICM":
         return True
@@ -87,14 +87,14 @@ def require_plausible_file(path: Path) -> None:
     """Refuses a file that is too large to be read whole.
 
     Raises:
-        DicomError: If it is.
+        DicomError: If the file is too large.
         OSError: If there is no such file.
     """
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise DicomError(
             f"{path}: expected a file of at most {MAX_FILE_BYTES >> 20} MiB. Received: "
-            f"{size >> 20} MiB. Export it as single-frame (classic) MR, one file a "
+            f"{size >> 20} MiB. Export it as single-frame (classic) MR, one file per "
             "frame."
         )
 
@@ -102,16 +102,16 @@ def require_plausible_file(path: Path) -> None:
 def require_room_for_frames(
     path: Path, syntax: uid.UID, frames: int, bits: int
 ) -> None:
-    """Refuses more frames than the file has bytes for.
+    """Refuses a file that is too short for the number of frames in its header.
 
     Args:
         path: The file.
         syntax: Its transfer syntax.
-        frames: As many as the header says there are.
-        bits: Of an uncompressed frame, as the header has it.
+        frames: Number of frames in the header.
+        bits: Size of an uncompressed frame by the header, in bits.
 
     Raises:
-        DicomError: If it has not.
+        DicomError: If the file is too short.
     """
     # A compressed frame is an item at least: its tag and its length.
     least = frames * 8 if syntax.is_encapsulated else max(frames, frames * bits // 8)
@@ -119,16 +119,16 @@ def require_room_for_frames(
     if frames > 1 and least > size:
         raise DicomError(
             f"{path}: the pixel data are incomplete: expected {least} bytes or more "
-            f"for {frames} frames. Received: a file of {size}. Export or copy the file "
-            "again."
+            f"for {frames} frames. Received: a file of {size} bytes. Export or copy "
+            "the file again."
         )
 
 
 def require_decoder(path: Path, syntax: uid.UID) -> None:
-    """Refuses a transfer syntax that nothing here decodes.
+    """Refuses a transfer syntax that no installed decoder supports.
 
     Raises:
-        DicomError: If it is one.
+        DicomError: If the transfer syntax is not supported.
     """
     if syntax not in DECODERS:
         raise DicomError(
@@ -140,15 +140,15 @@ def require_decoder(path: Path, syntax: uid.UID) -> None:
 def require_honest_codestream(
     path: Path, syntax: uid.UID, codestream: bytes, rows: int, columns: int, bytes_: int
 ) -> None:
-    """Refuses compressed pixels that would unpack to another size than the header's.
+    """Refuses compressed pixels whose size differs from the header's.
 
     Args:
         path: The file, for the message.
         syntax: Its transfer syntax.
         codestream: The compressed frame.
-        rows: Of the image, as the header has it.
-        columns: Of the image, as the header has it.
-        bytes_: Of a stored pixel, as the header has it.
+        rows: Rows of the image by the header.
+        columns: Columns of the image by the header.
+        bytes_: Bytes of a stored pixel by the header.
 
     Raises:
         DicomError: If the sizes differ.
@@ -165,16 +165,16 @@ def require_honest_codestream(
     size = (_jpeg_2000_size if syntax in _JPEG_2000 else _jpeg_size)(codestream)
     if size is not None and size != (rows, columns):
         raise DicomError(
-            f"{path}: the header tells of {rows} rows and {columns} columns, the "
-            f"compressed pixels of {size[0]} rows and {size[1]} columns. Export or "
-            "copy the file again."
+            f"{path}: the header has {rows} rows and {columns} columns, the compressed "
+            f"pixels have {size[0]} rows and {size[1]} columns. Export or copy the "
+            "file again."
         )
 
 
 def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
-    """(rows, columns) of a JPEG or JPEG-LS frame header; None where there is none.
+    """(rows, columns) of a JPEG or JPEG-LS frame header; None if there is none.
 
-    The decoders take the first frame header that they meet, and so does this.
+    Like the decoders, it uses the first frame header.
     """
     at = 2
     while at + 9 <= len(stream):

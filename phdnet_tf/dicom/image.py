@@ -1,4 +1,4 @@
-"""An image, and what is needed to measure in it."""
+"""An image, with what is needed to measure in it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class MRImage:
-    """One greyscale image with what is needed to measure in it; no identity.
+    """One greyscale image, with what is needed to measure in it. It has no identity.
 
     Attributes:
         pixels: float32[H, W], values after the modality LUT, bright = signal.
         pixel_spacing: DICOM's order (between rows, between columns) = (y, x), in mm.
-        position: Centre of the top-left pixel in patient space (LPS), in mm, or None
-            where the file does not say.
-        orientation: Six direction cosines in patient space, first those of the
-            direction in which x grows, then those in which y grows; or None.
-        token: Names the data set that it was read from, and tells nothing of it; see
-            `Sandbox.identity`.
-        header: Names what the file said of it; see `read.header_token`.
+        position: Centre of the top-left pixel in patient space (LPS), in mm; None if
+            the file does not give it.
+        orientation: Six direction cosines in patient space: three of the direction in
+            which x grows, then three of that in which y grows; or None.
+        token: Hash that identifies the data set it was read from, and reveals nothing
+            of it; see `Sandbox.identity`.
+        header: Hash that identifies the file's attributes; see `read.header_token`.
     """
 
     pixels: np.ndarray
@@ -33,7 +33,7 @@ class MRImage:
     header: str = ""
 
     def content_hash(self) -> str:
-        """Names the image by what it shows: a re-saved or anonymised copy has the same.
+        """A hash of the image's content. Re-saved and anonymised copies have the same.
 
         It is the SHA-256, in hexadecimal digits, of size (H, W) as int32, pixel spacing
         (y, x) as float64 and pixels as float32, all little endian.
@@ -45,15 +45,15 @@ class MRImage:
         return digest.hexdigest()
 
     def patient_positions(self, points: np.ndarray) -> np.ndarray | None:
-        """Where points of the image lie in the patient (PS3.3, C.7.6.2.1.1).
+        """Positions of the image's points in the patient (PS3.3, C.7.6.2.1.1).
 
         Args:
             points: float[..., 2], (x, y), pixels of the image.
 
         Returns:
             float64[..., 3] in patient space (LPS), in mm: x to the patient's left, y
-            to the back, z to the head. None where the file does not tell the place, or
-            tells directions that are not at right angles.
+            to the back, z to the head. None if the file has no position, or directions
+            that are not at right angles.
         """
         if self.position is None or self.orientation is None:
             return None
@@ -66,13 +66,13 @@ class MRImage:
 
 
 def right_angles(orientation: Sequence[float] | np.ndarray) -> np.ndarray | None:
-    """Directions of an image's x and y.
+    """Directions of an image's x and y, if they are valid.
 
     Args:
         orientation: Six direction cosines, those of x first.
 
     Returns:
-        float64[2, 3]; None if they are not of length 1 and at right angles.
+        float64[2, 3]. None if they do not have length 1, or are not at right angles.
     """
     axes = np.reshape(np.asarray(orientation, float), (2, 3))
     return axes if np.allclose(axes @ axes.T, np.eye(2), atol=0.01) else None

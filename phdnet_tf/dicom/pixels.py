@@ -1,4 +1,4 @@
-"""The pixels of a frame, decoded, and their spacing."""
+"""Decodes the pixels of a frame, and finds their spacing."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def require_grey_frame(path: Path, ds: Dataset, frame: int | None) -> int:
-    """The number of the frame that is meant, after a look at what the header says."""
+    """The number of the requested frame, from 1, after a check of the header."""
     if not any(keyword in ds for keyword in PIXELS):
         raise DicomError(
-            f"{path}: holds no pixels. Expected an MR image; if it should be one, the "
+            f"{path}: holds no pixels. Expected an MR image. If it should be one, the "
             "file is incomplete: export or copy it again."
         )
     frames = frame_count(ds)
@@ -34,20 +34,20 @@ def require_grey_frame(path: Path, ds: Dataset, frame: int | None) -> int:
         raise DicomError(
             f"{path}: expected a single-frame image. Received: a multi-frame object "
             f"with {frames} frames. Choose one of them, or export it as single-frame "
-            "(classic) MR, one file a frame."
+            "(classic) MR, one file per frame."
         )
     number = 1 if frame is None else frame
     if not 1 <= number <= frames:
         raise DicomError(
             f"{path}: expected a frame between 1 and {frames}. Received: {number}. "
-            "Choose another."
+            "Choose another frame."
         )
     rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
     if rows < 1 or columns < 1 or rows * columns > MAX_PIXELS:
         large = rows > 0 and columns > 0
         remedy = (
-            "Export it as the scanner reconstructed it, or make it smaller, with its "
-            "PixelSpacing to match, for example by `dcmscale +Sxv 1024`."
+            "Export it as the scanner reconstructed it, or make it smaller and adapt "
+            "its PixelSpacing, for example with `dcmscale +Sxv 1024`."
         )
         raise DicomError(
             f"{path}: expected an image of 1 to {MAX_PIXELS} pixels. Received: {rows} "
@@ -68,18 +68,18 @@ def require_grey_frame(path: Path, ds: Dataset, frame: int | None) -> int:
 def known_spacing(
     path: Path, own: object, fallback: tuple[float, float] | None
 ) -> tuple[float, float]:
-    """The spacing of the file itself, (y, x), mm, or else that of the fallback.
+    """The pixel spacing of the file, (y, x), mm, or else the fallback.
 
     Raises:
-        DicomError: If there is neither, or it makes no sense.
+        DicomError: If there is neither, or the value is not plausible.
     """
     missing = own is None  # or there and empty, which pydicom tells in the same way
     values = fallback if missing else own
     if values is None:
         raise DicomError(
             f"{path}: has no PixelSpacing, so nothing can be measured in it. Write it "
-            "into the file, or give it with `--pixel-spacing ROW,COLUMN`: mm between "
-            "rows, between columns."
+            "into the file, or give it with `--pixel-spacing ROW,COLUMN`: the mm "
+            "between rows, then between columns."
         )
     source, remedy = (
         ("--pixel-spacing", "Give it in mm, between rows first.")
@@ -145,7 +145,7 @@ def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
             if padded.all():
                 raise DicomError(
                     f"{path}: all pixels are padding (PixelPaddingValue). Expected an "
-                    "image; export or copy the file again."
+                    "image. Export or copy the file again."
                 )
             # No signal, as the darkest of what was measured has none.
             pixels[padded] = pixels[~padded].min()
@@ -158,9 +158,9 @@ def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
 
 
 def _without_unused_bits(ds: Dataset, stored: np.ndarray) -> np.ndarray:
-    """Stored values of BitsStored bits, whatever is in the bits above (PS3.5, 8.1.1).
+    """Stored values of BitsStored bits, with the bits above ignored (PS3.5, 8.1.1).
 
-    pydicom does it for pixels that are not compressed by JPEG 2000 or JPEG-LS.
+    pydicom does this itself, except for pixels compressed by JPEG 2000 or JPEG-LS.
     """
     if "PixelData" not in ds or stored.dtype.kind not in "iu":
         return stored
@@ -170,7 +170,7 @@ def _without_unused_bits(ds: Dataset, stored: np.ndarray) -> np.ndarray:
 
 
 def _padding(ds: Dataset, stored: np.ndarray) -> np.ndarray:
-    """bool[H, W], where there is no image (PS3.3, C.7.5.1.1.2: Pixel Padding Value)."""
+    """bool[H, W], True at padding (PS3.3, C.7.5.1.1.2: Pixel Padding Value)."""
     value = whole_number(ds.get("PixelPaddingValue"))
     if value is None or stored.dtype.kind not in "iu":
         return np.zeros(stored.shape, bool)

@@ -1,9 +1,9 @@
-"""One frame of a DICOM file in, one image out.
+"""Reads images from DICOM files.
 
-`read_image` takes a greyscale file, classic or Enhanced MR, and either returns a
-frame's pixels, spacing and place in the patient, or raises a `DicomError` that says in
-one line which file, what is wrong and what to do. `DicomFile` is the same for several
-frames of a file. Only this package reads DICOM.
+`read_image` takes a greyscale file, classic or Enhanced MR. It returns a frame's
+pixels, spacing and place in the patient, or raises a `DicomError` that says in one line
+which file, what is wrong and what to do. `DicomFile` does the same for several frames
+of a file. Only this package reads DICOM.
 """
 
 from __future__ import annotations
@@ -38,35 +38,37 @@ IDENTITY = (
 ).split()
 
 DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "SequenceName")
-"""The most telling first."""
+"""Keywords of descriptions, the most informative first."""
 
 PATIENT = ("PatientName", "PatientID", "PatientBirthDate")
-"""What tells patients apart where their files share all UIDs."""
+"""Attributes that distinguish patients whose files share all UIDs."""
 
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What tells a file's series, place and time, without its pixels.
+    """A file's series, place and time, without its pixels.
 
-    Of the identity it has the UIDs only, and a hash of name, id and birth date, to find
-    what belongs together.
+    Of the patient's identity it has only the UIDs, and a hash of name, id and birth
+    date that shows which files belong together.
 
     Attributes:
-        modality: "MR", or another, or "".
-        kind: Name of its SOP class, for example "MR Image Storage".
-        image_type: For example ("ORIGINAL", "PRIMARY").
-        descriptions: Of the series, the protocol and the sequence, where there are any.
-        patient: That hash.
-        identity: Another, of all that a report repeats; see `header_token`.
+        modality: Modality, such as "MR", or "".
+        kind: Name of the SOP class, for example "MR Image Storage".
+        image_type: ImageType, for example ("ORIGINAL", "PRIMARY").
+        descriptions: Descriptions of the series, the protocol and the sequence, if
+            there are any.
+        patient: Hash of name, id and birth date.
+        identity: Hash of every identifying attribute that a report repeats; see
+            `header_token`.
         study_uid: Study Instance UID, or "".
         series_uid: Series Instance UID, or "".
         instance_uid: SOP Instance UID, or "".
         instance_number: Instance Number, or None.
-        rows: Of a frame.
-        columns: Of a frame.
-        has_pixels: Whether there are any.
+        rows: Rows of a frame.
+        columns: Columns of a frame.
+        has_pixels: Whether the file has pixels.
         heart_beat: Duration of the heart beat that the phases divide, in ms, or None.
-        phases: Into how many phases it is divided, or None.
+        phases: Number of phases into which the beat is divided, or None.
         frames: Place and time of each frame.
     """
 
@@ -95,35 +97,35 @@ def read_image(
 ) -> MRImage:
     """Reads a frame of a greyscale DICOM file of any size and pixel spacing.
 
-    Stored values go through the modality LUT (rescale or table), MONOCHROME1 is turned
-    so that bright is signal, and compressed pixels are decoded. Warnings are silenced
-    for the time of the call, which Python does for all threads at once; for the same
-    reason only one thread reads at a time.
+    Stored values go through the modality LUT (rescale or table), MONOCHROME1 is
+    inverted so that bright is signal, and compressed pixels are decoded. Warnings are
+    silenced during the call. Python silences them for all threads at once, so only one
+    thread reads at a time.
 
     Args:
-        path: The file. One without preamble is read if its content looks like DICOM.
+        path: The file. A file without preamble is read if its content looks like DICOM.
         pixel_spacing: (between rows, between columns) = (y, x), in mm, for a file that
-            has none. What the file says wins.
+            has none. The file's own spacing has priority.
         frame: Number of the frame, from 1. None is for files with a single frame.
 
     Raises:
         DicomError: If the file cannot be read as one greyscale image with a plausible
-            pixel spacing. One line, with the file's name and the remedy.
+            pixel spacing. The message is one line, with the file's name and the remedy.
     """
     return DicomFile(path).image(frame, pixel_spacing)
 
 
 class DicomFile:
-    """A DICOM file whose header has been read and whose pixels have not.
+    """A DICOM file whose header has been read, but not its pixels.
 
     Args:
-        path: The file. One without preamble is read if its content looks like DICOM.
+        path: The file. A file without preamble is read if its content looks like DICOM.
 
     Attributes:
         path: The file.
 
     Raises:
-        DicomError: If it is no DICOM, or one that is not decoded here.
+        DicomError: If the file is not DICOM, or cannot be decoded here.
     """
 
     def __init__(self, path: Path) -> None:
@@ -133,7 +135,7 @@ class DicomFile:
             self._ds = open_dataset(self.path, (*IDENTITY, *DESCRIPTIONS))
 
     def header(self) -> FileHeader:
-        """What tells the file's series, place and time.
+        """The file's series, place and time.
 
         Raises:
             DicomError: If the header is damaged.
@@ -174,19 +176,19 @@ class DicomFile:
             )
 
     def identity(self, token: str | None = None) -> dict[str, str]:
-        """Whose image it is: the attributes of `IDENTITY`, "" where one is missing.
+        """The patient's identity: the attributes of `IDENTITY`, "" where missing.
 
         Args:
-            token: That of an image (`MRImage.token`) which must be from this data set.
+            token: `MRImage.token` of an image, which must be from this data set.
 
         Raises:
-            DicomError: If the header is damaged, or the image is from another.
+            DicomError: If the header is damaged, or the image is from another data set.
         """
         with plain_errors(self.path):
             if token is not None and token != self._token:
                 raise DicomError(
-                    f"{self.path}: is no longer the file whose pixels were read, so "
-                    "nothing is said of whose image it was. Predict it again."
+                    f"{self.path}: the file has changed since its pixels were read, so "
+                    "the image's patient is not known. Predict it again."
                 )
             return self._identity()
 
@@ -198,17 +200,17 @@ class DicomFile:
 
     @cached_property
     def _token(self) -> str:
-        """A hash of identity and stored pixels, and no way back to them."""
+        """A hash of identity and stored pixels, which cannot be reversed."""
         digest = hashlib.sha256(self._identity_hash().encode())
         for keyword in PIXELS:
             digest.update(self._ds.get(keyword) or b"")
         return digest.hexdigest()
 
     def content(self) -> str:
-        """Equal for files of the same decoded pixels, however they are stored.
+        """A hash that is equal for files with the same decoded pixels.
 
         Raises:
-            DicomError: If they cannot be decoded.
+            DicomError: If the pixels cannot be decoded.
         """
         digest = hashlib.sha256()
         with plain_errors(self.path):
@@ -225,7 +227,7 @@ class DicomFile:
         """Decodes a frame; see `read_image`.
 
         Raises:
-            DicomError: If it cannot be decoded or measured in.
+            DicomError: If it cannot be decoded, or has no plausible pixel spacing.
         """
         ds = self._ds
         with plain_errors(self.path):
@@ -244,19 +246,20 @@ class DicomFile:
 
 
 def header_token(identity: str, frame: FrameHeader) -> str:
-    """Names what a file says of a frame, and tells nothing of it.
+    """A hash of a file's attributes for a frame, which reveals none of them.
 
     Args:
         identity: `FileHeader.identity`.
         frame: Place and time of the frame.
 
     Returns:
-        `MRImage.header` of the image, if the file is still the same when it is read.
+        A text. It equals `MRImage.header` of the image unless the file has changed
+        before the image is read.
     """
     return _digest([identity, repr(frame)])
 
 
 def _digest(texts: Iterable[str]) -> str:
-    """Equal for the same texts, and no way back to them."""
+    """A hash of texts, which cannot be reversed."""
     # A text can hold anything but a line break.
     return hashlib.sha256("\n".join(texts).encode(errors="replace")).hexdigest()

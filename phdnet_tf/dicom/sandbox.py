@@ -1,4 +1,4 @@
-"""Files decoded in a process of their own, so that none can harm the one that asks."""
+"""Decodes files in a separate process, so that no file can harm the calling one."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.read import FileHeader
 
 MEMORY_BYTES = 384 * 1024 * 1024
-"""What one file may take, beside the libraries that decode it."""
+"""Memory that one file may use, in bytes, beside the libraries that decode it."""
 
 SECONDS = 10.0
-"""Longest that one answer may take; a file needs two, its header and its frame.
+"""Longest time for one answer, in seconds. A file needs two: its header and its frame.
 
-A cine's phase takes some milliseconds, 240 MB of frames at once four seconds.
+A phase of a cine takes some milliseconds, 240 MB of frames at once take four seconds.
 """
 
 START_SECONDS = 60.0
-"""Longest that the process may take to start: half a second where nothing else runs."""
+"""Longest time for the process to start, in seconds. An idle machine takes 0.5."""
 
 AHEAD = 4
 """Images that are decoded before they are asked for."""
@@ -53,19 +53,19 @@ class FileLocation:
     member: str | None = None
 
     def __str__(self) -> str:
-        """The name to show; two files may look alike."""
+        """The name to display. It may be the same for two files."""
         name = self.path if self.member is None else f"{self.path}/{self.member}"
         return printable(str(name))
 
 
 class Sandbox:
-    """A process that opens and decodes files, and is replaced when one kills it.
+    """A process that opens and decodes files. If a file kills it, it is started again.
 
     Use it in a `with` statement. Threads may share it; they take turns.
 
     Args:
-        memory: Bytes that a file may take.
-        seconds: Longest that one answer may take.
+        memory: Bytes of memory that a file may use.
+        seconds: Longest time for one answer, in seconds.
     """
 
     def __init__(self, memory: int = MEMORY_BYTES, seconds: float = SECONDS) -> None:
@@ -76,8 +76,8 @@ class Sandbox:
         """
         if os.name != "posix":
             raise OSError(
-                "DICOM files are read in a process of their own, and Windows hands no "
-                "pipe to it. Run phdnet-tf on Linux, on macOS, or in Windows' WSL."
+                "DICOM files are read in a separate process, which Windows does not "
+                "support. Run phdnet-tf on Linux, on macOS, or in Windows' WSL."
             )
         # It locks with what Windows has not.
         from phdnet_tf.dicom.sandbox_folder import SandboxFolder
@@ -98,7 +98,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """Ends the process, whatever it is at, and removes what it left."""
+        """Ends the process, whatever it is doing, and removes its files."""
         self._closed = True
         process = self._process
         if process is not None:
@@ -109,16 +109,16 @@ class Sandbox:
 
     @property
     def process_id(self) -> int | None:
-        """Of the process that runs now, for those who watch it."""
+        """Id of the current process, for monitoring."""
         return self._process.pid if self._process else None
 
     def members(self, archive: Path) -> list[tuple[str, bytes | None]]:
-        """Name and `START_BYTES` first bytes of each file in a zip archive, in order.
+        """Name and first `START_BYTES` bytes of each file in a zip archive, in order.
 
-        Instead of the bytes None where they cannot be read.
+        The bytes are None if they cannot be read.
 
         Raises:
-            DicomError: If it cannot be read.
+            DicomError: If the archive cannot be read.
         """
         found = self._ask("members", FileLocation(archive))["members"]
         return [
@@ -130,15 +130,15 @@ class Sandbox:
         """Paths of the files that a DICOMDIR lists, relative to its folder.
 
         Raises:
-            DicomError: If it cannot be read.
+            DicomError: If the DICOMDIR cannot be read.
         """
         return self._ask("file set", FileLocation(dicomdir))["members"]
 
     def header(self, source: FileLocation) -> FileHeader:
-        """What tells a file's series, place and time.
+        """A file's series, place and time.
 
         Raises:
-            DicomError: If it cannot be read.
+            DicomError: If the file cannot be read.
         """
         values = self._ask("header", source)
         frames = tuple(
@@ -159,22 +159,22 @@ class Sandbox:
     def identity(
         self, source: FileLocation, token: str | None = None
     ) -> dict[str, str]:
-        """Whose image it is; see `DicomFile.identity`.
+        """The patient's identity; see `DicomFile.identity`.
 
         Args:
             source: The file.
-            token: `MRImage.token` of the image in question, which was read before.
+            token: `MRImage.token` of the image that was read from it before.
 
         Raises:
-            DicomError: If it cannot be read, or is no longer the file of that image.
+            DicomError: If the file cannot be read, or has changed since then.
         """
         return self._ask("identity", source, token=token)
 
     def content(self, source: FileLocation) -> str:
-        """Equal for files of the same pixels; see `DicomFile.content`.
+        """A hash that is equal for files of the same pixels; see `DicomFile.content`.
 
         Raises:
-            DicomError: If they cannot be decoded.
+            DicomError: If the pixels cannot be decoded.
         """
         return self._ask("content", source)["content"]
 
@@ -184,10 +184,10 @@ class Sandbox:
         frame: int | None = None,
         pixel_spacing: tuple[float, float] | None = None,
     ) -> MRImage:
-        """A frame; see `read_image`.
+        """The image of a frame; see `read_image`.
 
         Raises:
-            DicomError: If it cannot be read, or takes too much memory or time.
+            DicomError: If it cannot be read, or needs too much memory or time.
         """
         values = self._ask("image", source, frame=frame, pixel_spacing=pixel_spacing)
         rows, columns = values["pixel_spacing"]
@@ -205,15 +205,16 @@ class Sandbox:
         wanted: Iterable[tuple[Thing, FileLocation, int | None]],
         pixel_spacing: tuple[float, float] | None = None,
     ) -> Iterator[tuple[Thing, MRImage | DicomError]]:
-        """Frames in order, decoded while the ones before them are made use of.
+        """Images of frames, in order. The next ones are decoded in advance.
 
         Args:
-            wanted: For each a thing that comes back with it, its file, and the number
-                of the frame, from 1; None is for files with a single frame.
+            wanted: For each frame: an object that is returned with it, the file, and
+                the number of the frame, from 1. The number is None for files with a
+                single frame.
             pixel_spacing: (y, x), mm, for files that have none.
 
         Yields:
-            The thing, and the image or the error that kept it from being read.
+            The object, and the image, or the error that prevented reading it.
         """
 
         def read(source: FileLocation, frame: int | None) -> MRImage | DicomError:
@@ -247,7 +248,7 @@ class Sandbox:
                 values = self._answer(line, source)
         if values is None:
             raise DicomError(
-                f"{source}: decoding it crashes the decoder, or needs more than "
+                f"{source}: it crashes the decoder, or needs more than "
                 f"{self._memory >> 20} MiB of memory. Export or copy the file again."
             )
         if "error" in values:
@@ -255,7 +256,7 @@ class Sandbox:
         return values
 
     def _answer(self, line: bytes, source: FileLocation) -> dict[str, Any] | None:
-        """What the process answers; None if it has died."""
+        """The answer of the process; None if it has died."""
         self._require_open()
         if self._process is None:
             self._start()
@@ -275,8 +276,8 @@ class Sandbox:
         except TimeoutError:
             self._end()
             raise DicomError(
-                f"{source}: takes longer than {self._seconds:g} seconds to read, "
-                "so it was left. Copy it to this machine, or export it again."
+                f"{source}: reading it takes longer than {self._seconds:g} seconds, so "
+                "it was skipped. Copy it to this machine, or export it again."
             ) from None
         except (EOFError, OSError, ValueError):
             self._end()

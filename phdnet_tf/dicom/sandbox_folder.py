@@ -1,4 +1,4 @@
-"""The folder of a sandbox, which is removed even if its owner is killed."""
+"""Makes a sandbox's folder, which is removed even if the sandbox is killed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PREFIX = "phdnet-tf-sandbox-"
 class SandboxFolder:
     """A new folder for temporary files that only this user may open.
 
-    It is locked as long as its owner lives, which is known for sure, unlike a process
-    number. So whoever makes the next one can remove those whose owners are gone.
+    The folder is locked as long as its owner lives. Unlike a process number, a lock is
+    reliable. The next sandbox can therefore remove folders whose owners are gone.
 
     Attributes:
-        name: The folder.
+        name: Path of the folder.
     """
 
     def __init__(self) -> None:
-        """Makes the folder, after the removal of what others left."""
+        """Removes folders that others left, and makes the folder."""
         remove_leftovers()
         while True:
             self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
@@ -58,7 +58,7 @@ def remove_leftovers() -> None:
 
 
 def _lock(folder: str) -> int | None:
-    """A descriptor that locks a folder; None if another has, or it cannot be locked."""
+    """A descriptor that locks a folder; None if the lock is taken or not possible."""
     descriptor = None
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)

@@ -1,9 +1,9 @@
-"""The process that decodes files which nobody vouches for.
+"""The process that decodes files from untrusted sources.
 
-A damaged or malicious file can make a decoder crash, hang or fill the memory. So files
-are opened in a process of their own, with limits; `sandbox.Sandbox` starts it, asks it,
-and starts another when it is gone. The two speak over a pipe: JSON, and pixels as bare
-bytes, so that nothing that comes back can run code in the process that asks.
+A damaged or malicious file can make a decoder crash, hang or fill the memory. Files are
+therefore opened in a separate process with limits. `sandbox.Sandbox` starts it, sends
+requests, and starts another when it dies. The two exchange JSON and raw pixels over a
+pipe, so that no answer can run code in the calling process.
 
 Run as `python -m phdnet_tf.dicom.sandbox_process DESCRIPTOR MEMORY SECONDS FOLDER`.
 """
@@ -31,14 +31,14 @@ from phdnet_tf.dicom.guards import MAX_FILE_BYTES, START_BYTES
 from phdnet_tf.dicom.read import DicomFile
 
 MAX_MEMBERS = 20_000
-"""Most files and folders in an archive."""
+"""Largest number of files and folders in an archive."""
 
 
 class SandboxProcess:
     """Answers one request after another.
 
     Args:
-        folder: For the one file of an archive that is being read.
+        folder: Folder for the one file of an archive that is being read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,9 +54,9 @@ class SandboxProcess:
         """Whether a file took all memory: what it left of it may not do for others."""
 
     def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        """What was asked for, as values for JSON, and float32 pixels or None.
+        """Answers a request with values for JSON, and with float32 pixels or None.
 
-        An error that the user can mend is an answer, too: {"error": one line}.
+        An error that the user can correct is an answer as well: {"error": one line}.
         """
         path, member = request["path"], request["member"]
         try:
@@ -103,13 +103,13 @@ class SandboxProcess:
         return self._file
 
     def _extract(self, path: str, member: str) -> None:
-        """Copies a file of an archive to where it can be read."""
+        """Copies a file of an archive to the folder, where it can be read."""
         archive = self._open_archive(path)
-        with _zip_errors(self._copy, "cannot be taken out of the zip archive"):
+        with _zip_errors(self._copy, "cannot be extracted from the zip archive"):
             if archive.getinfo(member).file_size > MAX_FILE_BYTES:
                 raise DicomError(
                     f"{self._copy}: expected a file of at most {MAX_FILE_BYTES >> 20} "
-                    "MiB. Export it as single-frame (classic) MR, one file a frame."
+                    "MiB. Export it as single-frame (classic) MR, one file per frame."
                 )
             with archive.open(member) as source, self._copy.open("wb") as target:
                 # zipfile stops at the size that the archive tells, which was checked.
@@ -140,8 +140,8 @@ class SandboxProcess:
     def _members(self, path: str) -> list[tuple[str, str | None]]:
         """Name and first bytes, in hexadecimal, of each file in an archive.
 
-        Instead of the bytes None where they cannot be read: then something is wrong
-        with this one file, and whoever reads it is told what.
+        The bytes are None if they cannot be read. Then this one file is damaged, and an
+        attempt to read it gives the error.
         """
         archive = self._open_archive(path)
         found: list[tuple[str, str | None]] = []
@@ -157,7 +157,7 @@ class SandboxProcess:
 
 
 def _state(path: str) -> tuple[int, ...]:
-    """Changes when the file does."""
+    """A value that changes when the file changes."""
     try:
         status = os.stat(path)
     except OSError:
@@ -167,7 +167,7 @@ def _state(path: str) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def _zip_errors(path: Path | str, failure: str) -> Iterator[None]:
-    """A DicomError for whatever a damaged archive makes zipfile raise."""
+    """Turns whatever zipfile raises for a damaged archive into a `DicomError`."""
     try:
         yield
     except (DicomError, MemoryError):
@@ -180,7 +180,7 @@ def _zip_errors(path: Path | str, failure: str) -> Iterator[None]:
 
 
 def _limit_memory(bytes_: int) -> None:
-    """From here on the process gets so much memory and no more."""
+    """Limits the memory that the process can allocate from here on."""
     try:
         import resource
     except ImportError:  # Windows has no such limit.
@@ -195,7 +195,7 @@ def _limit_memory(bytes_: int) -> None:
 
 
 def main() -> None:
-    """Answers requests until who asks is gone, or memory is short."""
+    """Answers requests until the calling process ends, or memory is short."""
     # What ends a batch job is sent to all of its processes: this one has to outlive the
     # one that asks.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -228,11 +228,11 @@ def main() -> None:
 
 
 def _watch(descriptor: int, folder: str) -> None:
-    """Ends the process when the other end of the pipe is closed, whatever it is at.
+    """Ends the process when the other end of the pipe is closed, whatever it is doing.
 
-    Then who asked is gone, perhaps without a chance to remove the folder. It is removed
-    here, for a patient's file may be in it. (That a parent dies, Linux could signal by
-    itself, but means by it the thread that started the process.)
+    The calling process is then gone, perhaps without a chance to remove the folder. A
+    patient's file may be in it, so it is removed here. (Linux can signal the death of a
+    parent, but by that it means the thread that started the process.)
     """
     poll = select.poll()
     poll.register(descriptor, 0)  # for nothing but that
@@ -242,10 +242,10 @@ def _watch(descriptor: int, folder: str) -> None:
 
 
 def _load_decoders() -> None:
-    """Imports what pydicom would import at the first compressed file.
+    """Imports the libraries that pydicom would import at the first compressed file.
 
-    Loaded under the limit, a library could fail for want of the memory that a file
-    before it took.
+    If they were loaded under the limit, they could fail because an earlier file uses
+    the memory.
     """
     for name in ("gdcm", "jpeg_ls", "openjpeg", "pylibjpeg"):
         with contextlib.suppress(ImportError):

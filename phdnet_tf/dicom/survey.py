@@ -1,4 +1,4 @@
-"""Which images there are in files and archives, and what is left out and why."""
+"""Finds the images in files and archives, and reports what is left out and why."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LOCALISERS = ("localizer", "localiser", "scout", "survey")
 
 @dataclass
 class Survey:
-    """What was found.
+    """The result of a search for images.
 
     Attributes:
-        cines: In the order of their first file.
-        skipped: The rest.
-        notes: What the user should know of the cines: a line, and the files it is of.
+        cines: The cines, in the order of their first file.
+        skipped: All other files.
+        notes: Notes on the cines for the user: a line, and the files that it concerns.
     """
 
     cines: list[Cine] = field(default_factory=list)
@@ -37,16 +37,17 @@ def survey(
     advance: Callable[[], None] = lambda: None,
     localisers: bool = False,
 ) -> Survey:
-    """Looks through files, folders, zip archives and DICOMDIRs for images.
+    """Searches files, folders, zip archives and DICOMDIRs for images.
 
     Args:
-        paths: What the user named.
+        paths: The paths that the user named.
         sandbox: Reads the headers.
         advance: Called after each file.
-        localisers: Whether these are wanted, too. A file that the user named is.
+        localisers: Whether to include localisers. One that the user named is always
+            included.
 
     Returns:
-        The cines, and what is none.
+        The cines, and what was skipped.
     """
     skipped: list[Skipped] = []
     found = find_files(paths, sandbox, skipped)
@@ -60,18 +61,17 @@ def survey_found(
     advance: Callable[[], None] = lambda: None,
     localisers: bool = False,
 ) -> Survey:
-    """The same for files that `find.find_files` found, now or before.
+    """Searches files that `find.find_files` found for images.
 
     Args:
         files: The files.
         sandbox: Reads the headers.
-        skipped: What was left out when they were looked for; the result goes on with
-            it.
+        skipped: Files that `find_files` skipped. The result includes them.
         advance: Called after each file.
-        localisers: Whether these are wanted, too.
+        localisers: As for `survey`.
 
     Returns:
-        The cines, and what is none.
+        The cines, and what was skipped.
     """
     result = Survey(skipped=skipped)
     headers: list[tuple[Found, FileHeader]] = []
@@ -90,12 +90,12 @@ def survey_found(
 
 
 def look(found: Found, sandbox: Sandbox, localisers: bool) -> FileHeader | Skipped:
-    """The header of an image to predict; or why the file is none.
+    """The header of an image to predict, or the reason why the file is not one.
 
     Args:
         found: The file.
         sandbox: Reads the header.
-        localisers: Whether these are wanted, too. A file that the user named is.
+        localisers: As for `survey`.
     """
     try:
         header = sandbox.header(found.source)
@@ -109,8 +109,8 @@ def _why_not(found: Found, header: FileHeader, localisers: bool) -> Skipped | No
     image = "Image Storage" in header.kind and header.modality in ("MR", "")
     if not header.has_pixels and image:
         line = (
-            f"{found.source}: holds no pixels, though it is {header.kind}: the file is "
-            "incomplete. Export or copy it again."
+            f"{found.source}: {header.kind} without pixels, so the file is incomplete. "
+            "Export or copy it again."
         )
         return Skipped(found.source, line, failed=True)
     reason = None
@@ -130,9 +130,9 @@ def _why_not(found: Found, header: FileHeader, localisers: bool) -> Skipped | No
 
 
 def _is_localiser(header: FileHeader) -> bool:
-    """Whether it says so, or the first of its descriptions that is there does.
+    """Whether ImageType, or the first description in the header, says so.
 
-    The others may be of a whole examination.
+    The other descriptions may be those of the whole examination.
     """
     text = next(iter(header.descriptions), "").lower()
     return "LOCALIZER" in header.image_type or any(word in text for word in LOCALISERS)
@@ -141,10 +141,10 @@ def _is_localiser(header: FileHeader) -> bool:
 def _without_copies(
     headers: list[tuple[Found, FileHeader]], sandbox: Sandbox, skipped: list[Skipped]
 ) -> list[tuple[Found, FileHeader]]:
-    """The files without those whose image another has, too.
+    """The files, without copies of the same image.
 
-    That the identifiers are the same says little, for some programs give all files one.
-    So the pixels of files that seem to be the same are looked at.
+    Equal identifiers are not enough, because some programs give all files the same. The
+    pixels of files that seem to be copies are therefore compared.
     """
     alike = Counter(_what(header) for _, header in headers)
     seen: set[tuple] = set()
@@ -170,25 +170,25 @@ def _without_copies(
 
 
 def _what(header: FileHeader) -> tuple:
-    """Equal for copies of a file, and for few others."""
+    """A key that is equal for copies of a file, and for few others."""
     owner = header.patient, header.study_uid, header.instance_uid
     return *owner, header.instance_number, header.rows, header.columns, header.frames
 
 
 def _notes(cine: Cine) -> Iterator[str]:
-    """What the user should know of a cine, without which file it is of."""
+    """Notes on a cine for the user, without the name of its file."""
     if cine.shares_times:
         yield (
-            "taken by itself, not as a phase of a cine, for others of its series and "
-            "place have the same time"
+            "treated as a still image, not as a phase of a cine, because others of its "
+            "series and place have the same time"
         )
     if cine.order_is_guess:
         yield (
-            "the order of its phases is a guess, from the names of the files, which do "
-            "not tell it"
+            "the order of its phases is a guess from the file names, because the files "
+            "do not give it"
         )
     if cine.missing and not all(frame.file.named for frame in cine.frames):
         yield (
-            f"{len(cine.frames)} of the {cine.header.phases} phases that its header "
-            "tells of; the others are not here"
+            f"found {len(cine.frames)} of the {cine.header.phases} phases that its "
+            "header gives; the others are missing"
         )

@@ -1,9 +1,9 @@
-"""Images that lie another way than usual, turned to the usual one and back.
+"""Turns images with an unusual orientation to the usual one, and points back.
 
-Hearts are landmarks' places *in a picture*: a network that has seen short axes with the
-right ventricle at the left finds it nowhere else. An image that is turned by right
-angles or mirrored, and says so in its header, is turned to the nearest of the eight
-ways to how those lay that the network has learnt from.
+A network learns positions *in a picture*: if it has seen only short axes with the right
+ventricle at the left, it finds it nowhere else. An image may be turned by right angles
+or mirrored. If its header says so, the image is turned to the orientation, of eight,
+that is nearest to that of the training images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from phdnet_tf.dicom.image import MRImage, right_angles
 class Turn:
     """One of the eight ways to turn an image by right angles, or mirror it.
 
-    The image's axes are exchanged first, then directions reversed.
+    First the image's axes are exchanged, then their directions are reversed.
 
     Attributes:
         transposed: Whether x and y are exchanged.
@@ -34,10 +34,10 @@ class Turn:
     reversed_y: bool = False
 
     def pixels(self, own: np.ndarray) -> np.ndarray:
-        """The turned picture: [H, W] of an image, or [W, H] where it is transposed.
+        """The turned picture, [H, W], or [W, H] if it is transposed.
 
         Args:
-            own: [H, W], of the image as it lies.
+            own: [H, W], pixels of the original image.
         """
         turned = own.T if self.transposed else own
         turned = turned[
@@ -46,16 +46,16 @@ class Turn:
         return np.ascontiguousarray(turned)
 
     def spacing(self, own: Sequence[float] | np.ndarray) -> tuple[float, float]:
-        """The turned picture's pixel spacing, (y, x), of the image's own, (y, x)."""
+        """The turned picture's pixel spacing, (y, x), from the image's own, (y, x)."""
         y, x = own
         return (x, y) if self.transposed else (y, x)
 
     def points(self, own: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Where points of the image lie in the turned picture.
+        """Converts points of the original image to points of the turned picture.
 
         Args:
-            own: float[..., 2], (x, y), pixels of the image as it lies.
-            shape: (H, W) of the image as it lies.
+            own: float[..., 2], (x, y), pixels of the original image.
+            shape: (H, W) of the original image.
 
         Returns:
             float[..., 2], (x, y), pixels of the turned picture.
@@ -63,14 +63,14 @@ class Turn:
         return self._reversed(own[..., ::-1] if self.transposed else own, shape)
 
     def back(self, turned: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Where points of the turned picture lie in the image: undoes `points`.
+        """Converts points of the turned picture to points of the original image.
 
         Args:
             turned: float[..., 2], (x, y), pixels of the turned picture.
-            shape: (H, W) of the image as it lies.
+            shape: (H, W) of the original image.
 
         Returns:
-            float[..., 2], (x, y), pixels of the image as it lies.
+            float[..., 2], (x, y), pixels of the original image.
         """
         points = self._reversed(turned, shape)
         return points[..., ::-1] if self.transposed else points
@@ -84,12 +84,12 @@ class Turn:
         return points.astype(np.float32)
 
     def axes(self, own: np.ndarray) -> np.ndarray:
-        """float[2, 3], directions of the turned picture's x and y, of the image's."""
+        """Directions of the turned picture's x and y, float[2, 3], from the image's."""
         signs = [-1 if reverse else 1 for reverse in (self.reversed_x, self.reversed_y)]
         return (own[::-1] if self.transposed else own) * np.array(signs)[:, None]
 
     def image(self, own: MRImage) -> MRImage:
-        """The turned image, every point of it where it was in the patient."""
+        """The turned image. Its points keep their positions in the patient."""
         position = orientation = None
         if own.orientation is not None:
             axes = self.axes(np.reshape(own.orientation, (2, 3)))
@@ -110,22 +110,22 @@ TURNS = tuple(
     Turn(*which)
     for which in itertools.product((False, True), (False, True), (False, True))
 )
-"""All eight; the first leaves an image as it lies."""
+"""All eight turns. The first does not change an image."""
 
 
 def turn_to_usual(
     orientation: Sequence[float] | np.ndarray | None, usual: Sequence[Sequence[float]]
 ) -> Turn:
-    """The turn that brings an image nearest to how images of its view usually lie.
+    """The turn that brings an image nearest to the usual orientation of its view.
 
     Args:
         orientation: Six direction cosines in patient space, those of x first; or None.
-        usual: The same, of how they usually lie. Of several, the one counts whose plane
-            is nearest to the image's.
+        usual: Usual orientations, in the same form. If there are several, the one whose
+            plane is nearest to the image's is used.
 
     Returns:
-        The turn. It leaves an image as it lies of which the header tells nothing, or no
-        directions at right angles, and one of a view of which nothing is usual.
+        The turn. An image does not change if its header has no orientation, or
+        directions that are not at right angles, or if its view has no usual one.
     """
     axes = None if orientation is None else right_angles(orientation)
     if axes is None or not len(usual):

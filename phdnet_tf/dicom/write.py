@@ -1,4 +1,4 @@
-"""Small, valid MR files: of the phantom, of imported data sets and of the tests."""
+"""Writes small, valid MR files, for the phantom, imported data sets and the tests."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def write_image(
     position: Sequence[float] | None = None,
     orientation: Sequence[float] | None = None,
 ) -> None:
-    """Writes a valid MR Image Storage file; the same arguments give the same bytes.
+    """Writes a valid MR Image Storage file. The same arguments give the same bytes.
 
     Args:
         path: File to write, in a folder that exists.
-        pixels: uint16[H, W]; or float32[H, W], for values that are not whole or are
-            negative, which few other programs read.
+        pixels: uint16[H, W], or float32[H, W] for fractional or negative values. Few
+            other programs read float32.
         pixel_spacing: (between rows, between columns) = (y, x), in mm.
-        uid_seed: Names the data set, for example `"phantom 1 sa"`. Images that share
-            it and `patient_id` belong to one study, and with the same
-            `series_description` to one series.
+        uid_seed: Name of the data set, for example `"phantom 1 sa"`. Images with the
+            same `uid_seed` and `patient_id` belong to one study. Those that also share
+            the `series_description` belong to one series.
         series_description: At most 64 characters.
-        patient_id: At most 64 characters. Written as it is, so it must stand for nobody
-            who could be found by it.
+        patient_id: At most 64 characters. It is written unchanged, so it must not
+            identify a person.
         position: Centre of the top-left pixel in patient space (LPS), in mm. The
-            standard wants one, so it is the origin where none is given.
+            standard requires one. Default: the origin.
         orientation: Six direction cosines, those of x first; axial if not given.
 
     Raises:
-        ValueError: If the pixels are of another kind, or the spacing not positive.
+        ValueError: If the pixels have another type, or the spacing is not positive.
         OSError: If the file cannot be written.
     """
     whole = pixels.dtype == np.uint16

@@ -1,1 +1,1 @@
-"""How good a model is, on annotated images."""
+"""Measures a model on annotated images."""

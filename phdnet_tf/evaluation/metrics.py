@@ -1,4 +1,4 @@
-"""How wrong predictions are, in millimetres, and how well that was foreseen."""
+"""Point errors in millimetres, and how well confidence predicts them."""
 
 import numpy as np
 from scipy.stats import rankdata
@@ -7,7 +7,7 @@ SDR_RADII = (2, 4, 6, 10)
 """Radii of the successful detection rate, in mm."""
 
 GROSS = 20
-"""Error from which a point counts as misidentified, in mm."""
+"""A point with a larger error counts as misidentified. In mm."""
 
 RESAMPLES = 10_000
 """Bootstrap resamples of the subjects."""
@@ -32,16 +32,16 @@ def point_errors(
 
 
 def summarise(errors: np.ndarray) -> dict[str, float | int | None]:
-    """What is usually reported of point errors.
+    """The usual summary of point errors.
 
     Args:
         errors: float[...], mm. NaN, not annotated, is left out.
 
     Returns:
-        "points" (their number), "mean", "std" (of the population), "median" and "p90",
-        in mm; "sdr_2", "sdr_4", "sdr_6" and "sdr_10", the shares of points with at most
-        that many mm of error, and "beyond_20", the share with more than 20. All but
-        "points" are None where there is no point.
+        "points", their number; "mean", "std" (of the population), "median" and "p90",
+        in mm; "sdr_2", "sdr_4", "sdr_6" and "sdr_10", the shares of points with an
+        error of at most 2, 4, 6 and 10 mm; "beyond_20", the share with an error of more
+        than 20 mm. All except "points" are None if there is no point.
     """
     errors = np.asarray(errors, np.float64)
     errors = errors[np.isfinite(errors)]
@@ -77,9 +77,9 @@ def mean_interval(
     Images of one subject are alike, so whole subjects are drawn, with replacement.
 
     Args:
-        errors: float[P], in any unit; differences of errors for a paired comparison.
-        subjects: The subject of each, [P].
-        seed: Of the resampling.
+        errors: float[P], in any unit. For a paired comparison, differences of errors.
+        subjects: The subject of each error, [P].
+        seed: Seed of the resampling.
 
     Returns:
         The 2.5th and 97.5th percentiles, or None for fewer than two subjects.
@@ -100,17 +100,17 @@ def mean_interval(
 def risk_coverage(
     errors: np.ndarray, confidence: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The risk-coverage curve: the mean error of the points that are kept.
+    """The risk-coverage curve: mean error against the share of points that are kept.
 
     Args:
         errors: float[P], mm, without NaN.
-        confidence: float[P], higher for points that are rather to be kept.
+        confidence: float[P]. Points with higher values are kept first.
 
     Returns:
         float64[P], the share of points kept, most confident first, and float64[P],
         their mean error, in mm. The mean of the latter is the area under the curve
-        (AURC; Geifman et al., ICLR 2019). Points of equal confidence are kept in no
-        order of their own: each counts as their mean.
+        (AURC; Geifman et al., ICLR 2019). Points of equal confidence each count with
+        their common mean error.
     """
     levels, level = np.unique(-np.asarray(confidence, np.float64), return_inverse=True)
     sizes = np.bincount(level, minlength=levels.size)
@@ -124,16 +124,17 @@ def risk_coverage(
 def error_auroc(
     errors: np.ndarray, confidence: np.ndarray, beyond: float
 ) -> float | None:
-    """How well low confidence finds large errors: the area under the ROC curve.
+    """AUROC of finding large errors by low confidence.
 
     Args:
         errors: float[P], mm, without NaN.
         confidence: float[P].
-        beyond: What a large error exceeds, in mm.
+        beyond: A large error exceeds this value, in mm.
 
     Returns:
-        The probability that a point with a large error has a lower confidence than one
-        without, ties counting half (Mann-Whitney); None if either group is empty.
+        The area under the ROC curve: the probability that a point with a large error
+        has a lower confidence than a point without. Ties count half (Mann-Whitney).
+        None if either group is empty.
     """
     large = np.asarray(errors) > beyond
     count, others = int(large.sum()), int((~large).sum())

@@ -1,4 +1,4 @@
-"""Error curves, and pictures of how well errors were foreseen."""
+"""Plots of error curves, risk-coverage and the reliability of error radii."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ def save_error_curves(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> N
 
     Args:
         path: File to write.
-        panels: For each panel's title its curves: point errors in mm, float[...], NaN
-            left out, by what the legend calls them.
+        panels: The curves of each panel, by its title. Each curve has its name in the
+            legend and point errors in mm, float[...], of which NaN is left out.
 
     Raises:
         OSError: If the file cannot be written.
@@ -51,12 +51,13 @@ def save_confidence(
     rankings: dict[str, np.ndarray],
     radii: dict[str, list[dict[str, Any]]],
 ) -> None:
-    """Draws how well errors were foreseen, as a PNG: risk-coverage and reliability.
+    """Draws risk-coverage curves and the reliability of error radii, as a PNG.
 
     Args:
         path: File to write.
         errors: float[N, L], mm; NaN left out.
-        rankings: What orders the points from doubted to trusted, float[N, L], by name.
+        rankings: Values that rank the points, higher if more reliable, float[N, L], by
+            name.
         radii: "radii" of `summary.confidence_figures`.
 
     Raises:
@@ -74,7 +75,7 @@ def save_confidence(
     left.set(
         xlim=(0, 100),
         ylim=(0, None),
-        xlabel="points kept, most trusted first (%)",
+        xlabel="coverage: points kept, most reliable first (%)",
         ylabel="their mean point error (mm)",
         title="Risk and coverage",
     )

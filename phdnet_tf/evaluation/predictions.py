@@ -19,18 +19,18 @@ class Predictions:
     """Predictions of N annotated images with L landmarks.
 
     Attributes:
-        images: What each image is called.
-        subjects: The subject of each.
+        images: Name of each image.
+        subjects: Subject of each image.
         errors: float64[N, L], point errors of the model's own strategy, mm; NaN where
             not annotated.
-        errors_by: The same for each strategy, as the signature `explain` has them.
+        errors_by: The same for each strategy of the signature `explain`.
         points: float32[N, L, 2], predicted (x, y), pixels of the image.
         truth: float32[N, L, 2], annotated (x, y), pixels of the image.
         confidence: float32[N, L].
         high_confidence: bool[N, L].
         recognised: bool[N].
-        radii: float32[N, L, 3], error radii, mm, as the signature gives them.
-        evidence: float32[N, L, K], as `reading.Reading` has it.
+        radii: float32[N, L, 3], error radii, mm, for `radii.LEVELS`.
+        evidence: float32[N, L, K], as in `reading.Reading`.
         member_spread: float32[N, L], distance between the networks' own points, mm.
     """
 
@@ -56,13 +56,13 @@ def predict_examples(
     """Runs a model over annotated examples.
 
     Args:
-        explain: Its signature "explain".
-        examples: Of the data set `aspire_cmr`, not batched.
-        usual: How images of its view usually lie; see `dicom.turning`.
+        explain: The model's signature "explain".
+        examples: Examples of the data set `aspire_cmr`, not batched.
+        usual: Usual orientations of the model's view; see `dicom.turning`.
 
     Returns:
-        The predictions, in the order of the examples, in pixels of their images as
-        these lie.
+        The predictions, in the order of the examples. Points are in pixels of the
+        images before any turning.
 
     Raises:
         ValueError: If there is no example.
@@ -89,7 +89,7 @@ def predict_examples(
         add("subjects", tf.compat.as_str(np.asarray(example["subject"]).item()))
     if not rows:
         raise ValueError(
-            "evaluation: expected at least one annotated image. Received none: choose "
+            "evaluation: expected at least one annotated image. Received none. Choose "
             "another fold, or check the data with 'phdnet-tf dataset check'."
         )
     truth, spacing = np.stack(rows["truth"]), np.stack(rows["spacing"])
@@ -115,10 +115,10 @@ def predict_examples(
 
 
 def join(parts: list[Predictions]) -> Predictions:
-    """The predictions of several sets of images, one after the other.
+    """Concatenates the predictions of several sets of images.
 
     Args:
-        parts: Of the same landmarks and strategies, one or more.
+        parts: One or more predictions, with the same landmarks and strategies.
     """
     joined: dict[str, Any] = {}
     for field in fields(Predictions):

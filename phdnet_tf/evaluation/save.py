@@ -1,4 +1,4 @@
-"""An evaluation as files: figures, pictures and every prediction."""
+"""Writes an evaluation as files: figures, pictures and every prediction."""
 
 import csv
 import json
@@ -23,10 +23,10 @@ def save_evaluation(
     """Writes evaluation.json, error_curve.png, confidence.png and predictions.csv.
 
     Args:
-        output: Folder, claimed.
-        result: What `summary.evaluation_figures` returns, with "model" and "data",
+        output: The claimed folder.
+        result: The result of `summary.evaluation_figures`, with "model" and "data",
             their names.
-        predictions: Of N images with L landmarks.
+        predictions: Predictions of N images with L landmarks.
         landmarks: Names of the L landmarks.
 
     Raises:

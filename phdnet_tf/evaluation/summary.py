@@ -17,13 +17,13 @@ from phdnet_tf.trust.bins import Bins
 from phdnet_tf.trust.radii import LEVELS
 
 LARGE_ERROR = 10
-"""Error, in mm, that a low confidence should warn of."""
+"""A low confidence should warn of errors larger than this, in mm."""
 
 BEYOND = f"beyond_{LARGE_ERROR}"
 
 COVERAGE = 0.56
-"""Share of points of which the mean error is told: the paper's share of images with
-high confidence (table 2)."""
+"""Coverage at which the mean error is reported: the paper's share of images with high
+confidence (table 2)."""
 
 
 def evaluation_figures(
@@ -32,17 +32,21 @@ def evaluation_figures(
     """All figures of an evaluation, for JSON.
 
     Args:
-        predictions: What was predicted.
+        predictions: The predictions.
         landmarks: Names of the L landmarks.
-        bins: The confidence bins of each.
+        bins: The confidence bins of each landmark.
 
     Returns:
-        "images" and "subjects", their numbers; "landmarks", for each name and for
-        "overall" what `metrics.summarise` says of "all" points and of those with
-        "high_confidence", the latter with their "share" of the points; "strategies",
-        the summary of all points for each strategy; "high_confidence_images", the share
-        of images in which every landmark is high confidence, and "recognised" that of
-        images that are recognised; "confidence", what `confidence_figures` says.
+        A dictionary.
+
+        - "images" and "subjects": their numbers.
+        - "landmarks": for each name and for "overall", `metrics.summarise` of "all"
+          points and of the "high_confidence" points, the latter with their "share".
+        - "strategies": `metrics.summarise` of all points, for each strategy.
+        - "high_confidence_images": share of images in which every landmark is high
+          confidence.
+        - "recognised": share of images that are recognised.
+        - "confidence": the result of `confidence_figures`.
     """
     errors, high = predictions.errors, predictions.high_confidence
     groups = {
@@ -71,11 +75,11 @@ def _compare(errors: np.ndarray, high: np.ndarray) -> dict[str, Any]:
 
 
 def rankings(predictions: Predictions) -> dict[str, np.ndarray]:
-    """What can order points from doubted to trusted, float[N, L], by name.
+    """Values that rank the points, higher if more reliable, float[N, L], by name.
 
-    "confidence" is that of the model's strategy; "error_radius" the 50 % radius, the
-    smaller the better; "member_spread", of an ensemble, how far its networks' points
-    are apart (E-CPV: Schobs et al., IEEE TMI 2023).
+    "confidence" is that of the model's strategy. "error_radius" is the 50 % radius,
+    negated. "member_spread", for ensembles, is the distance between the networks'
+    points, negated (E-CPV: Schobs et al., IEEE TMI 2023).
     """
     found = {
         "confidence": predictions.confidence,
@@ -89,18 +93,18 @@ def rankings(predictions: Predictions) -> dict[str, np.ndarray]:
 def confidence_figures(
     predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
 ) -> dict[str, Any]:
-    """How well the errors were foreseen.
+    """How well confidence, radii and bins predict the errors.
 
     Args:
-        predictions: What was predicted.
+        predictions: The predictions.
         landmarks: Names of the L landmarks.
-        bins: The confidence bins of each.
+        bins: The confidence bins of each landmark.
 
     Returns:
-        "rankings", what `ranking_figures` says; "radii", what `radii_coverage` says;
-        "bins", for each name a
-        list from the least to the most confident with "share" of the points, "mean_mm",
-        "bound_mm" and "within_bound", the share of errors within it.
+        "rankings", the result of `ranking_figures` for each ranking; "radii", the
+        result of `radii_coverage`; "bins", for each name a list from the least to the
+        most confident bin, with "share" of the points, "mean_mm", "bound_mm" and
+        "within_bound", the share of errors within the bound.
     """
     errors = predictions.errors
     known = np.isfinite(errors)
@@ -125,19 +129,19 @@ def confidence_figures(
 def ranking_figures(
     errors: np.ndarray, values: np.ndarray, landmarks: tuple[str, ...]
 ) -> dict[str, dict[str, float | None]]:
-    """How well values order the points of each landmark.
+    """How well values rank the points of each landmark by their error.
 
-    Confidence is comparable within a landmark only, so each landmark is judged by
-    itself. Pooled figures are for comparison with those that others have published.
+    Confidence can be compared only within a landmark, so each landmark has its own
+    figures. Pooled figures are for comparison with published ones.
 
     Args:
         errors: float[N, L], mm; NaN where not annotated.
-        values: float[N, L], higher for points that are rather to be trusted.
+        values: float[N, L], higher for more reliable points.
         landmarks: Names of the L landmarks.
 
     Returns:
-        What `ranked` says of each name, of all points together as "pooled", and as
-        "macro" the mean over the landmarks of which there is a figure.
+        The result of `ranked` for each name, for all points together as "pooled", and
+        as "macro" the mean over the landmarks that have the figure.
     """
     known = np.isfinite(errors)
     found = {
@@ -154,18 +158,19 @@ def ranking_figures(
 def radii_coverage(
     predictions: Predictions, landmarks: tuple[str, ...]
 ) -> dict[str, list[dict[str, Any]]]:
-    """How often the error radii hold the true landmark.
+    """Coverage of the error radii: how often they hold the true landmark.
 
     Args:
-        predictions: What was predicted.
+        predictions: The predictions.
         landmarks: Names of the L landmarks.
 
     Returns:
-        For each name that is annotated, and "overall", a list with "level", "coverage",
-        the share of true landmarks within the radius, its "interval" (95 %, by
-        subject), "median_mm", the median radius, and "promised", the share of points
-        that have one. The canvas's diagonal stands where no radius can be promised, and
-        is none: where no point has one, the other figures are None.
+        For each annotated landmark, and "overall", a list with one entry per level:
+        "level"; "coverage", the share of true landmarks within the radius; "interval",
+        its 95 % interval by subject; "median_mm", the median radius; "promised", the
+        share of points that have a radius. A radius of the canvas's diagonal means that
+        none can be promised, and does not count. If no point has a radius, the other
+        figures are None.
     """
     errors = predictions.errors
     known = np.isfinite(errors)
@@ -184,16 +189,16 @@ def radii_coverage(
 
 
 def ranked(errors: np.ndarray, values: np.ndarray) -> dict[str, float | None]:
-    """How well values order points from doubted to trusted.
+    """How well values rank points by their error.
 
     Args:
         errors: float[P], mm, without NaN.
-        values: float[P], higher for points that are rather to be trusted.
+        values: float[P], higher for more reliable points.
 
     Returns:
-        "aurc", mm, the area under the risk-coverage curve; "auroc_10", that under the
-        ROC curve of errors beyond 10 mm, None where there is none; "mean_at_56", the
-        mean error of the 56 % most trusted, mm; "beyond_10", the number of such errors.
+        "aurc", the area under the risk-coverage curve, mm; "auroc_10", the AUROC of
+        finding errors beyond 10 mm, None if there are none; "mean_at_56", the mean
+        error at 56 % coverage, mm; "beyond_10", the number of errors beyond 10 mm.
     """
     if not errors.size:
         return dict.fromkeys(("aurc", f"auroc_{LARGE_ERROR}", "mean_at_56", BEYOND))

@@ -1,4 +1,4 @@
-"""Annotated images that a model has not learnt from: others would flatter it."""
+"""Leaves out images that a model has learnt from, as they would flatter it."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
@@ -8,15 +8,15 @@ import tensorflow as tf
 
 
 class Unseen:
-    """Examples without those that a model has learnt from.
+    """Iterates over the examples that a model has not learnt from.
 
     Args:
-        examples: Of the data set `aspire_cmr`, not batched.
+        examples: Examples of the data set `aspire_cmr`, not batched.
         seen: Content hashes of the images that the model has learnt from.
 
     Attributes:
-        left_out: Number of examples that were left out so far.
-        known_subjects: Subjects of the examples that were left out so far.
+        left_out: Number of examples left out so far.
+        known_subjects: Subjects of the examples left out so far.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Unseen:
         self.known_subjects: set[str] = set()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The examples that are left, in their order."""
+        """Yields the remaining examples, in their order."""
         for example in self._examples:
             if _text(example["content_hash"]) in self._seen:
                 self.left_out += 1

@@ -1,4 +1,4 @@
-"""Checksums of a version, by which a copy in part is known."""
+"""Checksums of a version, which reveal an incomplete copy."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def checksums(version: Path) -> str:
-    """What `sha256sum` prints for the files of a version."""
+    """The checksums of a version's files, in the format of `sha256sum`."""
     return "".join(
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  "
         f"{file.relative_to(version)}\n"
@@ -17,7 +17,7 @@ def checksums(version: Path) -> str:
 
 
 def require_complete(version: Path) -> None:
-    """Refuses a version that was copied in part, or changed.
+    """Refuses a version that is incomplete or was changed.
 
     Raises:
         ValueError: If a file is missing, differs from what was exported, or was not
@@ -28,7 +28,7 @@ def require_complete(version: Path) -> None:
     if not listed.is_file():
         raise ValueError(
             f"{version}: expected {CHECKSUMS}, which is exported with every model. "
-            "Received none: wait until the copy is complete, or export the model again."
+            "Received none. Wait until the copy is complete, or export the model again."
         )
     found = set(checksums(version).splitlines())
     lines = listed.read_text(errors="replace").splitlines()
@@ -36,13 +36,13 @@ def require_complete(version: Path) -> None:
         if line not in found:
             raise ValueError(
                 f"{version}: expected the files that {CHECKSUMS} lists. Received a "
-                f"missing or different {line[66:]!r}: wait until the copy is complete, "
+                f"missing or different {line[66:]!r}. Wait until the copy is complete, "
                 "or copy it again."
             )
-    # The list itself may have been copied in part.
+    # The list itself may be incomplete.
     others = sorted(line[66:] for line in found.difference(lines))
     if others:
         raise ValueError(
             f"{version}: expected the files that {CHECKSUMS} lists. Received another "
-            f"one, {others[0]!r}: wait until the copy is complete, or take it away."
+            f"one, {others[0]!r}. Wait until the copy is complete, or remove the file."
         )

@@ -1,4 +1,4 @@
-"""The signature of a model that tells what its `phdnet.json` says."""
+"""The signature of a model that returns its `phdnet.json`."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from phdnet_tf.export.input_checks import MAX_BATCH, require
 def describe_signature(
     description: dict[str, Any],
 ) -> tf.types.experimental.PolymorphicFunction:
-    """A signature that tells a client what `phdnet.json` says."""
+    """Makes the signature that returns `phdnet.json` to a client."""
     texts = {key: json.dumps(value) for key, value in description.items()}
     texts["description"] = json.dumps(description)
     names = tf.constant(list(texts))

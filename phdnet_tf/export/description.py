@@ -1,4 +1,4 @@
-"""What a model is, as its `phdnet.json` says. Needs no TensorFlow."""
+"""Reads the description of a model, `phdnet.json`, without TensorFlow."""
 
 import json
 from collections.abc import Sequence

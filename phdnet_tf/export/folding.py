@@ -1,4 +1,4 @@
-"""Batch normalisation as a part of the convolutions it follows, for what is served."""
+"""Folds batch normalisation into the convolutions before it, for served models."""
 
 import keras
 import numpy as np
@@ -9,10 +9,10 @@ CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose)
 
 @keras.saving.register_keras_serializable(package="phdnet_tf")
 class ScaleAndOffset(layers.Layer):
-    """What batch normalisation is after training, [B, H, W, C]: x * scale + offset."""
+    """Batch normalisation after training, [B, H, W, C]: x * scale + offset."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the two weights, float32[C]."""
+        """Creates the two weights, float32[C]."""
         channels = input_shape[-1:]
         self.scale = self.add_weight(shape=channels, name="scale")
         self.offset = self.add_weight(shape=channels, name="offset")
@@ -25,18 +25,18 @@ class ScaleAndOffset(layers.Layer):
 
 
 def fold_normalisation(network: keras.Model) -> keras.Model:
-    """The network as it answers, with its batch normalisation folded.
+    """A network for inference, with its batch normalisation folded.
 
-    Where it directly follows a convolution, and nothing else does, the convolution's
-    weights take it in; elsewhere it becomes a scale and an offset.
+    If only the batch normalisation uses a convolution's output, it is folded into the
+    convolution's weights. Otherwise it becomes a scale and an offset.
 
     Args:
-        network: A functional model of this package, trained.
+        network: A trained functional model of this package.
 
     Returns:
-        A model of the same inputs and outputs, with weights of its own, which agrees
-        with `network(images, training=False)` up to rounding. It cannot be trained on:
-        its normalisation is gone.
+        A model with the same inputs and outputs and its own weights. It agrees with
+        `network(images, training=False)` up to rounding. It cannot be trained further,
+        because it has no batch normalisation.
     """
     folded: dict[str, layers.BatchNormalization] = {}
     for layer in network.layers:
@@ -87,7 +87,7 @@ def fold_normalisation(network: keras.Model) -> keras.Model:
 
 
 def _scale_and_offset(layer: layers.BatchNormalization) -> tuple[np.ndarray, ...]:
-    """float64[C] twice: what the layer multiplies by, and adds."""
+    """The layer's scale and offset, float64[C] each."""
     gamma, beta, mean, variance = (
         ops.convert_to_numpy(weight).astype(np.float64)
         for weight in (

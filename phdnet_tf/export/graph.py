@@ -1,7 +1,7 @@
 """The served graph: raw image and spacing in, landmarks in the image's own pixels out.
 
-TF Serving loads it as it is, and `inference.predictor` runs the very same graph, so
-that the command line and a server agree by construction.
+TF Serving loads it as it is, and `inference.predictor` runs the same graph, so the
+command line and a server agree by construction.
 """
 
 import functools
@@ -26,15 +26,16 @@ class ServedGraph(tf.Module):
     """The served functions of a trained network, or of several.
 
     Args:
-        models: The Keras models, member by member, whose answers are averaged; a member
-            is one network, or one for each landmark, in their order.
-        config: The settings they were trained with.
-        thresholds: One confidence threshold a landmark.
-        radii: What makes error radii; without, every radius is the canvas's diagonal.
+        models: The Keras models, member by member. The outputs of the members are
+            averaged. A member is one network, or one for each landmark in their order.
+        config: The settings that they were trained with.
+        thresholds: One confidence threshold for each landmark.
+        radii: Parameters of the error radii. None makes every radius the canvas's
+            diagonal.
         recognition: Image confidence below which an image is not recognised.
 
     Raises:
-        ValueError: If Keras has another backend than TensorFlow.
+        ValueError: If Keras has a backend other than TensorFlow.
     """
 
     def __init__(
@@ -45,13 +46,13 @@ class ServedGraph(tf.Module):
         radii: Radii | None = None,
         recognition: float = 0.0,
     ) -> None:
-        """Traces nothing yet: that happens on the first call, or on saving."""
+        """Traces nothing yet. Tracing happens on the first call, or on saving."""
         super().__init__()
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "export: expected Keras's backend tensorflow. Received: "
-                f"{keras.backend.backend()}. Unset KERAS_BACKEND, and resume the run: "
-                "what was trained is kept."
+                f"{keras.backend.backend()}. Unset KERAS_BACKEND, and resume the run. "
+                "The training is kept."
             )
         models = [fold_normalisation(model) for model in models]
         # Only the raw variables are attributes. With the Keras model as an attribute,
@@ -133,8 +134,8 @@ class ServedGraph(tf.Module):
                 float32[B, L]; "high_confidence" bool[B, L]; "error_radius_mm"
                 float32[B, L, 3], the radii, in mm, around each point that hold the true
                 landmark with 50, 90 and 95 % probability; "recognised" bool[B], whether
-                the image looks like those the model was trained for. If not, nothing in
-                it is high confidence.
+                the image looks like those the model was trained on. If not, no landmark
+                in it is high confidence.
             """
             image, pixel_spacing = checked(image, pixel_spacing)
             reading = on_canvas(_canvas(image, pixel_spacing, network.step))
@@ -144,7 +145,7 @@ class ServedGraph(tf.Module):
         def locate_png(
             image_bytes: tf.Tensor, pixel_spacing: tf.Tensor
         ) -> dict[str, tf.Tensor]:
-            """As `locate`, of encoded images, which may differ in size.
+            """The same as `locate`, for encoded images, which may differ in size.
 
             Args:
                 image_bytes: string[B], PNG files, greyscale, of 16 or 8 bits.
@@ -175,22 +176,25 @@ class ServedGraph(tf.Module):
 
         @tf.function(input_signature=[image, spacing], autograph=False)
         def explain(image: tf.Tensor, pixel_spacing: tf.Tensor) -> dict[str, tf.Tensor]:
-            """What each strategy finds and sees, for evaluation and for pictures.
+            """The outputs of all strategies, for evaluation and for pictures.
 
             Args:
                 image: As for `locate`.
                 pixel_spacing: As for `locate`.
 
             Returns:
-                What `locate` returns; for each way to read one look, and for
-                "augmented" where that is the strategy, its landmarks, float32[B, L,
-                2], under its name; "evidence" float32[B, L, K], as `reading.Reading`
-                has it. Of the first look: of several networks the mean of their own
-                points as "mean", float32[B, L, 2]; "member_spread_mm" float32[B, L],
-                how far these are apart; "candidate_map", float32[B, L, h, w], the
-                smoothed candidate map, 128 x 128, or the whole heatmap;
-                "candidate_corners", float32[B, L, 2, 2], the image positions, (x, y),
-                of the map's first and last pixel.
+                The outputs of `locate`, and in addition:
+
+                - the landmarks of each strategy of one look, and of "augmented" if that
+                  is the strategy, float32[B, L, 2], under its name;
+                - "evidence", float32[B, L, K], as in `reading.Reading`;
+                - "mean", for several networks, the mean of their own points at the
+                  first look, float32[B, L, 2];
+                - "member_spread_mm", float32[B, L], the distance between these points;
+                - "candidate_map", float32[B, L, h, w], the smoothed candidate map of
+                  the first look, 128 x 128, or the whole heatmap;
+                - "candidate_corners", float32[B, L, 2, 2], the positions (x, y) of the
+                  map's first and last pixel, in pixels of the image.
             """
             image, pixel_spacing = checked(image, pixel_spacing)
             reading = on_canvas(_canvas(image, pixel_spacing, network.step))
@@ -221,7 +225,7 @@ def _canvas(image: tf.Tensor, pixel_spacing: tf.Tensor, step: int) -> tf.Tensor:
 def _canvas_of_png(
     inputs: tuple[tf.Tensor, tf.Tensor], step: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A PNG's canvas, as `_canvas` has it, and its own rows and columns, int32[2]."""
+    """The canvas of a PNG, as from `_canvas`, and its rows and columns, int32[2]."""
     image_bytes, pixel_spacing = inputs
     decoded = tf.io.decode_png(image_bytes, channels=1, dtype=tf.uint16)[..., 0]
     image = tf.cast(decoded, tf.float32)
@@ -232,8 +236,8 @@ def error_radii(evidence: tf.Tensor, radii: Radii | None) -> tf.Tensor:
     """The formula of `radii.Radii`, at most the canvas's diagonal.
 
     Args:
-        evidence: float32[B, L, K], as `reading.Reading` has it.
-        radii: What was learnt; nothing makes every radius the canvas's diagonal.
+        evidence: float32[B, L, K], as in `reading.Reading`.
+        radii: Parameters of the radii. None makes every radius the canvas's diagonal.
 
     Returns:
         float32[B, L, 3], mm, for each of `radii.LEVELS`.

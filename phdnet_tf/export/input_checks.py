@@ -1,6 +1,6 @@
-"""Input that makes no sense is refused by the graph itself.
+"""Checks of the inputs, inside the graph itself.
 
-So it is refused in the same words everywhere.
+Every program that runs the graph therefore refuses invalid input in the same words.
 """
 
 import tensorflow as tf
@@ -8,20 +8,20 @@ import tensorflow as tf
 from phdnet_tf.dicom.guards import SPACING_LIMITS
 
 MIN_SIDE = 16
-"""Fewest rows and columns of an image: two patches, below which nothing can be seen."""
+"""Smallest number of rows and columns of an image: two patches."""
 
 MAX_PNG_PIXELS = 16 * 1024 * 1024
-"""Most pixels of a PNG: a few kilobytes of it can unpack to gigabytes."""
+"""Largest number of pixels of a PNG, as a few kilobytes can unpack to gigabytes."""
 
 MAX_BATCH = 32
-"""Most images in a call. Each takes the same in the network, whatever its own size."""
+"""Largest number of images in a call. The network's cost is the same for any size."""
 
 # Beyond it the variance of the intensities overflows, and every image would look flat.
 MAX_INTENSITY = 1e15
 
 
 def checked(image: tf.Tensor, pixel_spacing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The inputs of `ServedGraph.locate`, or an INVALID_ARGUMENT that says why not."""
+    """Checks the inputs of `ServedGraph.locate`; invalid ones give INVALID_ARGUMENT."""
     # The C++ runtime does not hold inputs to the shapes of the signature.
     image = tf.ensure_shape(image, [None, None, None])
     pixel_spacing = checked_spacing(pixel_spacing, tf.shape(image)[0])
@@ -42,7 +42,7 @@ def checked(image: tf.Tensor, pixel_spacing: tf.Tensor) -> tuple[tf.Tensor, tf.T
 
 
 def checked_spacing(pixel_spacing: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-    """The spacings, if they make sense, are one an image, and are not too many."""
+    """Checks the pixel spacings: plausible, one for each image, and not too many."""
     pixel_spacing = tf.ensure_shape(pixel_spacing, [None, 2])
     lowest, highest = SPACING_LIMITS
     counted = [
@@ -69,7 +69,7 @@ def checked_spacing(pixel_spacing: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
 
 
 def checked_png(image_bytes: tf.Tensor) -> tf.Tensor:
-    """The PNG files, if their headers say that they can and should be decoded."""
+    """Checks by their headers that files are PNG, and have an allowed size."""
     padded = tf.strings.join([image_bytes, 24 * "\0"])  # a header to read, if too short
     size = tf.io.decode_raw(
         tf.strings.substr(padded, 16, 8), tf.int32, little_endian=False
@@ -93,7 +93,7 @@ def checked_png(image_bytes: tf.Tensor) -> tf.Tensor:
 
 
 def require(condition: tf.Tensor, message: str, received: tf.Tensor) -> tf.Operation:
-    """An operation that fails with a message unless the condition holds everywhere."""
+    """An operation that fails with a message unless all conditions are true."""
     return tf.debugging.Assert(
         tf.reduce_all(condition), [message, received], summarize=4
     )

@@ -1,4 +1,4 @@
-"""The Keras networks of a published model, kept beside its graph to train on from."""
+"""Keeps a published model's Keras networks beside its graph, for further training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,20 +7,20 @@ import keras
 import numpy as np
 
 NETWORKS = "networks"
-"""Folder, in that of a version, of one file a network."""
+"""Folder below that of a version, with one file per network."""
 
 
 def save_networks(version: Path, networks: Sequence[keras.Model]) -> None:
     """Writes the networks into the folder of a version that is being exported.
 
-    The graph has their batch normalisation folded, so that it cannot be trained.
+    The graph's batch normalisation is folded, so the graph cannot be trained.
 
     Args:
-        version: Its folder.
+        version: Folder of the version.
         networks: The networks, in the order of the graph.
 
     Raises:
-        OSError: If they cannot be written.
+        OSError: If the networks cannot be written.
     """
     if networks:
         (version / NETWORKS).mkdir()
@@ -32,13 +32,13 @@ def load_networks(version: Path) -> list[keras.Model]:
     """The networks of a version, with their weights, not compiled.
 
     Args:
-        version: Its folder.
+        version: Folder of the version.
 
     Returns:
-        One, or the members of a model of several.
+        One network, or the members of a model of several.
 
     Raises:
-        ValueError: If it has none that this version of phdnet-tf can read.
+        ValueError: If there are none that this version of phdnet-tf can read.
     """
     files = sorted((version / NETWORKS).glob("*.keras"))
     try:
@@ -58,14 +58,14 @@ def _unreadable(version: Path, reason: str) -> ValueError:
 
 
 def start_from(network: keras.Model, weights: keras.Model) -> None:
-    """Gives a new network the weights of one that was trained before.
+    """Copies the weights of a trained network to a new one.
 
     Args:
-        network: The new one.
-        weights: The other.
+        network: The new network.
+        weights: The trained network.
 
     Raises:
-        ValueError: If they are not of one kind.
+        ValueError: If the two have different architectures.
     """
     shapes, others = (
         [tuple(variable.shape) for variable in each.variables]
@@ -73,9 +73,9 @@ def start_from(network: keras.Model, weights: keras.Model) -> None:
     )
     if shapes != others:
         raise ValueError(
-            f"initial weights: expected {_size(network)} numbers, as the settings have "
-            f"it. Received {_size(weights)}, or others in shape: give the --preset "
-            "that they were trained with, and as many landmarks."
+            f"initial weights: expected {_size(network)} numbers, by the settings. "
+            f"Received {_size(weights)}, or other shapes. Give the --preset that the "
+            "weights were trained with, and the same number of landmarks."
         )
     network.set_weights(weights.get_weights())
 

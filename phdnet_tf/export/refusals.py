@@ -1,4 +1,4 @@
-"""The sentence of a graph's refusal, without what the runtime adds."""
+"""Extracts the sentence of a graph's error, without what the runtime adds."""
 
 import re
 

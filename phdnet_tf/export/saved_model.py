@@ -1,4 +1,4 @@
-"""SavedModels: written as the next version, and loaded."""
+"""Writes SavedModels as the next version, and loads them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,17 +30,17 @@ def export(
     """Publishes a model as the next version, in one step.
 
     Args:
-        served: What to save.
-        description: What `phdnet.json` says of it.
-        model_folder: For example `models/phdnet_sa`; made where it does not exist.
-        seen: By content hash what an image was for that the model has learnt from.
-        networks: The Keras models, to train on from; the graph has them folded.
+        served: The graph to save.
+        description: Content of its `phdnet.json`.
+        model_folder: For example `models/phdnet_sa`. It is created if necessary.
+        seen: Use of each image that the model has learnt from, by content hash.
+        networks: The Keras models for further training. Those in the graph are folded.
 
     Returns:
         The folder of the new version, for example `models/phdnet_sa/1`.
 
     Raises:
-        OSError: If it cannot be written; then no version appears.
+        OSError: If the version cannot be written. Then no version appears.
     """
     with unfinished_folder(model_folder / "version") as partial:
         tf.saved_model.save(

@@ -1,7 +1,7 @@
-"""The images that a model has learnt from, kept with it as content hashes.
+"""Keeps content hashes of the images that a model has learnt from.
 
-By them an image is known again that was saved anew, renamed or anonymised. They are
-beside the description and not in it, for there may be many of them.
+A hash recognises an image even if it was saved again, renamed or anonymised. The hashes
+have their own file beside the description, because there may be many.
 """
 
 import csv
@@ -12,14 +12,14 @@ SEEN = "seen_images.csv"
 
 
 def write_seen_images(version: Path, seen: Mapping[str, str]) -> None:
-    """Writes the list of a version that is not yet published.
+    """Writes the list for a version that is not yet published.
 
     Args:
-        version: Its folder.
-        seen: By content hash what the image was for.
+        version: Folder of the version.
+        seen: Use of each image, by content hash.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the list cannot be written.
     """
     with (version / SEEN).open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(
@@ -28,10 +28,10 @@ def write_seen_images(version: Path, seen: Mapping[str, str]) -> None:
 
 
 def load_seen_images(version: Path) -> dict[str, str]:
-    """Reads what `write_seen_images` wrote.
+    """Reads the list that `write_seen_images` wrote.
 
     Raises:
-        ValueError: If it is missing or unreadable.
+        ValueError: If the list is missing or unreadable.
     """
     try:
         with (version / SEEN).open(newline="") as file:
@@ -39,5 +39,5 @@ def load_seen_images(version: Path) -> dict[str, str]:
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"{version}: expected a model that phdnet-tf exported, with {SEEN}, the "
-            f"images that it has learnt from. Received: {error!r}. Export it again."
+            f"list of its training images. Received: {error!r}. Export it again."
         ) from error

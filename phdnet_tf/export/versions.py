@@ -1,4 +1,4 @@
-"""The folder of all models, `<network>_<view>`, and that of a model's versions."""
+"""Finds models, in folders `<network>_<view>`, and their numbered versions."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from phdnet_tf.presets import VIEWS
 
 
 def model_names(view: str) -> list[str]:
-    """What models of a view may be called, PHD-Net's first: "phdnet_sa" and so on."""
+    """Possible names of a view's models, PHD-Net's first: "phdnet_sa" and so on."""
     return [f"{network}_{view}" for network in NETWORKS]
 
 
@@ -16,11 +16,11 @@ def model_folders(models: Path) -> dict[str, list[Path]]:
     """The models in a folder, by view.
 
     Args:
-        models: Folder of all models; it may be missing.
+        models: Folder of all models. It may be missing.
 
     Returns:
-        For each view, the built-in ones first, the folders of its models that have a
-        version, PHD-Net's first.
+        For each view, the folders of its models that have a version, PHD-Net's first.
+        The built-in views come first.
     """
     found: dict[str, list[Path]] = {}
     for network in NETWORKS:
@@ -46,18 +46,18 @@ def versions(model_folder: Path) -> list[int]:
 def publish_version(complete: Path, model_folder: Path) -> Path:
     """Renames a complete version to the next number, in one step.
 
-    A server that polls the folder takes names that are numbers for versions, and may
-    look at any moment: so a version gets its number when it is complete.
+    A server that polls the folder takes numbers for versions, and may look at any
+    moment. A version therefore gets its number only when it is complete.
 
     Args:
-        complete: Folder of the version, within the model folder.
+        complete: Folder of the complete version, within the model folder.
         model_folder: For example `models/phdnet_sa`.
 
     Returns:
         The folder of the new version, for example `models/phdnet_sa/1`.
 
     Raises:
-        OSError: If it cannot be renamed.
+        OSError: If the folder cannot be renamed.
     """
     while True:
         version = model_folder / str(max(versions(model_folder), default=0) + 1)
@@ -82,7 +82,7 @@ def resolve_version(path: Path) -> Path:
     numbers = versions(path)
     if not numbers:
         raise ValueError(
-            f"{path}: expected a model, or a folder of its versions. Received neither: "
-            "train one with 'phdnet-tf train', or give --model another folder."
+            f"{path}: expected a model, or a folder of its versions. Received neither. "
+            "Train a model with 'phdnet-tf train', or give --model another folder."
         )
     return path / str(numbers[-1])

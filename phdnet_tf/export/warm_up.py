@@ -1,4 +1,4 @@
-"""The requests that TF Serving runs before a version takes its place."""
+"""Writes the requests that TF Serving runs before it puts a version into service."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ WARM_UP = (
 
 
 def write_warm_up(path: Path) -> None:
-    """Writes requests that TF Serving runs before a version takes its place.
+    """Writes the requests that TF Serving runs before it puts a version into service.
 
-    The canvas has one size, so one small image reaches all that a large one does.
+    The canvas has one size, so a small image runs the same operations as a large one.
     """
     image = tf.random.stateless_uniform([1, 64, 64], seed=(0, 0)) * 1000
     encoded = tf.io.encode_png(tf.cast(image[0, ..., None], tf.uint16))

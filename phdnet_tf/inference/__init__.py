@@ -1,1 +1,1 @@
-"""A model's answers on images: points, tracks, and which view an image shows."""
+"""Runs models on images: points, tracks, and the view that an image shows."""

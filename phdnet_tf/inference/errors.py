@@ -1,13 +1,13 @@
-"""Why an image has no prediction."""
+"""The errors for which an image has no prediction."""
 
 
 class RefusedImageError(ValueError):
-    """An image that the model refuses: what is wrong with it."""
+    """The model refuses an image. The message says what is wrong with it."""
 
 
 class ServerDownError(ValueError):
-    """A server that does not answer: where, and what to do."""
+    """A server does not answer. The message says which, and what to do."""
 
 
 class NotServedError(ValueError):
-    """A model, a version or a label that the server does not have."""
+    """The server does not have a model, a version or a label."""

@@ -1,7 +1,7 @@
-"""Many images, predicted one after the other: which model takes which, and all of it.
+"""Plans and runs the predictions of many images.
 
-Images are decoded in another process while the ones before them are predicted, and
-none is kept, so that memory stays flat however many there are.
+Images are decoded in another process while earlier ones are predicted. None is kept, so
+memory use does not grow with their number.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from phdnet_tf.inference.view_proposal import Proposal, propose
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be predicted of a cine.
+    """The frames of a cine to predict, and the view.
 
     Attributes:
         cine: The cine.
-        frames: Those chosen, in the order of time.
-        view: Of the model that takes them.
-        number: Of the cine in the batch, from 1.
+        frames: The chosen frames, in the order of time.
+        view: View of the model that predicts them.
+        number: Number of the cine in the batch, from 1.
     """
 
     cine: Cine
@@ -42,15 +42,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A job that is done.
+    """A completed job.
 
     Attributes:
         job: The job.
-        predictions: Of the frames that could be read, in the order of time.
-        frames: The frames that they are of, each with its image's token and content
-            hash.
-        errors: The frames that could not be predicted, and why.
-        tracks: Of each landmark, where there are phases enough.
+        predictions: One for each frame that could be predicted, in the order of time.
+        frames: The predicted frames, each with its image's token and content hash.
+        errors: The frames that could not be predicted, with the reason.
+        tracks: The track of each landmark, if there are enough phases.
     """
 
     job: Job
@@ -62,13 +61,13 @@ class Done:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is predicted by which model, and why.
+    """Which model predicts which cine, and why.
 
     Attributes:
-        jobs: One for each cine that is predicted.
-        skipped: Cines that no model fits, by their first files.
-        reasons: For each way in which a view was told, in words, how many cines.
-        left: Frames of these cines that were not chosen.
+        jobs: One for each cine to predict.
+        skipped: The first files of cines that no model fits.
+        reasons: Number of cines for each reason, in words, to choose a view.
+        left: Number of frames of the jobs' cines that were not chosen.
     """
 
     jobs: tuple[Job, ...]
@@ -86,15 +85,15 @@ def plan(
     """Finds the model for each cine.
 
     Args:
-        cines: What `survey.survey` found.
-        views: Those that there is a model of.
-        chosen: The view that the user says they all have, or None to propose one for
+        cines: The cines that `survey.survey` found.
+        views: The views that have a model.
+        chosen: The view that the user gives for all cines, or None to propose one for
             each.
         which: See `cines.choose`.
 
     Returns:
-        The plan. With one model, it takes the cines of which nothing tells the view,
-        and none that tells or names another view.
+        The plan. If there is only one model, it also predicts the cines whose view is
+        not known, but none that shows or names another view.
     """
     jobs: list[Job] = []
     skipped: list[Skipped] = []
@@ -106,7 +105,10 @@ def plan(
         view, reason = _decide(proposal, views, chosen)
         first = cine.frames[0].file
         if not frames:
-            line = f"{first.source}: has no phase {which}, but {len(cine.frames)}."
+            line = (
+                f"{first.source}: has no phase {which}. Expected a phase from 1 to "
+                f"{len(cine.frames)}: choose another with --frame."
+            )
             skipped.append(Skipped(first.source, line, failed=True))
         elif view is None:
             line = f"{first.source}: {reason}" if first.named else reason
@@ -121,11 +123,11 @@ def plan(
 def _decide(
     proposal: Proposal, views: Sequence[str], chosen: str | None
 ) -> tuple[str | None, str]:
-    """The view whose model takes a cine, and why; or None, and why not."""
+    """The view whose model predicts a cine, and why; or None, and why not."""
     if chosen is not None:
-        reason = f"view {chosen}, as you said"
+        reason = f"view {chosen}, as you chose"
         if proposal.view not in (None, chosen):
-            reason += f"; note that {proposal.reason} tells of {proposal.view}"
+            reason += f"; but {proposal.reason} suggests {proposal.view}"
         return chosen, reason
     named = {view.casefold(): view for view in views}
     own = named.get((proposal.view or "").casefold())
@@ -133,14 +135,14 @@ def _decide(
         return own, f"view {own}, from {proposal.reason}"
     if proposal.view is not None:
         return None, (
-            f"looks like {proposal.view}, from {proposal.reason}, which no model is "
-            f"for. --view {' or --view '.join(views)} would look for the landmarks of "
-            "that view in it all the same."
+            f"looks like {proposal.view}, from {proposal.reason}, and there is no "
+            "model of that view. To look for another view's landmarks in it anyway, "
+            f"add --view {' or --view '.join(views)}."
         )
     if len(views) == 1 and (not proposal.named or views[0] in proposal.named):
         return views[0], f"view {views[0]}, the only model; {proposal.reason} it"
     return None, (
-        f"{proposal.reason} the view. Say --view {' or --view '.join(views)}."
+        f"{proposal.reason} the view. Choose it: --view {' or --view '.join(views)}."
     )
 
 
@@ -153,14 +155,14 @@ def predict_jobs(
     """Predicts the frames of all jobs.
 
     Args:
-        jobs: What to predict.
+        jobs: The jobs.
         locators: The model of each view.
         sandbox: Reads the frames.
         pixel_spacing: (y, x), mm, for files that have none.
 
     Yields:
-        Each frame as it is done; with the last of its job, the whole job. When Ctrl-C
-        comes, what there is of the job, and then the interrupt goes on.
+        Each frame when it is done, and with the last frame of a job the whole job. On
+        Ctrl-C, the finished part of the job; then the interrupt is raised again.
     """
     wanted = (
         ((job, frame), frame.file.source, frame.number)
@@ -200,14 +202,14 @@ def predict_jobs(
 
 
 def _of_its_header(image: MRImage | DicomError, frame: Frame) -> MRImage | DicomError:
-    """The image, if its file still says of it what put it into its cine."""
+    """The image, if its file's header is still the one that put it into its cine."""
     if isinstance(image, DicomError):
         return image
     if image.header == header_token(frame.identity, frame.header):
         return image
     return DicomError(
-        f"{frame.file.source}: is no longer the file whose header was read, so it is "
-        "not predicted as what that was. Predict it again."
+        f"{frame.file.source}: the file has changed since its header was read, so it "
+        "was not predicted. Predict it again."
     )
 
 
@@ -215,7 +217,7 @@ Piece = list[tuple[tuple[Job, Frame], MRImage | DicomError]]
 
 
 def _asking(locator: Locator) -> Callable[[Piece], list[Prediction | ValueError]]:
-    """A function that predicts images, and does not ask a server again that is down."""
+    """A function that predicts images. It does not ask a server again that is down."""
     down: ServerDownError | NotServedError | None = None
 
     def ask(piece: Piece) -> list[Prediction | ValueError]:
@@ -241,7 +243,7 @@ def _asking(locator: Locator) -> Callable[[Piece], list[Prediction | ValueError]
 
 
 def _named(answer: Prediction | ValueError, frame: Frame) -> Prediction | ValueError:
-    """An error of the model or its server, with the file that it is about."""
+    """An error of the model or its server, with the name of the file."""
     if isinstance(answer, Prediction):
         return answer
     return ValueError(f"{frame.file.source}: {answer}")

@@ -1,4 +1,4 @@
-"""A published model, loaded: images in, predictions out."""
+"""Loads a published model, and predicts images with it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +24,12 @@ class Predictor:
     """An exported model, ready to locate landmarks.
 
     Args:
-        path: A model folder, such as `models/phdnet_sa`, whose newest version is taken,
-            or the folder of a version.
+        path: A model folder, such as `models/phdnet_sa`, for its newest version; or the
+            folder of a version.
 
     Attributes:
-        version: Folder of the version that was loaded.
-        description: What its `phdnet.json` says.
+        version: Folder of the loaded version.
+        description: Content of its `phdnet.json`.
         view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3"; see `model_name`.
@@ -57,7 +57,7 @@ class Predictor:
 
         Args:
             image: The image, as `read_image` returns it.
-            name: What the prediction calls the image.
+            name: Name of the image in the prediction.
 
         Returns:
             The prediction.
@@ -70,14 +70,14 @@ class Predictor:
     def predict_many(
         self, images: Sequence[MRImage], names: Sequence[str]
     ) -> list[Prediction | RefusedImageError]:
-        """Locates the landmarks of images, one after the other.
+        """Locates the landmarks of several images, one after the other.
 
         Args:
             images: The images.
-            names: What the predictions call them.
+            names: Names of the images in the predictions.
 
         Returns:
-            For each image its prediction, or why the model refuses it.
+            For each image its prediction, or the error with which the model refuses it.
         """
         found: list[Prediction | RefusedImageError] = []
         for image, name in zip(images, names, strict=True):
@@ -88,16 +88,16 @@ class Predictor:
         return found
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
-        """Where the network sees each landmark.
+        """The candidate map of each landmark, at the first look.
 
         Args:
             image: The image, as `read_image` returns it.
 
         Returns:
             float32[L, h, w], the smoothed candidate maps (equation 3), 128 x 128, or
-            the heatmaps of a network without candidates, of the first look, and
-            float32[L, 2, 2], the (x, y) of each map's first and last pixel, in pixels
-            of the image. Of an image that was turned, they may run backwards.
+            the heatmaps of a network without candidates; and float32[L, 2, 2], the
+            (x, y) of each map's first and last pixel, in pixels of the image. If the
+            image was turned, the last may come before the first.
         """
         return maps_of_image(self, self._run("explain", image), image)
 

@@ -1,4 +1,4 @@
-"""What is found in an image, and what finds it."""
+"""Predictions, and the protocol of the models that make them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,21 +17,21 @@ class Landmark:
     """A located landmark.
 
     Attributes:
-        name: Of the landmark, for example "lv_apex".
-        x: Column, in pixels of the image; 0 is the centre of the first.
-        y: Row, in pixels of the image; 0 is the centre of the first.
-        confidence: Height of the smoothed map's peak, of test-time augmentation the
-            mean of several; 0 or more, no unit.
+        name: Name of the landmark, for example "lv_apex".
+        x: Column, in pixels of the image; 0 is the centre of the first column.
+        y: Row, in pixels of the image; 0 is the centre of the first row.
+        confidence: Height of the smoothed map's peak, or its mean over the looks of
+            test-time augmentation; 0 or more, no unit.
         high_confidence: Whether it reaches the model's threshold for this landmark.
-        error_radius_mm: Radii around the point, in mm, that hold the true landmark with
-            the probability, in per cent, that is their name: "50", "90" and "95".
-        position_lps: (x, y, z) in patient space, in mm; None if the file tells no
-            place.
-        jump_mm: In a cine, the distance to where the phases before and after make it
-            expected, in mm; None elsewhere.
+        error_radius_mm: Radii around the point, in mm, by the probability with which
+            they hold the true landmark, in per cent: "50", "90" and "95".
+        position_lps: (x, y, z) in patient space, in mm; None if the file gives no
+            position.
+        jump_mm: In a cine, the distance to the point expected from the phases before
+            and after, in mm; otherwise None.
         frame_confidence: In a cine, the confidence before a jump lowered it.
-        reviewed: What a reader said of it, such as "accepted by Ada"; None where nobody
-            has. A point that a reader has placed has no error radii.
+        reviewed: Result of the review, such as "accepted by Ada"; None without review.
+            A point that a reader has placed has no error radii.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Landmark:
     reviewed: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The landmark as JSON has it: what belongs to some only where there is any."""
+        """The landmark as JSON values, without optional values that are absent."""
         values = dict(vars(self))
         for name in ("jump_mm", "frame_confidence", "reviewed"):
             if values[name] is None:
@@ -59,16 +59,15 @@ class Prediction:
     """The landmarks of an image.
 
     Attributes:
-        image: The file, as it was named.
+        image: Name of the file, as it was given.
         view: Name of its view.
         model: Name and version, for example "phdnet_4ch/3".
         pixel_spacing: (between rows, between columns), which is (y, x), in mm.
-        recognised: Whether the image looks like those the model was trained for; if
-            not, no landmark is high confidence.
-        landmarks: One for each that the model knows, in its order.
-        origin: What is known of where the image comes from: "frame", its number in a
-            multi-frame file; "cine", "phase" and "time_ms", its place in a cine; "uids"
-            only if asked for.
+        recognised: Whether the image looks like those the model was trained on. If not,
+            no landmark is high confidence.
+        landmarks: One for each landmark of the model, in the model's order.
+        origin: Where the image comes from: "frame", its number in a multi-frame file;
+            "cine", "phase" and "time_ms", its place in a cine; "uids" only on request.
     """
 
     image: str
@@ -93,14 +92,14 @@ class Prediction:
 
 
 class Locator(Protocol):
-    """What locates landmarks: a model on disk (`Predictor`) or on a server (`Client`).
+    """A model that locates landmarks: on disk (`Predictor`) or on a server (`Client`).
 
     Attributes:
         view: Name of its view.
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3".
-        usual_orientations: How images of its view usually lie; see `dicom.turning`.
-        at_once: How many images `predict_many` should be given.
+        usual_orientations: Usual orientations of its view; see `dicom.turning`.
+        at_once: Best number of images for a call of `predict_many`.
     """
 
     view: str
@@ -115,7 +114,7 @@ class Locator(Protocol):
     def predict_many(
         self, images: Sequence[MRImage], names: Sequence[str]
     ) -> list[Prediction | RefusedImageError]:
-        """Locates the landmarks of images; one that is refused is an answer, too."""
+        """Locates the landmarks of several images; see `Predictor.predict_many`."""
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
         """The smoothed candidate maps; see `Predictor.candidate_maps`."""
@@ -124,15 +123,15 @@ class Locator(Protocol):
 def make_prediction(
     locator: Locator, outputs: Mapping[str, np.ndarray], image: MRImage, name: str
 ) -> Prediction:
-    """A prediction from what the model gives for one image.
+    """Makes a prediction from the model's outputs for one image.
 
     Args:
-        locator: Whose view, name and landmarks are told.
-        outputs: Of the image as `turn_to_usual` turns it: "landmarks" float32[L, 2],
-            "confidence" float32[L], "high_confidence"
-            bool[L], "error_radius_mm" float32[L, 3] and "recognised", bool.
-        image: The image.
-        name: What the prediction calls it.
+        locator: The model, for its view, name and landmarks.
+        outputs: Outputs for the image as `turn_to_usual` turns it: "landmarks"
+            float32[L, 2], "confidence" float32[L], "high_confidence" bool[L],
+            "error_radius_mm" float32[L, 3] and "recognised", bool.
+        image: The image, before turning.
+        name: Name of the image in the prediction.
 
     Returns:
         The prediction.
@@ -173,16 +172,17 @@ def make_prediction(
 def maps_of_image(
     locator: Locator, outputs: Mapping[str, np.ndarray], image: MRImage
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Candidate maps as they lie in an image, of those that the model gives for it.
+    """Turns the candidate maps of a turned image back to the original image.
 
     Args:
         locator: The model.
-        outputs: Of the signature "explain", of the image as `turn_to_usual` turns it:
-            "candidate_map" float32[L, h, w], "candidate_corners" float32[L, 2, 2].
-        image: The image.
+        outputs: Outputs of the signature "explain" for the image as `turn_to_usual`
+            turns it: "candidate_map" float32[L, h, w], "candidate_corners"
+            float32[L, 2, 2].
+        image: The image, before turning.
 
     Returns:
-        What `Predictor.candidate_maps` says.
+        As `Predictor.candidate_maps`.
     """
     turn = turn_to_usual(image.orientation, locator.usual_orientations)
     maps = outputs["candidate_map"]

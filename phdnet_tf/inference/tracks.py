@@ -1,8 +1,8 @@
-"""Landmarks through the heart beat: their tracks, and where they jump.
+"""Tracks of landmarks through the heart beat, and their jumps.
 
-The heart moves smoothly, a detector that errs does not. A landmark that lies far from
-where the phases before and after it make it expected is called low confidence, however
-sure the network is of the single frame.
+The heart moves smoothly; a detector's errors do not. A landmark far from the point that
+the phases before and after it suggest is low confidence, however sure the network is of
+the single frame.
 """
 
 from __future__ import annotations
@@ -16,32 +16,31 @@ import numpy as np
 from phdnet_tf.inference.results import Landmark, Prediction
 
 MIN_PHASES = 5
-"""Fewest phases from which anything can be expected."""
+"""Smallest number of phases from which a point can be expected."""
 
 MAX_PHASES = 1000
-"""Most phases that are looked at together: each is compared with each other."""
+"""Largest number of phases in a track, as each is compared with all others."""
 
 NEIGHBOURS = 8
-"""Phases that an expectation is made of: four on each side, where there are."""
+"""Number of phases from which a point is expected: four on each side if possible."""
 
 TOLERANCE_MM = 8.0
-"""Largest jump that takes no confidence.
+"""Largest jump that does not lower the confidence, in mm.
 
-Points that other software placed in a real cine are up to 4.6 mm from where their
-neighbours make them expected; a detector that takes one place for another errs by 20 mm
-and more.
+Points that other software placed in a real cine are up to 4.6 mm from the expected
+point. A detector that confuses two places errs by 20 mm and more.
 """
 
 
 @dataclass(frozen=True)
 class Track:
-    """A landmark through a cine, as it lies in the image.
+    """The points of a landmark in the phases of a cine.
 
     Attributes:
-        name: Of the landmark.
-        phases: int[T], numbers from 1, rising.
+        name: Name of the landmark.
+        phases: int[T], numbers of the phases from 1, rising.
         points: float64[T, 2], (x, y), mm from the centre of the top-left pixel.
-        expected: float64[T, 2], where the other phases make it expected, mm.
+        expected: float64[T, 2], the points expected from the other phases, mm.
     """
 
     name: str
@@ -51,11 +50,11 @@ class Track:
 
     @property
     def jumps(self) -> np.ndarray:
-        """float64[T], distance between both, mm."""
+        """Distances between points and expected points, float64[T], mm."""
         return np.linalg.norm(self.points - self.expected, axis=-1)
 
     def summary(self) -> dict[str, Any]:
-        """The track in numbers: what is moved, and how consistently."""
+        """The track in numbers: the motion, and its consistency."""
         jumps = self.jumps
         spread = self.expected[:, None] - self.expected[None]
         return {
@@ -72,16 +71,16 @@ class Track:
 def expected_points(
     points: np.ndarray, phases: np.ndarray, period: int | None
 ) -> np.ndarray:
-    """Where each point of a track is expected from the points around it.
+    """The point that is expected at each phase of a track, from the phases around it.
 
-    A parabola through the nearest phases, the point itself left out, fitted to the
-    least sum of distances: a few points that are far off do not draw it to them, as
-    they would the least sum of squares.
+    It lies on a parabola that is fitted to the nearest phases, without the phase
+    itself. The fit has the least sum of distances, so that a few outliers do not
+    attract it, as they would attract a fit of least squares.
 
     Args:
         points: float64[T, 2], mm, T from `MIN_PHASES` to `MAX_PHASES`.
-        phases: int[T], rising.
-        period: Number of phases after which the track comes round, if it does.
+        phases: int[T], numbers of the phases, rising.
+        period: Number of phases after which the track repeats; None if it does not.
 
     Returns:
         float64[T, 2], mm.
@@ -115,13 +114,15 @@ def find_tracks(
     """The track of each landmark of a cine.
 
     Args:
-        predictions: Of the phases, in the order of time.
-        phases: Their numbers in the cine; one that could not be read is missing.
-        period: Number of phases after which the heart beat comes round, if it does.
+        predictions: Predictions of the phases, in the order of time.
+        phases: Numbers of the phases in the cine. A phase that could not be read is
+            missing.
+        period: Number of phases after which the heart beat repeats; None if the cine
+            does not cover a whole beat.
 
     Returns:
-        One for each landmark; none where there are fewer than `MIN_PHASES` phases, or
-        more than `MAX_PHASES`.
+        One track for each landmark. Empty if there are fewer than `MIN_PHASES` phases,
+        or more than `MAX_PHASES`.
     """
     if not MIN_PHASES <= len(predictions) <= MAX_PHASES:
         return []
@@ -145,18 +146,18 @@ def find_tracks(
 def with_jumps(
     predictions: Sequence[Prediction], tracks: Sequence[Track]
 ) -> list[Prediction]:
-    """The predictions of a cine, with what their tracks say of them.
+    """Adds jumps to the predictions of a cine, and lowers the confidence for long ones.
 
-    Within `TOLERANCE_MM` a jump changes nothing. A longer one makes the point low
-    confidence, divides its confidence by how many tolerances it is long, and makes its
-    error radii as long as itself at the least.
+    A jump within `TOLERANCE_MM` changes nothing. A longer jump makes the point low
+    confidence, divides its confidence by the jump's length in tolerances, and makes its
+    error radii at least as long as the jump.
 
     Args:
-        predictions: Of the phases.
-        tracks: What `find_tracks` returned for them.
+        predictions: Predictions of the phases.
+        tracks: The result of `find_tracks` for them.
 
     Returns:
-        The predictions, as many.
+        One prediction for each of `predictions`.
     """
     if not tracks:
         return list(predictions)

@@ -1,7 +1,7 @@
-"""Which view an image shows, as its description or its orientation tells.
+"""Proposes the view of an image, from its description or its orientation.
 
-A proposal, to be shown with its reason: descriptions are free text, and hearts lie as
-they lie.
+A proposal is to be shown with its reason, as it may be wrong: descriptions are free
+text, and the orientation of hearts varies.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ TOLERANCE_IF_NAMED = 30.0
 
 @dataclass(frozen=True)
 class Proposal:
-    """A view and what speaks for it.
+    """A view, and the reason to propose it.
 
     Attributes:
-        view: "sa", "4ch", another such as "2ch", or None if nothing tells.
-        reason: Part of a sentence.
-        named: Views that a description names, if that decided nothing.
+        view: "sa", "4ch", another such as "2ch", or None if nothing shows it.
+        reason: The reason, as part of a sentence.
+        named: Views that a description names, if the description did not decide.
     """
 
     view: str | None
@@ -59,13 +59,15 @@ def propose(
     """Proposes the view of an image.
 
     Args:
-        descriptions: Of its series and protocol, the most telling first.
+        descriptions: Descriptions of its series and protocol, the most informative
+            first.
         orientation: Six direction cosines, those of x first; or None.
 
     Returns:
-        The view that is named by the first description that names any. The view that
-        the orientation tells if that names several, or its plane is another. The reason
-        quotes what names the view, not the whole description, which may name a person.
+        The view that is named by the first description that names any. If that names
+        several views, or a view of another plane, the view that the orientation shows.
+        The reason quotes only the words that name the view, because the description may
+        name a person.
     """
     words = next(filter(None, map(_words, descriptions)), {})
     angles = _angles(orientation) if orientation else {}
@@ -77,7 +79,7 @@ def propose(
     if not words:
         if seen:
             return Proposal(seen, turned)
-        return Proposal(None, f"neither its description nor {nor} orientation tells")
+        return Proposal(None, f"neither its description nor {nor} orientation shows")
 
     [view, *others] = words
     *quoted, last = [f"'{word}'" for word in words.values()]
@@ -92,11 +94,11 @@ def propose(
     if seen:
         how = "among" if seen in words else "against"
         return Proposal(seen, f"{turned}, {how} {said}", tuple(words))
-    return Proposal(None, f"neither {said}, nor {nor} orientation tells", tuple(words))
+    return Proposal(None, f"neither {said}, nor {nor} orientation shows", tuple(words))
 
 
 def _words(text: str) -> dict[str, str]:
-    """The views that a text names, and the word that does."""
+    """The views that a text names, each with the word that names it."""
     found = {
         view: re.search(pattern, text.lower()) for view, pattern in PATTERNS.items()
     }
@@ -112,14 +114,14 @@ def _words(text: str) -> dict[str, str]:
 
 
 def _angles(orientation: tuple[float, ...]) -> dict[str, float]:
-    """How far a plane is from the usual ones, in degrees."""
+    """Angles between a plane and the usual ones, in degrees."""
     a, b, c, d, e, f = orientation
     normal = b * f - c * e, c * d - a * f, a * e - b * d
     return {view: _angle(normal, usual) for view, usual in NORMALS.items()}
 
 
 def _angle(one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
-    """Between two lines, in degrees."""
+    """Angle between two lines, in degrees."""
     length = math.hypot(*one) * math.hypot(*other)
     if length == 0:
         return 90.0

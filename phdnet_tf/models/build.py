@@ -1,4 +1,4 @@
-"""The network of the settings."""
+"""Builds the network that the settings ask for."""
 
 import keras
 
@@ -15,8 +15,9 @@ def build_network(model: ModelConfig, precision: str = "float32") -> keras.Model
     """The network of the settings, with new weights.
 
     Args:
-        model: What is located. With a network for each landmark, it is one of these.
-        precision: See `TrainingConfig`. Weights and heads are float32 in any.
+        model: The settings. If each landmark has its own network, it is built for one
+            landmark.
+        precision: See `TrainingConfig`. Weights and heads are always float32.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(POLICIES[precision])

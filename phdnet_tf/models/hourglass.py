@@ -1,10 +1,10 @@
 """The hourglass that PHD-Net is compared with (section 3.3), after Newell et al., 2016.
 
-One stack: a stem to a quarter of the resolution; an hourglass of four levels of
-bottleneck residual units with 256 features; heatmaps. With one residual unit where
-Newell's drawing has one, this has 3.4 million parameters. The paper says 6 million and
-not how; two units in each place, as common implementations offer (`num_blocks=2`), give
-that number.
+It is one stack: a stem to a quarter of the resolution; an hourglass of four levels of
+bottleneck residual units with 256 features; heatmaps. With one residual unit at each
+place of Newell's drawing, it has 3.4 million parameters. The paper reports 6 million,
+without details. Two units at each place, as common implementations offer
+(`num_blocks=2`), give that number.
 """
 
 import keras
@@ -15,7 +15,7 @@ from phdnet_tf.models.normalisation import normalised
 FEATURES = 256
 LEVELS = 4
 UNITS = 2
-"""Residual units in each place of the hourglass."""
+"""Residual units at each place of the hourglass."""
 
 
 def build_hourglass(landmarks: int) -> keras.Model:

@@ -4,17 +4,17 @@ import keras
 import tensorflow as tf
 
 MOMENTUM = 0.9
-"""PyTorch's default, and so the author's: Keras's 0.99 lags behind by a hundred steps,
-which are many in a short training."""
+"""PyTorch's default, and therefore the author's. Keras's 0.99 lags a hundred steps
+behind, which is long in a short training."""
 
 
 @keras.saving.register_keras_serializable(package="phdnet_tf")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation of [B, H, W, C], in one kernel while training.
 
-    It has Keras's weights, arguments and arithmetic. It leaves the work to Keras where
-    there is no such kernel: at inference, in another backend than TensorFlow, and on
-    several devices, whose statistics Keras synchronises.
+    It has Keras's weights, arguments and arithmetic. Keras itself does the work where
+    the kernel cannot: at inference, in a backend other than TensorFlow, and on several
+    devices, whose statistics Keras synchronises.
     """
 
     def call(
@@ -23,7 +23,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         training: bool | None = None,
         mask: keras.KerasTensor | None = None,
     ) -> keras.KerasTensor:
-        """Float32[B, H, W, C] -> the same shape; see Keras's own."""
+        """Float32[B, H, W, C] -> the same shape; see Keras's `BatchNormalization`."""
         if (
             not (training and self.trainable)
             or keras.backend.backend() != "tensorflow"

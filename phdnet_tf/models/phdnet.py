@@ -16,31 +16,31 @@ def build_phdnet(
     strided: bool = False,
     pool_last: bool = False,
 ) -> keras.Model:
-    """PHD-Net; as the paper has it, with about 0.06 million parameters.
+    """PHD-Net. With the paper's settings it has about 0.06 million parameters.
 
-    Three times convolution and pooling make patches of 8x8 pixels; three more
-    convolutions let a patch see 70 pixels; two branches of 1x1 convolutions, the
-    paper's fully connected layers, end in the heads. Every convolution but the heads is
-    followed by batch normalisation, as in the author's code.
+    Three times convolution and pooling make patches of 8x8 pixels. Three more
+    convolutions widen a patch's field of view to 70 pixels. Two branches of 1x1
+    convolutions, the paper's fully connected layers, end in the heads. Batch
+    normalisation follows every convolution except the heads, as in the author's code.
 
-    A patch that sees so little cannot know where in the thorax it is. Dilated
-    convolutions in front of the branches, each added to what it sees, widen that by 16
-    pixels for every unit of dilation.
+    A patch with so small a field of view cannot know where in the thorax it is. Dilated
+    convolutions in front of the branches, as residual units, widen the field of view by
+    16 pixels for every unit of dilation.
 
     Args:
         landmarks: Number of landmarks, L.
-        filters: Of the convolutions before the dilated ones, three or more.
-        dilations: Of the dilated convolutions, one after the other.
-        strided: Whether the first convolution takes steps of two pixels instead of
-            being pooled: a quarter of the work at full resolution.
+        filters: Filters of the convolutions before the dilated ones, three or more.
+        dilations: Dilations of the dilated convolutions, in their order.
+        strided: Whether the first convolution has a stride of two pixels instead of a
+            pooling after it. This is a quarter of the work at full resolution.
         pool_last: Whether pooling follows normalisation and rectifier, as in the
-            author's code, or comes before them, which is a quarter of the work and
-            differs where a scale is negative.
+            author's code. Otherwise it comes before them, which is a quarter of the
+            work, and differs where a scale is negative.
 
     Returns:
         A functional model from float32[B, 8h, 8w, 1], normalised intensities, to
-        {"heatmap": float32[B, h, w, L], "displacement": float32[B, h, w, L, 2], coded
-        (x, y) as `geometry.encode_displacement` has it}, for any h and w.
+        {"heatmap": float32[B, h, w, L], "displacement": float32[B, h, w, L, 2], (x, y)
+        in the code of `geometry.encode_displacement`}, for any h and w.
     """
     image = keras.Input((None, None, 1), name="image")
     x = image

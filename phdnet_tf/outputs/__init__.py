@@ -1,1 +1,1 @@
-"""Predictions as files: tables, pictures, DICOM reports, markups."""
+"""Writes predictions as files: tables, pictures, DICOM reports, markups."""

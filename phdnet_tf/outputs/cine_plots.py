@@ -1,4 +1,4 @@
-"""Pictures of cines: tracks of the landmarks, and the cine itself with its points."""
+"""Pictures of cines: the tracks of the landmarks, and animations with the points."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from phdnet_tf.outputs.framing import close_up
 from phdnet_tf.outputs.overlay import DOUBTED, TRUSTED
 
 PICTURE_SIDE = 480
-"""Of the longer side of an animation, in pixels of the screen."""
+"""Length of the longer side of an animation, in pixels of the screen."""
 
 LINE_HEIGHT = 15
-"""Of a label in an animation, in its pixels."""
+"""Height of a label in an animation, in pixels of the animation."""
 
 FRAME_MS = 60
-"""How long an animation shows a phase where the file does not tell the time."""
+"""Duration of a phase in an animation if the file gives no time, in ms."""
 
 
 def save_tracks(
     path: Path, tracks: Sequence[Track], predictions: Sequence[Prediction], title: str
 ) -> None:
-    """Draws where each landmark is in each phase, as a PNG.
+    """Draws the position of each landmark in each phase, as a PNG.
 
-    A point that is high confidence is filled, one that is not is an open ring, and the
-    line is where the phases around it make it expected.
+    A high-confidence point is filled, a low-confidence one is an open ring. The line
+    shows the position expected from the phases around.
 
     Args:
         path: File to write.
-        tracks: Of the landmarks.
-        predictions: Of the phases of the tracks.
-        title: Of the picture.
+        tracks: Tracks of the landmarks.
+        predictions: Predictions of the phases of the tracks.
+        title: Title of the picture.
 
     Raises:
         OSError: If the file cannot be written.
@@ -65,7 +65,7 @@ def save_tracks(
         consistency = (track.jumps <= TOLERANCE_MM).mean()
         column[0].set_title(
             f"{track.name.replace('_', ' ')}\n{consistency:.0%} within "
-            f"{TOLERANCE_MM:g} mm of where the others make it expected",
+            f"{TOLERANCE_MM:g} mm of the position expected from other phases",
             fontsize=9,
             parse_math=False,
         )
@@ -85,7 +85,7 @@ def save_tracks(
         parse_math=False,
     )
     figure.savefig(path, dpi=110)
-    # As in `overlay.save_overlay`, lest hundreds pile up.
+    # As in `overlay.save_overlay`, so that hundreds do not pile up.
     del figure, panels, column, axis
     gc.collect()
 
@@ -102,9 +102,9 @@ def save_animation(
 
     Args:
         path: File to write.
-        images: For each phase float32[H, W] and its prediction; taken one by one.
-        predictions: Those of all phases.
-        beat_ms: Duration of all phases, if it is known.
+        images: For each phase float32[H, W] and its prediction, read one at a time.
+        predictions: Predictions of all phases.
+        beat_ms: Duration of all phases together, in ms, or None.
 
     Raises:
         OSError: If the file cannot be written.
@@ -138,7 +138,7 @@ def _picture(
     grey: tuple[float, float],
     window: tuple[float, float, float, float],
 ) -> Image.Image:
-    """A phase in 256 colours, in which a millimetre is as long in x as in y."""
+    """A phase in 256 colours, with the same scale in mm along x and y."""
     low, high = grey
     values = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1) * 255
     spacing_y, spacing_x = prediction.pixel_spacing

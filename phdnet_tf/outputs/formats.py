@@ -1,4 +1,4 @@
-"""Predictions as JSON, CSV and 3D Slicer's markups: plain data, in plain files."""
+"""Writes predictions as JSON, CSV and 3D Slicer's markups."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 PRINTED = ("table", "json", "csv")
-"""Formats that go to standard output; the others are files."""
+"""Formats that can be printed. All others are files."""
 
 FORMATS = (*PRINTED, "png", "gif", "tracks", "sr", "slicer")
 DEFAULTS = {"json", "csv", "png", "gif", "tracks"}
-"""What is written if nothing else is asked for."""
+"""Formats that are written by default."""
 
 SLICER_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
@@ -36,7 +36,7 @@ def write_json(results: Sequence[Prediction | dict[str, str]], stream: TextIO) -
     """Writes predictions as a list of objects.
 
     Args:
-        results: Predictions, and what stands for images that could not be read.
+        results: Predictions, and the error objects of images that could not be read.
         stream: Text file.
     """
     plain: list[Any] = [r if isinstance(r, dict) else r.to_dict() for r in results]
@@ -45,10 +45,10 @@ def write_json(results: Sequence[Prediction | dict[str, str]], stream: TextIO) -
 
 
 def write_csv(results: Sequence[Prediction | dict[str, str]], stream: TextIO) -> None:
-    """Writes predictions as a table, a row for each landmark.
+    """Writes predictions as a table with one row per landmark.
 
     Args:
-        results: As for `write_json`; images that could not be read have no row.
+        results: As for `write_json`. Images that could not be read have no row.
         stream: Text file, opened with `newline=""`.
     """
     predictions = [r for r in results if not isinstance(r, dict)]
@@ -72,10 +72,10 @@ def write_csv(results: Sequence[Prediction | dict[str, str]], stream: TextIO) ->
 
 
 def write_cines(done: Sequence[Done], stream: TextIO) -> None:
-    """Writes what is known of the tracks of cines, as a list of objects.
+    """Writes the tracks of cines as a list of objects.
 
     Args:
-        done: Jobs; those without tracks are left out.
+        done: The jobs. Those without tracks are left out.
         stream: Text file.
     """
     cines = [
@@ -103,7 +103,7 @@ def write_markups(prediction: Prediction, stream: TextIO) -> None:
     """Writes the landmarks of an image as a list of points for 3D Slicer.
 
     Args:
-        prediction: Its landmarks, all with a position in the patient.
+        prediction: The prediction. All its landmarks need a position in the patient.
         stream: Text file.
 
     Raises:
@@ -113,8 +113,8 @@ def write_markups(prediction: Prediction, stream: TextIO) -> None:
     for number, landmark in enumerate(prediction.landmarks, 1):
         if landmark.position_lps is None:
             raise ValueError(
-                f"{prediction.image}: does not tell its place in the patient, so "
-                "nothing can be written for 3D Slicer. Use --format json, in pixels."
+                f"{prediction.image}: has no position in the patient, so nothing can "
+                "be written for 3D Slicer. Use --format json, in pixels."
             )
         level = "high confidence" if landmark.high_confidence else "LOW: check by hand"
         if not prediction.recognised:

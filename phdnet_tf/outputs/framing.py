@@ -1,15 +1,15 @@
-"""What part of an image a picture shows, and where its sides lie in the patient."""
+"""Chooses the part of an image to show, and names its sides in the patient."""
 
 import numpy as np
 
 CLOSE_UP_MM = 125.0
-"""Shortest side of a close-up: a heart and what is around it."""
+"""Smallest side of a close-up, in mm: a heart and its surroundings."""
 
 MARGIN_MM = 20.0
-"""What a close-up shows at least around every point."""
+"""Smallest distance from a point to the side of a close-up, in mm."""
 
 SMALLEST_COMPONENT = 0.35
-"""Cosine from which a direction's letter is named: up to 70 degrees from its axis."""
+"""Smallest cosine for which a direction gets an axis's letter: 70 degrees off it."""
 
 LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))
 """The ends of the axes of patient space (LPS), as DICOM names them (C.7.6.1.1.1)."""
@@ -18,7 +18,7 @@ LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))
 def close_up(
     points: np.ndarray, pixel_spacing: tuple[float, float], shape: tuple[int, int]
 ) -> tuple[float, float, float, float]:
-    """A square around points, as far as the image has it.
+    """A square around points, limited to the image.
 
     Args:
         points: float[N, 2], (x, y), pixels.
@@ -27,7 +27,7 @@ def close_up(
 
     Returns:
         Left, top, right and bottom edge, in pixels; -0.5 is the image's edge. The
-        square is moved into the image, and cut where the image is smaller.
+        square is moved into the image, and cut if the image is smaller.
     """
     spacing = np.array(pixel_spacing[::-1])
     low, high = points.min(axis=0), points.max(axis=0)
@@ -43,10 +43,10 @@ def close_up(
 def side_letters(
     orientation: tuple[float, ...] | None,
 ) -> tuple[str, str, str, str] | None:
-    """Where the sides of an image lie in the patient: R, L, A, P, F (feet), H (head).
+    """The directions of an image's sides: R, L, A, P, F (feet), H (head).
 
     Args:
-        orientation: Six direction cosines, those of x first; None is not known.
+        orientation: Six direction cosines, those of x first; None if not known.
 
     Returns:
         Letters of the left, top, right and bottom side, the main direction first.

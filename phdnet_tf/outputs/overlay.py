@@ -1,4 +1,4 @@
-"""A picture of the predictions on their image."""
+"""Draws predictions on their image."""
 
 import gc
 import math
@@ -20,7 +20,7 @@ TRUSTED = "#35e0c8"
 DOUBTED = "#ff9f1c"
 BACKGROUND = "#111417"
 SCALE_MM = 20
-"""Length of the scale bar."""
+"""Length of the scale bar, in mm."""
 
 # On bright tissue nothing else could be read.
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
@@ -34,17 +34,17 @@ def save_overlay(
 ) -> None:
     """Draws the predicted landmarks on their image, as a PNG.
 
-    A close-up of the heart has the points, and the whole image stands before it where
-    it is larger. A high-confidence point is a filled dot; a low-confidence one is an
-    open, dashed ring in another colour, and its label asks for a look. A thin circle
-    holds the true landmark with 90 % probability.
+    A close-up of the heart shows the points. If the image is larger, the whole image is
+    shown beside it. A high-confidence point is a filled dot. A low-confidence one is an
+    open, dashed ring in another colour, with a label that asks to check it. A thin
+    circle holds the true landmark with 90 % probability.
 
     Args:
         path: File to write.
         image: The image.
-        prediction: Its landmarks.
-        candidate_maps: What `Predictor.candidate_maps` returns, to show beside the
-            picture where the patches' votes lie for each landmark at the first look.
+        prediction: Its prediction.
+        candidate_maps: The result of `Predictor.candidate_maps`, to show the patches'
+            votes for each landmark beside the picture; or None.
 
     Raises:
         OSError: If the file cannot be written.
@@ -61,7 +61,7 @@ def save_overlay(
     if window != whole:
         _draw_frame(axes[0], window)
         _draw_small_points(axes[0], prediction)
-        _title(axes[0], "whole image, and what the close-up shows")
+        _title(axes[0], "whole image, with the frame of the close-up")
     for axis, landmark, (votes, corners) in zip(
         axes[len(windows) - len(maps) - 1 : -1],
         prediction.landmarks,
@@ -93,7 +93,7 @@ def save_overlay(
                 markerfacecolor="none",
                 markeredgecolor="white",
                 markeredgewidth=0.8,
-                label="90 % lie within",
+                label="90 % error radius",
             ),
         ],
         loc="lower center",
@@ -116,7 +116,7 @@ Window = tuple[float, float, float, float]
 def _panels(
     windows: list[Window], pixel_spacing: tuple[float, float]
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel for each window, all of one height, and room for labels."""
+    """A figure with a panel of equal height for each window, and room for labels."""
     spacing_y, spacing_x = pixel_spacing
     shapes = [
         ((right - left) * spacing_x) / ((bottom - top) * spacing_y)

@@ -1,9 +1,9 @@
-"""Predictions as a DICOM Structured Report that a PACS takes (PS3.16, TID 1500).
+"""Writes predictions as a DICOM Structured Report for a PACS (PS3.16, TID 1500).
 
-One report for a cine or a still. Every landmark of every frame is a point in the image
-(SCOORD), and, where the file tells its place, the same point in the patient (SCOORD3D)
-under the same tracking identifier. This module imports highdicom, which takes a
-second, and so is imported only where a report is written.
+There is one report for a cine or a still. Every landmark of every frame is a point in
+the image (SCOORD). If the file has its position, the same point in the patient
+(SCOORD3D) has the same tracking identifier. This module imports highdicom, which takes
+a second. It is therefore imported only when a report is written.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from phdnet_tf.inference.results import Landmark, Prediction
 from phdnet_tf.trust.radii import RADIUS_NAMES
 
 UNIQUE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
-"""Without these, nothing tells which image a report is about."""
+"""Attributes that identify the image of a report."""
 
 OWNER = ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID")
-"""What all images of a report share."""
+"""Attributes that all images of a report share."""
 
 SUPERIOR = CodedConcept("264217000", "SCT", "Superior")
 INFERIOR = CodedConcept("261089000", "SCT", "Inferior")
@@ -70,12 +70,12 @@ RECOGNISED = CodedConcept("recognised", "99PHDNET", "Recognised")
 
 @dataclass(frozen=True)
 class Reported:
-    """A prediction and the image that it is of.
+    """A prediction and its image.
 
     Attributes:
-        prediction: The landmarks.
-        identity: What `DicomFile.identity` says of the file.
-        frame: Number in a multi-frame file, or None.
+        prediction: The prediction.
+        identity: Result of `DicomFile.identity` for the file.
+        frame: Number of the frame in a multi-frame file, or None.
     """
 
     prediction: Prediction
@@ -85,11 +85,11 @@ class Reported:
 
 @dataclass(frozen=True)
 class Verification:
-    """Who answers for a report.
+    """The person who verifies a report.
 
     Attributes:
-        name: Of the person, as DICOM writes it: "Family^Given".
-        organization: Where the person works.
+        name: Name of the person, as DICOM writes it: "Family^Given".
+        organization: Organization of the person.
         previous: The report that this one replaces, or None.
     """
 
@@ -106,18 +106,19 @@ def save_report(
 ) -> None:
     """Writes the landmarks of a cine, or of a still, as a report on its images.
 
-    The report belongs to the images' study and patient, of which it repeats what the
-    standard requires. It says that nobody has verified it, or who has.
+    The report belongs to the images' study and patient, whose attributes it repeats as
+    the standard requires. It says who has verified it, or that nobody has.
 
     Args:
         path: File to write, in a folder that exists.
-        reported: One for each frame, of one study.
+        reported: One for each frame. All must belong to one study.
         complete: Whether these are all frames that were to be predicted.
-        verification: Who has verified it, if anybody.
+        verification: The person who has verified it, or None.
 
     Raises:
-        ValueError: If the previous report is none, or of another study; if an image
-            does not tell its UIDs, or not all are of one patient and study.
+        ValueError: If the previous report is not valid, or belongs to another study; if
+            an image has no valid UIDs, or the images belong to several patients or
+            studies.
         OSError: If the file cannot be written.
     """
     for each in reported:
@@ -129,8 +130,8 @@ def save_report(
                 )
     if len({tuple(map(each.identity.get, OWNER)) for each in reported}) > 1:
         raise ValueError(
-            f"{reported[0].prediction.image}: is now of another patient or study than "
-            "the other phases, so no report holds them all. Predict them again."
+            f"{reported[0].prediction.image}: belongs to another patient or study than "
+            "the other phases, so no report can hold them all. Predict them again."
         )
     previous = _previous(verification, reported)
     with quiet():
@@ -166,8 +167,8 @@ def _previous(
         ) from error
     if found.StudyInstanceUID != reported[0].identity["StudyInstanceUID"]:
         raise ValueError(
-            f"{path}: is a report on another study, so it cannot be replaced by this "
-            "one. Choose the folder of the reports on these images."
+            f"{path}: is a report on another study, so this report cannot replace it. "
+            "Choose the folder of the reports on these images."
         )
     return [found]
 
@@ -221,7 +222,7 @@ def _report(
 
 
 def _series_description(reported: Sequence[Reported], verified: bool) -> str:
-    """What a viewer lists the report as: 64 characters at the most."""
+    """The report's name in a viewer's list: at most 64 characters."""
     strange = sum(not each.prediction.recognised for each in reported)
     if not strange:
         return "Landmarks, verified" if verified else "Landmarks, not verified"
@@ -236,7 +237,7 @@ def _not_recognised(prediction: Prediction) -> CodedConcept:
 
 
 def _referenced(identity: dict[str, str]) -> Dataset:
-    """What a report repeats of an image: who, which study, which image."""
+    """The attributes of an image that a report repeats: patient, study and image."""
     ds = Dataset()
     for keyword, value in identity.items():
         if value or keyword != "FrameOfReferenceUID":

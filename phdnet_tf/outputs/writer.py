@@ -1,6 +1,6 @@
-"""The output folder of a prediction: what is written for each image, cine and all.
+"""Writes the output folder of a prediction: files for each image, each cine, and all.
 
-What keeps one file from being written keeps no other from it.
+If one file cannot be written, the others are still written.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Result = Prediction | dict[str, str]
 
 
 class PredictionWriter:
-    """The output folder.
+    """Writes predictions to an output folder.
 
     Args:
-        output: Where everything goes, claimed.
-        formats: What to write.
+        output: The claimed folder.
+        formats: The formats to write.
         sandbox: Reads images again, to draw them.
         pixel_spacing: (y, x), mm, for files that have none.
-        predictors: For the candidate maps beside the pictures; None for none.
-        include_unrecognised: Whether reports and markups are written of frames that
-            do not look like the model's view, too. They say so.
+        predictors: Models for the candidate maps beside the pictures; None for no maps.
+        include_unrecognised: Whether reports and markups include frames that are not
+            recognised. They are marked as such.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PredictionWriter:
         """Writes the files of one cine or still, as many as can be written.
 
         Returns:
-            For each file that is not written, or lacks something, a line that says why.
+            A line with the reason for each file that was not written, or is incomplete.
         """
         lines: list[str] = []
         if "png" in self._formats:
@@ -78,10 +78,10 @@ class PredictionWriter:
         return list(dict.fromkeys(lines))
 
     def finish(self, results: Sequence[Result], done: Sequence[Done]) -> list[str]:
-        """Writes what holds all results.
+        """Writes the files that hold all results.
 
         Returns:
-            For each file that is not written a line that says why.
+            A line with the reason for each file that was not written.
         """
         lines: list[str] = []
         everything: list[tuple[str, str, Callable[[TextIO], None]]] = [
@@ -106,15 +106,15 @@ class PredictionWriter:
     def _images(
         self, done: Done, lines: list[str]
     ) -> Iterator[tuple[Frame, Prediction, MRImage]]:
-        """The frames again, one at a time: none is kept when it is predicted."""
+        """Reads the frames again, one at a time, as none was kept."""
         pairs = zip(done.frames, done.predictions, strict=True)
         wanted = ((pair, pair[0].file.source, pair[0].number) for pair in pairs)
         for pair, image in self._sandbox.images(wanted, self._spacing):
-            # It was read before, but may be gone by now, or the machine busier.
+            # It was read before, but may be gone by now, or take too long.
             if isinstance(image, DicomError):
                 lines.append(f"{pair[0]}: not drawn: {_reason(image, pair[0])}")
             elif image.token != pair[0].token:
-                lines.append(f"{pair[0]}: not drawn: it is no longer the same file.")
+                lines.append(f"{pair[0]}: not drawn: the file has changed.")
             else:
                 yield *pair, image
 
@@ -136,7 +136,7 @@ class PredictionWriter:
             # A server that is gone would be waited for at every picture.
             self._predictors = None
             lines.append(
-                f"{frame}: its picture, and all after it, are without the votes: "
+                f"{frame}: this picture and all later ones do not show the votes: "
                 f"{_reason(error, frame)}"
             )
             return None
@@ -171,7 +171,7 @@ class PredictionWriter:
         if left := len(pairs) - len(kept):
             lines.append(
                 f"{done.frames[0]}: {left} of {len(pairs)} frames are NOT RECOGNISED "
-                f"as {done.job.view}, and {what} without them. Check the view, or add "
+                f"as {done.job.view}, so {what} without them. Check the view, or add "
                 "--include-unrecognised."
             )
         return kept
@@ -210,7 +210,7 @@ class PredictionWriter:
                     write_markups(prediction, stream)
 
     def _cine_stem(self, done: Done) -> Path:
-        """Of the names of what a whole cine, or a still, has one of."""
+        """The stem for the names of files of which a cine, or a still, has one."""
         first = done.job.frames[0]
         if len(done.job.frames) == 1:
             return self._name(first, "")
@@ -242,7 +242,7 @@ class PredictionWriter:
 
 @contextmanager
 def _noted(source: Frame | Path, target: Path, lines: list[str]) -> Iterator[None]:
-    """Turns what keeps a file from being written into a line, so that all else is."""
+    """Turns an error in writing a file into a line, so that the others are written."""
     try:
         yield
     # What is in a file can make a library that draws or writes raise nearly anything.
@@ -252,9 +252,9 @@ def _noted(source: Frame | Path, target: Path, lines: list[str]) -> Iterator[Non
 
 
 def _reason(error: Exception, source: Frame | Path) -> str:
-    """An error as the end of a line that names its file already.
+    """The text of an error, for a line that already names the file.
 
-    Some errors have several lines, and some no words at all.
+    Some errors have several lines, and some have no text.
     """
     text = (isinstance(error, OSError) and error.strerror) or str(error)
     file = source if isinstance(source, Path) else source.file.source

@@ -13,13 +13,13 @@ def paint_belly(
     chest: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """The belly as a short-axis slice cuts it; coordinates as in `phantom_sa`.
+    """Paints the belly in a short-axis slice, in the coordinates of `short_axis`.
 
     Args:
-        canvas: To paint on.
-        tissue: Signals.
+        canvas: The canvas to paint on.
+        tissue: Signals of the tissues.
         floor: The diaphragm's point under the heart, in mm.
-        chest: float32[H, W], the mask of what is inside the ribs, belly and all.
+        chest: float32[H, W], the mask of the inside of the ribs, belly included.
         rng: Source of the variation.
     """
     u = rng.uniform
@@ -107,7 +107,7 @@ def _paint_stomach(
     belly: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """A grey-rimmed ring near the heart: the short axis' best impostor."""
+    """A grey-rimmed ring near the heart, which resembles a short-axis heart most."""
     u = rng.uniform
     middle = floor + complex(u(38, 64), u(24, 42))
     outline = blob(middle, u(19, 29), rng, stretch=u(1, 1.6), angle=u(-0.6, 0.6))

@@ -46,7 +46,7 @@ def draw_heart(rng: np.random.Generator, *, odd_pose: bool = False) -> Heart:
 
     Args:
         rng: Source of the variation.
-        odd_pose: Whether it lies as few hearts do.
+        odd_pose: Whether the heart has a rare orientation.
     """
     u = rng.uniform
     systole = u() < 0.4
@@ -200,6 +200,6 @@ def draw_heart(rng: np.random.Generator, *, odd_pose: bool = False) -> Heart:
 
 
 def _grow_open(curve: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """As `grow`, for an open curve that runs from septum over apex to lateral wall."""
+    """Like `grow`, for an open curve from septum over apex to lateral wall."""
     tangent = np.gradient(curve)
     return curve - 1j * distance * tangent / np.abs(tangent)

@@ -1,8 +1,8 @@
-"""The chest drawn around the heart: wall, lungs, spine, great vessels.
+"""Paints the chest around the heart: wall, lungs, spine, great vessels.
 
-Coordinates are those of the view, see `phantom_4ch` and `phantom_sa`. Whatever the
-heart's size, the chest is made wide enough for it. The functions paint from the skin
-inwards; the heart is painted over what they leave.
+Coordinates are those of the view; see `chambers` and `short_axis`. The chest is always
+wide enough for the heart. The functions paint from the skin inwards. The heart is
+painted last, over the rest.
 """
 
 import numpy as np
@@ -20,18 +20,18 @@ def paint_axial_chest(
     left_atrium: complex,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The chest as a four-chamber slice cuts it.
+    """Paints the chest in a four-chamber slice.
 
     Args:
-        canvas: To paint on.
-        tissue: Signals.
+        canvas: The canvas to paint on.
+        tissue: Signals of the tissues.
         heart: complex128[N], points of the heart's outlines, in mm.
-        apex: Of the heart, in mm.
-        left_atrium: Its middle, in mm.
+        apex: Apex of the heart, in mm.
+        left_atrium: Middle of the left atrium, in mm.
         rng: Source of the variation.
 
     Returns:
-        float32[H, W], the mask of what is inside the ribs.
+        float32[H, W], the mask of the inside of the ribs.
     """
     u = rng.uniform
     front = min(-88.0, heart.imag.min() - u(6, 16))
@@ -147,16 +147,16 @@ def paint_axial_chest(
 def paint_oblique_chest(
     canvas: Canvas, tissue: Tissue, heart: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The chest and the upper belly as a short-axis slice cuts them.
+    """Paints the chest and the upper belly in a short-axis slice.
 
     Args:
-        canvas: To paint on.
-        tissue: Signals.
+        canvas: The canvas to paint on.
+        tissue: Signals of the tissues.
         heart: complex128[N], points of the heart's outlines, in mm.
         rng: Source of the variation.
 
     Returns:
-        float32[H, W], the mask of what is inside the ribs.
+        float32[H, W], the mask of the inside of the ribs.
     """
     u = rng.uniform
     front = min(-58.0, heart.real.min() - u(5, 14))
@@ -237,7 +237,7 @@ def _paint_fasciae(
     count: int,
     rng: np.random.Generator,
 ) -> None:
-    """Fat between the sheets of muscle; it is what makes a wall look like one."""
+    """Fat between the sheets of muscle, which makes a wall look real."""
     middle = inner.mean()
     order = np.argsort(np.angle(inner - middle))
     at = np.angle(inner - middle)[order]
@@ -285,7 +285,7 @@ def _paint_lungs(
     depths: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Lung, its fatty lining, and pads of fat of these depths in the given corners."""
+    """Lung, its fatty lining, and pads of fat in the given corners."""
     lining = rng.uniform(0.8, 2.5) * uneven(len(cavity), rng)
     canvas.paint(grow(cavity, lining), tissue.fat, opacity=rng.uniform(0.3, 0.9))
     canvas.paint(cavity, tissue.fat)
@@ -322,7 +322,7 @@ def _paint_spine(
 def _paint_mediastinum(
     canvas: Canvas, tissue: Tissue, chest: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """What lies between the lungs besides the heart: vertebra, aorta, gullet."""
+    """The structures between the lungs except the heart: vertebra, aorta, gullet."""
     u = rng.uniform
     fat = blob(38j, 26, rng, stretch=1.3)
     canvas.paint(fat, tissue.fat, opacity=u(0.5, 1), within=chest)

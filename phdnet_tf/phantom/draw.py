@@ -15,22 +15,22 @@ from phdnet_tf.phantom.tissue import draw_tissue
 from phdnet_tf.presets import VIEWS
 
 HARD_SHARE = 0.18
-"""Share of the images in which something is wrong."""
+"""Share of the images that are hard, because something is wrong with them."""
 
 TROUBLES = ("noise", "ghosts", "motion", "faint", "pose", "edge", "dark")
-"""What can be wrong with a hard image: acquisition, contrast, pose, field of view."""
+"""Possible problems of a hard image: acquisition, contrast, pose, field of view."""
 
 MIRRORED_SHARE = 0.25
-"""Share of four-chamber images shown spine at the top, as in some archives."""
+"""Share of four-chamber images with the spine at the top, as in some archives."""
 
 TURNED_SHARE = 0.25
-"""Share of short-axis images shown with the front of the chest at the top."""
+"""Share of short-axis images with the front of the chest at the top."""
 
 MATRICES = {
     "sa": ((256, 216), (256, 208), (256, 192), (256, 232), (224, 180), (208, 174)),
     "4ch": ((208, 256), (216, 256), (192, 256), (224, 256), (174, 208), (180, 224)),
 }
-"""Rows and columns of usual images; square ones and turned ones are drawn as well."""
+"""Rows and columns of usual images. Square and turned images are drawn as well."""
 
 
 FIELDS_OF_VIEW = {"sa": (300, 395), "4ch": (200, 390)}
@@ -45,7 +45,7 @@ class Phantom:
         pixels: uint16[H, W], bright = signal.
         pixel_spacing: (between rows, between columns) = (y, x), in mm.
         landmarks: float64[L, 2], (x, y) in pixels, in the order of `VIEWS`.
-        hard: Whether something is wrong with it that makes the landmarks hard to find.
+        hard: Whether a problem of the image makes the landmarks hard to find.
     """
 
     pixels: np.ndarray
@@ -59,7 +59,7 @@ def draw(view: str, rng: np.random.Generator) -> Phantom:
 
     Args:
         view: A key of `phdnet_tf.presets.VIEWS`.
-        rng: Source of everything that varies; its state decides the image.
+        rng: Source of all variation. Its state determines the image.
 
     Raises:
         ValueError: If there is no such view.
@@ -92,7 +92,7 @@ def draw(view: str, rng: np.random.Generator) -> Phantom:
 def _field_of_view(
     view: str, landmarks: np.ndarray, at_edge: bool, rng: np.random.Generator
 ) -> Canvas:
-    """An empty image that has all landmarks in it."""
+    """An empty image whose field of view holds all landmarks."""
     u = rng.uniform
     rows, columns = MATRICES[view][rng.integers(len(MATRICES[view]))]
     turned, mirrored = False, False
@@ -126,7 +126,7 @@ def _field_of_view(
 
 
 def _troubled(scan: Scan, troubles: set[str], rng: np.random.Generator) -> Scan:
-    """The acquisition with what went wrong in it."""
+    """The acquisition, with a problem added."""
     u = rng.uniform
     if "noise" in troubles:
         scan = replace(scan, noise=u(0.08, 0.17), resolution=(u(0.5, 0.7), 0.8))

@@ -1,9 +1,9 @@
 """Smooth outlines in millimetres, and a pixel grid to paint them on.
 
-A point of the plane is one complex number, x + iy in millimetres, x to the right and y
-downwards: to turn by an angle is to multiply, to mirror is to conjugate. An outline is
-complex128[N], closed (the last point joins the first) unless said otherwise;
-complex128[M, N] is M of them, which are painted together.
+A point of the plane is one complex number, x + iy in millimetres, with x to the right
+and y downwards. Multiplication turns it, conjugation mirrors it. An outline is
+complex128[N], closed (the last point joins the first) unless stated otherwise.
+complex128[M, N] is M outlines, which are painted together.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def spline(points: np.ndarray, *, closed: bool, samples: int = 12) -> np.ndarray
         points: complex128[..., N], N >= 3, in mm.
         closed: Whether the curve returns to its first point. An open curve starts
             exactly at the first point and ends exactly at the last.
-        samples: Points of the curve per stretch between two given points.
+        samples: Points of the curve per section between two given points.
 
     Returns:
         complex128[..., N * samples], or complex128[..., (N - 1) * samples + 1] if open.
@@ -48,10 +48,10 @@ def ellipse(
     """An ellipse: complex128[48], or M of them: complex128[M, 48].
 
     Args:
-        centre: In mm; this and the others are numbers or arrays [M].
-        along: Half axis in mm, at `angle`.
-        across: The other half axis in mm.
-        angle: Radians.
+        centre: Centre in mm. This and the other arguments are numbers or arrays [M].
+        along: Half axis at `angle`, in mm.
+        across: The other half axis, in mm.
+        angle: Angle in radians.
     """
     turn = np.exp(2j * np.pi * np.arange(48) / 48)
     centre, along, across, angle = (
@@ -72,12 +72,12 @@ def blob(
     """An irregular round outline: complex128[N], or M of them: complex128[M, N].
 
     Args:
-        centre: In mm; a number, or complex128[M].
+        centre: Centre in mm; a number, or complex128[M].
         radius: Mean radius in mm; a number, or [M], as are stretch and angle.
         rng: Source of the irregularity.
         roughness: Size of the irregularity as a share of the radius.
-        stretch: How much longer it is along `angle`; the area stays the same.
-        angle: Radians.
+        stretch: Relative lengthening along `angle`. The area stays the same.
+        angle: Angle in radians.
     """
     centre, radius, stretch, angle = (
         np.asarray(value)[..., None] for value in (centre, radius, stretch, angle)
@@ -97,7 +97,7 @@ def blob(
 
 
 def grow(outline: np.ndarray, distance: float | np.ndarray) -> np.ndarray:
-    """The outline [N] moved outwards along its normals by `distance` mm, [N] or not."""
+    """Moves an outline [N] outwards along its normals by `distance`, in mm, or [N]."""
     tangent = _next(outline) - np.concatenate([outline[-1:], outline[:-1]])
     normal = -1j * tangent / np.maximum(np.abs(tangent), 1e-9)
     area = (np.conj(outline) * _next(outline)).imag.sum()
@@ -129,19 +129,19 @@ def extreme(outline: np.ndarray, direction: complex) -> complex:
 
 
 def _next(values: np.ndarray) -> np.ndarray:
-    """Each point's successor; np.roll says the same in three times the time."""
+    """Each point's successor, in a third of the time of np.roll."""
     return np.concatenate([values[..., 1:], values[..., :1]], axis=-1)
 
 
 class Canvas:
-    """A signal image in the making, and where its pixels lie in the body.
+    """A signal image that is being painted, with the body coordinates of its pixels.
 
     The signal is signed: fat is negative, because bSSFP sees it in opposed phase to
-    water. Where a pixel holds both they cancel, which draws the black line between fat
-    and muscle that these images have, without anyone drawing it.
+    water. In a pixel that holds both they cancel. This gives the black line between fat
+    and muscle that these images have.
 
     Attributes:
-        image: float32[H, W], the signal; 0 (air) to begin with.
+        image: float32[H, W], the signal; 0 (air) at the start.
         spacing: Side of a pixel in mm.
     """
 
@@ -159,7 +159,7 @@ class Canvas:
             size: Rows and columns.
             spacing: Side of a pixel in mm.
             centre: The point of the body in the middle of the image, in mm.
-            angle: Radians by which the body is turned in the image, clockwise.
+            angle: Clockwise rotation of the body in the image, in radians.
             mirrored: Whether the image is upside down, after the turn.
         """
         self.image = np.zeros(size, np.float32)
@@ -199,13 +199,13 @@ class Canvas:
         opacity: float | np.ndarray = 1.0,
         within: np.ndarray | None = None,
     ) -> None:
-        """Cover what is inside the outline with a signal.
+        """Covers the inside of the outline with a signal.
 
         Args:
             outline: complex128[N], in mm; or [M, N], drawn in the same direction.
-            signal: The tissue's signal, or float32[H, W] for one that varies.
-            opacity: 1 replaces what was there, 0 leaves it; may be [M].
-            within: float32[H, W], a mask from `mask`, to paint only inside it.
+            signal: The tissue's signal, or float32[H, W] for a varying one.
+            opacity: From 0, which changes nothing, to 1, which replaces; may be [M].
+            within: float32[H, W], a mask from `mask`. Only its inside is painted.
         """
         window, share = self._coverage(outline, opacity)
         if within is not None:
@@ -225,11 +225,12 @@ class Canvas:
     def _coverage(
         self, outline: np.ndarray, opacity: float | np.ndarray = 1.0
     ) -> tuple[Window, np.ndarray]:
-        """The window an outline touches, and the covered share of its pixels.
+        """The window that an outline touches, and the covered share of its pixels.
 
-        Walks along the outline and notes in each pixel how far down it runs and how
-        much of the pixel lies to its right; summing a row from the left then gives the
-        covered area, to about a hundredth: edges as soft as a scanner's partial volume.
+        Along the outline, each pixel accumulates the outline's vertical extent and the
+        share of the pixel to its right. The sum of a row from the left then gives the
+        covered area, to about a hundredth. Edges are as soft as a scanner's partial
+        volume.
         """
         rows, columns = self.image.shape
         # From here on a pixel covers [0, 1), not [-0.5, 0.5).

@@ -33,14 +33,14 @@ def write_folder(
     and a larger number of subjects the same first ones.
 
     Args:
-        directory: Folder to make; it may exist if it is empty.
+        directory: Folder to create. It may exist if it is empty.
         view: A key of `phdnet_tf.presets.VIEWS`.
-        subjects: How many, at least 1.
-        seed: At least 0.
+        subjects: Number of subjects, at least 1.
+        seed: Seed of the drawing, at least 0.
         on_subject: Called after each subject, for a progress bar.
 
     Raises:
-        ValueError: If the directory has something in it, or an argument makes no sense.
+        ValueError: If the directory is not empty, or an argument is not valid.
     """
     directory = Path(directory)
     if view not in VIEWS:
@@ -54,8 +54,8 @@ def write_folder(
         )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ValueError(
-            f"{directory}: expected a new or an empty folder, but there is something "
-            "there. Choose another folder, or remove this one first."
+            f"{directory}: expected a new or an empty folder. Received one with "
+            "files. Choose another folder, or remove this one first."
         )
     with unfinished_folder(directory) as partial:
         _write_subjects(partial, view, subjects, seed, on_subject)

@@ -1,4 +1,4 @@
-"""A drawn four-chamber slice: how the heart and what is around it are painted.
+"""Paints a four-chamber slice: the heart and its surroundings.
 
 Coordinates are those of `chambers`.
 """
@@ -47,7 +47,7 @@ def _paint_walls(
     chest: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """What is outside of the chambers: fat, coronaries, veins, the atria's walls."""
+    """The surroundings of the chambers: fat, coronaries, veins, the atria's walls."""
     u = rng.uniform
     # Epicardial fat in its dark pericardium, thick here and absent there.
     coat = u(0.5, 3.5)

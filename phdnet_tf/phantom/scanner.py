@@ -1,4 +1,4 @@
-"""What a scanner makes of a body: coils, banding, k-space, motion and noise."""
+"""Simulates the acquisition: coils, banding, k-space, motion and noise."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ class Scan:
         noise: Standard deviation of the real and of the imaginary noise, relative to
             blood at 1 in the middle of the heart.
         ghost: Strength of the respiratory ghosts, relative to the image.
-        motion: How far the body moved between alternating parts of k-space, in mm.
+        motion: Motion of the body between alternating parts of k-space, in mm.
         coil_depth: Distance in mm over which a surface coil loses half of its signal.
         shading: 0 for an evenly bright image, 1 for the coils' full profile.
         resolution: Share of k-space acquired along (phase, readout), 0 to 1.
         banding: Strength of the field's slope towards the edges, in bands.
         phase_axis: Image axis of the phase encoding: 0 for rows, 1 for columns.
-        trimmed: Whether the correction of the gradients' distortion left dark margins.
+        trimmed: Whether the correction of gradient distortion left dark margins.
     """
 
     noise: float
@@ -36,7 +36,7 @@ class Scan:
 
 
 def draw_scan(rng: np.random.Generator, shape: tuple[int, int]) -> Scan:
-    """An everyday acquisition of an image with `shape` rows and columns."""
+    """Settings of a usual acquisition, for an image with `shape` rows and columns."""
     return Scan(
         noise=rng.uniform(0.01, 0.06),
         ghost=rng.uniform(0.0, 0.03),
@@ -63,8 +63,8 @@ def acquire(
     Args:
         canvas: Painted signal.
         scan: Settings.
-        coils: complex128[C], where the coil's elements lie on the body, in mm.
-        heart: Where the image is neither brightened nor darkened, in mm.
+        coils: complex128[C], positions of the coil's elements on the body, in mm.
+        heart: The point where the image is neither brightened nor darkened, in mm.
         rng: Source of noise and phases.
 
     Returns:
@@ -84,7 +84,7 @@ def _sensitivity(
     scan: Scan,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """float32[H, W]: how strongly the coil array sees each pixel, 1 at the heart."""
+    """Sensitivity of the coil array at each pixel, float32[H, W]; 1 at the heart."""
     # No two patients have the coil strapped on alike.
     coils = coils + rng.normal(0, 18, (2, len(coils))).T @ [1, 1j]
     gains = rng.uniform(0.3, 1.7, len(coils))
@@ -103,10 +103,10 @@ def _sensitivity(
 
 
 def _bands(offset: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """float32[H, W]: bSSFP's dark bands, where the field is off by half a turn.
+    """Dark bands of bSSFP, where the field is off by half a turn: float32[H, W].
 
-    The field is good in the shim volume around the heart and worsens quickly beyond, in
-    some directions sooner than in others.
+    The field is good in the shim volume around the heart. It worsens quickly beyond, in
+    some directions earlier than in others.
     """
     way = np.angle(offset)
     reach = 1 + rng.normal(0, 0.12, 2) @ np.stack(
@@ -119,7 +119,7 @@ def _bands(offset: np.ndarray, strength: float, rng: np.random.Generator) -> np.
 
 
 def _margins(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """float32[H, W]: 0 outside of a slightly crooked, bent frame and 1 inside."""
+    """A mask, float32[H, W]: 0 outside of a slightly bent, tilted frame, 1 inside."""
     y = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, shape[1], dtype=np.float32)
     tilt, bend = rng.normal(0, 0.025, 4), rng.uniform(0, 0.03, 4)
@@ -142,7 +142,7 @@ def _k_space(
 def _k_space_by_rows(
     signal: np.ndarray, scan: Scan, spacing: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """As `_k_space`, with the phase encoding along the rows' axis."""
+    """Like `_k_space`, with the phase encoding along the rows' axis."""
     rows, columns = signal.shape
     phase = np.fft.fftfreq(rows)[:, None]
     readout = np.fft.fftfreq(columns)[None, :]

@@ -1,4 +1,4 @@
-"""A drawn short-axis slice: the heart, its landmarks, and how they are painted.
+"""Draws a short-axis slice: the heart, its landmarks and its surroundings.
 
 Body coordinates: the middle of the left ventricle is 0, x grows away from the
 breastbone, y towards the feet. Heart coordinates: the same middle is 0, x grows along
@@ -50,7 +50,7 @@ def draw_heart(rng: np.random.Generator, *, odd_pose: bool = False) -> Heart:
 
     Args:
         rng: Source of the variation.
-        odd_pose: Whether it lies as few hearts do.
+        odd_pose: Whether the heart has a rare orientation.
     """
     u = rng.uniform
     systole = u() < 0.45
@@ -151,7 +151,7 @@ def paint(
 def _paint_coat(
     canvas: Canvas, heart: Heart, tissue: Tissue, rng: np.random.Generator
 ) -> None:
-    """Epicardial fat in its dark pericardium, thick here and absent there."""
+    """Epicardial fat of varying thickness in its dark pericardium."""
     u = rng.uniform
     coat = u(0.3, 4.0)
     rv_outside = grow(heart.rv, heart.rv_wall)

@@ -1,4 +1,4 @@
-"""How bright each tissue is in a bSSFP cine, and how it is laid down."""
+"""The signal of each tissue in a bSSFP cine, and how it is painted."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from phdnet_tf.phantom.drawing import Canvas, blob, grow, ribbon, spline
 
 BONE = 0.06
-"""Signal of cortical bone, air-filled bowel and anything else that hardly has one."""
+"""Signal of cortical bone, air-filled bowel and other tissue with almost no signal."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def draw_tissue(
     """The tissues of one subject.
 
     Args:
-        canvas: For the size of image and pixel.
+        canvas: Gives the size of image and pixel.
         rng: Source of the variation.
         faint: Whether blood and myocardium are hard to tell apart, as after contrast
             agent or with inflow saturation.
@@ -64,7 +64,7 @@ def texture(canvas: Canvas, rng: np.random.Generator, grain: float) -> np.ndarra
     """A smooth random field with mean 0 and standard deviation 1.
 
     Args:
-        canvas: For the size of image and pixel.
+        canvas: Gives the size of image and pixel.
         rng: Source of the field.
         grain: Size of the spots, in mm.
 
@@ -90,16 +90,16 @@ def sprinkle(
     within: np.ndarray,
     opacity: tuple[float, float] = (0.4, 1.0),
 ) -> None:
-    """Small vessels cut across or along, seen inside a mask.
+    """Paints small vessels, cut across or along, inside a mask.
 
     Args:
-        canvas: To paint on.
+        canvas: The canvas to paint on.
         rng: Source of the variation.
-        places: complex128[N], their middles in mm.
-        sizes: Smallest and largest radius in mm; small ones are more common.
-        signal: Of what flows in them: a number or float32[H, W].
+        places: complex128[N], middles of the vessels in mm.
+        sizes: Smallest and largest radius in mm. Small ones are more common.
+        signal: Signal of the blood: a number or float32[H, W].
         within: float32[H, W], the organ's mask.
-        opacity: Range of how much of the slice's thickness they fill.
+        opacity: Range of the share of the slice's thickness that they fill.
     """
     count = len(places)
     outlines = blob(
@@ -124,16 +124,16 @@ def strand(
     opacity: float | np.ndarray = 1.0,
     within: np.ndarray | None = None,
 ) -> None:
-    """Wavy lines: vessels, fasciae, strands of muscle.
+    """Paints wavy lines: vessels, fasciae, strands of muscle.
 
     Args:
-        canvas: To paint on.
+        canvas: The canvas to paint on.
         rng: Source of the waviness.
         points: complex128[K] for a line through K points, or [M, K] for M lines; mm.
-        width: In mm; a number, or [M].
-        signal: A number or float32[H, W].
-        opacity: A number, or [M].
-        within: float32[H, W], a mask to paint inside of.
+        width: Width in mm; a number, or [M].
+        signal: Signal; a number or float32[H, W].
+        opacity: Opacity, 0 to 1; a number, or [M].
+        within: float32[H, W], a mask. Only its inside is painted.
     """
     width = np.asarray(width)[..., None]
     waver = rng.normal(0, 0.6, (2, *points.shape)) * width
@@ -154,11 +154,11 @@ def paint_soft(
     """Paints an outline whose wall runs obliquely through the slice's thickness.
 
     Args:
-        canvas: To paint on.
+        canvas: The canvas to paint on.
         outline: complex128[N], in mm, where the middle of the slice cuts the wall.
-        signal: Of what is inside; a number or float32[H, W].
+        signal: Signal of the inside; a number or float32[H, W].
         ramp: Width of the blurred border, in mm.
-        within: float32[H, W], a mask to paint inside of.
+        within: float32[H, W], a mask. Only its inside is painted.
     """
     # Three steps; each opacity makes up for what the steps after it cover again.
     for inset, opacity in ((ramp / 2, 1 / 3), (0.0, 1 / 2), (-ramp / 2, 1.0)):
@@ -168,6 +168,6 @@ def paint_soft(
 def scatter(
     rng: np.random.Generator, centre: complex, spread: complex, count: int
 ) -> np.ndarray:
-    """Random points: complex128[count], normal around centre, spread in x and y."""
+    """Normally distributed random points around a centre, complex128[count], in mm."""
     x, y = rng.normal(size=(2, count))
     return centre + spread.real * x + 1j * spread.imag * y

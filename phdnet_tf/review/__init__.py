@@ -1,1 +1,1 @@
-"""The review page: a human corrects what the model is unsure of."""
+"""The review page: a human corrects the points that the model is unsure of."""

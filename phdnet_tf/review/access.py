@@ -1,9 +1,9 @@
-"""Who may talk to the review page: its own tab on this machine, and nobody else.
+"""Limits access to the review page to its own browser tab on this machine.
 
-Any page that a browser shows can send requests to 127.0.0.1, and any program on the
-machine can, too. A cookie of 127.0.0.1 would go to all of its ports, and an address
-with a secret stays in the browser's history. So the first address has a code that works
-once, behind a "#", which the tab exchanges for a token that it sends in a header.
+Any web page in a browser, and any program on the machine, can send requests to
+127.0.0.1. A cookie for 127.0.0.1 would be sent to all of its ports, and an address with
+a secret stays in the browser's history. The first address therefore has a one-time code
+after a "#". The tab exchanges it for a token, which it sends in a header.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from phdnet_tf.review.store import Store
 
 TOKEN_SECONDS = 7 * 24 * 3600.0
-"""How long a tab may go on without a new code: the server may start again meanwhile."""
+"""How long a token is valid, in seconds. The server may be restarted meanwhile."""
 
 MOST_BYTES = 4 * 1024 * 1024
-"""Of a request."""
+"""Largest size of a request, in bytes."""
 
 POLICY = "; ".join(
     [
@@ -48,26 +48,26 @@ HEADERS = {
 
 
 class Keys:
-    """Codes that work once, and the tokens that they are exchanged for.
+    """One-time codes, and the tokens that they are exchanged for.
 
     Args:
-        store: Keeps hashes of the tokens, so that tabs live on when the server starts
-            again.
+        store: Keeps hashes of the tokens, so that open tabs still work after a restart
+            of the server.
     """
 
     def __init__(self, store: Store) -> None:
-        """Has no code yet."""
+        """Starts without a code."""
         self._store = store
         self._codes: set[str] = set()
 
     def new_code(self) -> str:
-        """A code for the first address."""
+        """Makes a code for the first address."""
         code = secrets.token_urlsafe(16)
         self._codes.add(code)
         return code
 
     def exchange(self, code: str) -> str | None:
-        """The token for a code; None where the code is wrong or used."""
+        """Exchanges a code for a token; None if the code is wrong or used."""
         if code not in self._codes:
             return None
         self._codes.remove(code)
@@ -81,7 +81,7 @@ class Keys:
         return token
 
     def knows(self, token: str) -> bool:
-        """Whether a token is one that was given out, and is not too old."""
+        """Whether a token is valid: it was issued, and is not too old."""
         row = self._store.row(
             "SELECT 1 FROM tokens WHERE digest = ? AND until > ?",
             *(_digest(token), time.time()),
@@ -90,7 +90,7 @@ class Keys:
 
 
 def _digest(token: str) -> str:
-    # Looked up by its hash, a token is not found letter by letter.
+    # A look-up by hash prevents guessing a token letter by letter from response times.
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -98,9 +98,9 @@ class Guard:
     """Refuses requests that are not the page's own, and adds headers to every answer.
 
     Args:
-        app: What answers the others.
+        app: Answers the requests that are allowed.
         keys: The tokens.
-        port: That the server listens on.
+        port: Port on which the server listens.
     """
 
     def __init__(self, app: ASGIApp, keys: Keys, port: int) -> None:
@@ -137,14 +137,14 @@ class Guard:
         host = headers.get("host", "")
         # A page elsewhere can give its own name this machine's address.
         if host not in self._hosts:
-            return 421, "Expected the address that the terminal shows."
+            return 421, "Expected the address that the terminal shows. Open that one."
         origin = headers.get("origin")
         if scope["method"] not in ("GET", "HEAD") and origin is None:
-            return 403, "Expected a request of the page itself."
+            return 403, "Expected a request from the review page itself."
         if origin is not None and origin != f"http://{host}":
             return (
                 403,
-                f"Expected a request of the page itself, not of {_name(origin)}.",
+                f"Expected a request from the review page, not from {_name(origin)}.",
             )
         try:
             length = int(headers.get("content-length", 0))

@@ -1,7 +1,6 @@
-"""What the server of the review page answers.
+"""The web application of the review page.
 
-Whatever asks the database or the disk runs in a thread, so that no query holds up the
-others.
+Work on the database or the disk runs in a thread, so that no request delays the others.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from phdnet_tf.review.views import cine_view, image_view
 
 PAGE = Path(str(resources.files("phdnet_tf.review"))) / "page"
 
-UNREADABLE = "its file is missing or damaged: 'phdnet-tf predict' tells why."
+UNREADABLE = "its file is missing or damaged. 'phdnet-tf predict' shows the reason."
 
 MOST_ITEMS = 500
-"""Of the queue, in one answer."""
+"""Largest number of items of the queue in one answer."""
 
 
 def make_app(
@@ -50,16 +49,16 @@ def make_app(
     progress: Progress,
     show_identity: bool,
 ) -> Guard:
-    """The app of a review.
+    """Makes the app of a review.
 
     Args:
-        project: What is reviewed.
-        lane: By whom.
-        pictures: The pixels.
-        keys: Who may ask.
-        port: That the server listens on.
-        progress: How far the filling of the project is.
-        show_identity: Whether the page may show whose images they are.
+        project: The reviewed project.
+        lane: The reader or judge.
+        pictures: Reads the pixels.
+        keys: Tokens of the allowed tabs.
+        port: Port on which the server listens.
+        progress: Progress of filling the project.
+        show_identity: Whether the page may show the patients' identity.
     """
     api = _Api(project, lane, pictures, keys, progress, show_identity)
     routes = [
@@ -139,13 +138,13 @@ class _Api:
         )
 
     async def index(self, request: Request) -> Response:
-        """The page, which holds nothing of the project."""
+        """The page itself, without data of the project."""
         modules = sorted(file.name for file in PAGE.glob("*.js"))
         template = self._templates.get_template("index.html")
         return HTMLResponse(template.render(modules=modules))
 
     async def session(self, request: Request) -> Response:
-        """A token for a code."""
+        """Exchanges a code for a token."""
         code = (await request.body()).decode(errors="replace")
         token = await run_in_threadpool(self._keys.exchange, code)
         if token is None:
@@ -153,7 +152,7 @@ class _Api:
         return JSONResponse({"token": token})
 
     def project(self, request: Request) -> dict[str, Any]:
-        """What is reviewed, by whom, and how far it is predicted."""
+        """The project, its reader, and the progress of the predictions."""
         return {
             "view": self._project.view,
             "landmarks": self._project.landmarks,
@@ -197,7 +196,7 @@ class _Api:
         return image_view(self._project, self._lane, number)
 
     async def pixels(self, request: Request) -> Response:
-        """The pixels of an image, as they are; the form is told in a header."""
+        """The pixels of an image; a header gives their type."""
         number = request.path_params["number"]
 
         try:
@@ -215,7 +214,7 @@ class _Api:
         )
 
     def map(self, request: Request) -> dict[str, Any]:
-        """Where the model's votes for a landmark lie."""
+        """The candidate map of a landmark: where the model's votes lie."""
         votes, corners = self._pictures.candidate_map(
             request.path_params["number"], request.query_params.get("landmark", "")
         )
@@ -224,7 +223,7 @@ class _Api:
         return {"width": width, "height": height, "corners": corners, "data": data}
 
     def identity(self, request: Request) -> dict[str, str]:
-        """Whose image it is, if that may be shown."""
+        """The patient's identity, if it may be shown."""
         if not self._show_identity:
             raise PermissionError("Start the review with --show-identity.")
         return self._pictures.identity(request.path_params["number"])
@@ -234,7 +233,7 @@ class _Api:
         return cine_view(self._project, self._lane, request.path_params["number"])
 
     def news(self, request: Request) -> dict[str, Any]:
-        """The last lines of an image's points, and how far the filling is."""
+        """The last change of each point of an image, and the progress of filling."""
         number = request.path_params["number"]
         lines = trail.states(self._project.store, self._lane, number)
         return {"own": lines, "filling": vars(self._progress)}
@@ -260,11 +259,11 @@ class _Api:
         return {"results": results}
 
     def undo(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Takes back a step; see `trail.undo`."""
+        """Undoes a step; see `trail.undo`."""
         return {"image": trail.undo(self._project.store, self._lane, _uuid(values))}
 
     def redo(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Does a step again; see `trail.redo`."""
+        """Redoes a step; see `trail.redo`."""
         return {"image": trail.redo(self._project.store, self._lane, _uuid(values))}
 
 

@@ -1,4 +1,4 @@
-"""A change that somebody wants to make, and what of JSON is one."""
+"""A requested change, and its checks when it is read from JSON."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 POINT_STATUSES = ("", "accepted", "corrected", "absent", "unsure")
-"""Of a point; '' is not looked at yet: it stands where the model has put it."""
+"""Statuses of a point. '' is not reviewed yet: the point is the model's."""
 
 IMAGE_STATUSES = ("", "done", "skipped")
-"""Of an image as a whole, which the trail has as a landmark without a name."""
+"""Statuses of an image as a whole. In the trail it is a landmark without a name."""
 
 ACTIONS = tuple("accept move place copy absent unsure reset skip done note".split())
 LONGEST = 2000
-"""Characters of a note."""
+"""Largest number of characters of a note."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change that somebody wants to make.
+    """A requested change of a point, or of an image as a whole.
 
     Attributes:
-        uuid: Names the change; sent twice it is stored once.
-        step: Changes of one step are stored, and undone, together.
+        uuid: Identifies the change. If it is sent twice, it is stored once.
+        step: Identifies a step, whose changes are stored, and undone, together.
         image: Number of the image.
-        content_hash: Of the pixels that were looked at.
+        content_hash: Content hash of the image that the reader saw.
         model: Name of the model whose points were shown, or "".
-        landmark: Its name, or "" for the image as a whole.
+        landmark: Name of the landmark, or "" for the image as a whole.
         action: One of `ACTIONS`.
-        previous: Uuid of the line that it follows, or "".
-        status: What the point, or the image, is from now on.
-        x: Column, pixels; None for no place.
-        y: Row, pixels.
-        note: Of the image.
-        seconds: That the image was before the reader's eyes.
+        previous: Uuid of the change before it, or "".
+        status: New status of the point, or of the image.
+        x: Column, in pixels; None without a position.
+        y: Row, in pixels; None without a position.
+        note: Note on the image.
+        seconds: How long the reader saw the image, in seconds.
     """
 
     uuid: str
@@ -53,14 +53,14 @@ class Change:
 
 
 def parse(values: Any) -> Change:
-    """A change from JSON.
+    """Reads a change from JSON values.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If the values are not a valid change.
     """
     names = [field.name for field in fields(Change)]
     if not isinstance(values, dict) or set(values) != set(names):
-        raise ValueError(f"expected a change with {', '.join(names)}.")
+        raise ValueError(f"expected a change with the keys {', '.join(names)}.")
     change = Change(**values)
     for name in set(names) - {"image", "x", "y", "seconds"}:
         if not isinstance(values[name], str) or len(values[name]) > LONGEST:
@@ -72,7 +72,7 @@ def parse(values: Any) -> Change:
     statuses = POINT_STATUSES if change.landmark else IMAGE_STATUSES
     if change.action not in ACTIONS or change.status not in statuses:
         raise ValueError(
-            f"expected an action of {', '.join(ACTIONS)}, to one of {statuses}. "
+            f"expected an action of {', '.join(ACTIONS)}, and a status of {statuses}. "
             f"Received: {change.action!r}, {change.status!r}."
         )
     has_place = _finite(change.x) and _finite(change.y)
@@ -81,7 +81,8 @@ def parse(values: Any) -> Change:
     needed = change.status in ("accepted", "corrected")
     if has_place < needed or (has_place and not needed and change.status != "unsure"):
         raise ValueError(
-            f"{change.status!r}: expected a place only where there is one."
+            f"{change.status!r}: expected x and y for accepted and corrected points "
+            "only."
         )
     return change
 

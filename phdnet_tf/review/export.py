@@ -1,4 +1,4 @@
-"""The reviewed points as an ASPIRE-style folder, for `train --data`, and as a table."""
+"""Exports reviewed points as an ASPIRE-style folder for `train --data`, or a table."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Selection:
     """The points to export.
 
     Attributes:
-        images: By the number of the image, by landmark, the points, those that are
-            absent too; those that are unsure are in none.
-        unsure: How many points were left out because their reader is unsure.
+        images: The points of each image, by the image's number and the landmark. Absent
+            points are included, unsure ones are not.
+        unsure: Number of points left out because their reader is unsure.
     """
 
     images: dict[int, dict[str, sqlite3.Row]]
@@ -36,14 +36,15 @@ class Selection:
 
 
 def select(project: Project, reader: str | None) -> Selection:
-    """The points as they were decided.
+    """Selects the final points: the judge's, or else a reader's.
 
     Args:
         project: The project.
-        reader: Whose points are taken where several have looked and nobody decided.
+        reader: Reader whose points are used if several have reviewed a point and nobody
+            has decided.
 
     Raises:
-        ValueError: If that is needed and not said, or nobody of that name has reviewed.
+        ValueError: If a reader is needed and not given, or has not reviewed a point.
     """
     looked: dict[tuple[int, str], list[sqlite3.Row]] = defaultdict(list)
     names = set()
@@ -57,8 +58,8 @@ def select(project: Project, reader: str | None) -> Selection:
         )
     if reader is not None and reader not in names:
         raise ValueError(
-            f"{project.folder}: has no points of {reader}. Received points of "
-            f"{', '.join(sorted(names))}: name one of them with --reader."
+            f"{project.folder}: has no points of {reader}, only points of "
+            f"{', '.join(sorted(names))}. Give one of them with --reader."
         )
     images: dict[int, dict[str, sqlite3.Row]] = defaultdict(dict)
     undecided = unsure = 0
@@ -80,9 +81,9 @@ def select(project: Project, reader: str | None) -> Selection:
             images[image][landmark] = chosen
     if undecided:
         raise ValueError(
-            f"{project.folder}: of {undecided} points several readers have said where "
-            "they are, and nobody decided. Decide with 'phdnet-tf review open "
-            f"--project {project.folder} --decide', or choose whose to take with "
+            f"{project.folder}: several readers have reviewed {undecided} points, and "
+            "nobody has decided between them. Decide with 'phdnet-tf review open "
+            f"--project {project.folder} --decide', or choose one reader's points with "
             f"--reader {' or --reader '.join(sorted(names))}."
         )
     return Selection(dict(images), unsure)
@@ -102,11 +103,11 @@ def write_folder(
         selection: The points.
         pictures: Reads the images.
         output: The folder.
-        accepted: Whether points that a reader accepted are written, or only those that
+        accepted: Whether to write accepted points as well, rather than only those that
             a human has placed.
 
     Returns:
-        How many images it has, and a line for each that it should have and has not.
+        Number of images, and a line for each image that could not be written.
     """
     wanted = PLACED if accepted else ("corrected",)
     names = project.landmarks
@@ -153,7 +154,7 @@ def write_folder(
 
 
 def _storable(pixels: np.ndarray) -> np.ndarray:
-    """The same values as `write_image` takes them: whole ones as uint16."""
+    """The same values in a type for `write_image`: uint16 if they are whole numbers."""
     whole = np.array_equal(pixels, np.round(pixels))
     fits = whole and pixels.min() >= 0 and pixels.max() < 2**16
     return pixels.astype(np.uint16) if fits else pixels.astype(np.float32)
@@ -166,10 +167,10 @@ COLUMNS = (
 
 
 def write_points(selection: Selection, output: OutputFolder) -> int:
-    """Writes all points as a table, a row for each; it has the paths of the images.
+    """Writes all points as a table with one row per point, and the images' paths.
 
     Returns:
-        How many there are.
+        Number of points.
     """
     count = 0
     with (
@@ -192,7 +193,7 @@ def write_points(selection: Selection, output: OutputFolder) -> int:
 
 
 def place_of(point: sqlite3.Row) -> tuple[float, ...] | None:
-    """Where a point lies in the patient (LPS), in mm; None where nothing tells it."""
+    """Position of a point in the patient (LPS), in mm; None if it is not known."""
     position, orientation = (
         json.loads(point[name]) for name in ("position", "orientation")
     )

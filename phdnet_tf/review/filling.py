@@ -1,6 +1,6 @@
 """Fills a project: finds the images, reads each once, and predicts them.
 
-It goes on where it was, and can be ended at any moment.
+It can be stopped at any moment, and then resumes where it was.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from phdnet_tf.review.project import Project
 
 @dataclass
 class Progress:
-    """How far the filling is.
+    """The progress of filling a project.
 
     Attributes:
-        what: What it does now; "" when it has ended.
-        done: How many of it are done.
-        of: Out of how many; None is not known yet.
+        what: The current work; "" when all is done.
+        done: Number of completed items.
+        of: Total number of items; None if it is not known yet.
     """
 
     what: str = "reading headers"
@@ -53,9 +53,9 @@ class _Noting(Sandbox):
             if isinstance(image, DicomError):
                 self.project.fail(number, str(image))
             elif self.project.describe(number, image) is None:
-                # What was found in other pixels would stand beside the old ones.
+                # Its predictions would be shown beside those of the old pixels.
                 image = DicomError(
-                    f"{source}: is not the image any more that was reviewed, so it is "
+                    f"{source}: the image has changed since it was reviewed, so it is "
                     "locked. Restore the file."
                 )
             yield thing, image
@@ -70,16 +70,16 @@ def fill(
     progress: Progress,
     found: Callable[[Survey, Plan | None], None],
 ) -> None:
-    """Finds, reads and predicts what the project's setting "inputs" names.
+    """Finds, reads and predicts the images that the project's setting "inputs" names.
 
     Args:
         project: The project.
-        which: Frames of each cine that are to be reviewed; see `cines.choose`.
+        which: Frames of each cine to review; see `cines.choose`.
         pixel_spacing: (y, x), mm, for files that have none.
-        load: Gives the model, the project's. None is to annotate without one.
-        view: The view that the user says all images have, or None to propose one.
-        progress: Is told how far it is.
-        found: Is called with what was found, before it is read.
+        load: Returns the project's model. None is to annotate without a model.
+        view: The view that the user gives for all images, or None to propose one.
+        progress: Is updated.
+        found: Called with the images that were found, before they are read.
 
     Raises:
         ValueError: If the model cannot be used.
@@ -132,7 +132,7 @@ def _read(
     pixel_spacing: tuple[float, float] | None,
     progress: Progress,
 ) -> None:
-    """Reads what was not read before, so that every image has its content hash."""
+    """Reads the images that were not read before, so that all have a content hash."""
     known = {
         row["id"]
         for row in project.store.rows(

@@ -1,4 +1,4 @@
-"""What a model is, told without loading it."""
+"""Describes a model without loading it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from phdnet_tf.export.versions import resolve_version
 
 @dataclass(frozen=True)
 class Described:
-    """A model.
+    """The description of a model.
 
     Attributes:
         name: Name and version, for example "phdnet_4ch/3".
         view: Name of its view.
-        landmarks: Their names.
+        landmarks: Names of its landmarks.
         version: Folder of the version.
-        checksums: Names its content.
+        checksums: Checksums of its files, which identify its content.
     """
 
     name: str
@@ -30,10 +30,10 @@ class Described:
 
 
 def describe(path: Path) -> Described:
-    """What a model is.
+    """Reads the description of a model.
 
     Args:
-        path: A model folder, whose newest version is taken, or a version's.
+        path: A model folder, for its newest version; or the folder of a version.
 
     Raises:
         ValueError: If there is no usable model.

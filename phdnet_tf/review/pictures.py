@@ -1,4 +1,4 @@
-"""The pixels of the project's images, as the page takes them."""
+"""Reads the pixels of a project's images for the page."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from phdnet_tf.review.project import Project
 
 
 class ChangedImageError(ValueError):
-    """The file on disk is not the image any more that was looked at."""
+    """The image on disk has changed since it was reviewed."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Pixels of full depth.
+    """Pixels in full depth.
 
     Attributes:
-        kind: "int16", "uint16" or "float32", little endian, row after row.
-        data: The bytes.
+        kind: Type of the pixels: "int16", "uint16" or "float32".
+        data: The pixels, little endian, row after row.
     """
 
     kind: str
@@ -31,13 +31,13 @@ class Raw:
 
 
 class Pictures:
-    """Reads images, and compares what they show with what was noted of them.
+    """Reads images, and checks that they have not changed.
 
     Args:
         project: The project.
         sandbox: Reads the files.
         pixel_spacing: (y, x), mm, for files that have none.
-        load: Gives the model, for its candidate maps; None without one.
+        load: Returns the model, for its candidate maps; None without a model.
     """
 
     def __init__(
@@ -52,28 +52,28 @@ class Pictures:
         self._spacing, self._load = pixel_spacing, load
 
     def image(self, number: int) -> MRImage:
-        """An image.
+        """Reads an image.
 
         Raises:
             KeyError: If there is no such image.
-            ChangedImageError: If it is not the one that was noted before.
+            ChangedImageError: If the image has changed.
             DicomError: If it cannot be read.
         """
         source, frame = self._project.location(number)
         image = self._sandbox.image(source, frame, self._spacing)
         if self._project.describe(number, image) is None:
             raise ChangedImageError(
-                f"image {number} has changed on disk, so it is locked, with its old "
-                "points. Restore the file."
+                f"image {number} has changed on disk, so it is locked and keeps its "
+                "old points. Restore the file."
             )
         return image
 
     def raw(self, number: int) -> Raw:
-        """The pixels of an image; see `image` for what is raised."""
+        """The pixels of an image. Raises the errors of `image`."""
         return encode(self.image(number).pixels)
 
     def identity(self, number: int) -> dict[str, str]:
-        """Whose image it is, to be shown to who asked for it.
+        """The patient's identity, for display on request.
 
         Raises:
             KeyError: If there is no such image.
@@ -89,9 +89,9 @@ class Pictures:
         }
 
     def reference(self, number: int) -> tuple[dict[str, str], int | None]:
-        """What a report says of an image: whose it is, and its frame in the file.
+        """What a report needs of an image: the identity, and the frame in the file.
 
-        See `image` for what is raised.
+        Raises the errors of `image`.
         """
         source, frame = self._project.location(number)
         row = self._project.store.row("SELECT frames FROM images WHERE id = ?", number)
@@ -100,7 +100,7 @@ class Pictures:
         return whose, frame if row and row["frames"] > 1 else None
 
     def candidate_map(self, number: int, landmark: str) -> tuple[np.ndarray, list]:
-        """Where the model's votes for a landmark lie.
+        """The candidate map of a landmark: where the model's votes lie.
 
         Returns:
             uint8[h, w], 255 at the peak, and the (x, y) of the map's first and last
@@ -108,7 +108,7 @@ class Pictures:
 
         Raises:
             KeyError: If there is no such image or landmark, or no model.
-            ValueError: If the model cannot be loaded, or the image not be read.
+            ValueError: If the model cannot be loaded, or the image cannot be read.
         """
         if self._load is None:
             raise KeyError(landmark)
@@ -121,7 +121,7 @@ class Pictures:
 
 
 def encode(pixels: np.ndarray) -> Raw:
-    """Pixels in the smallest form that holds every value exactly.
+    """Pixels in the smallest type that holds every value exactly.
 
     Args:
         pixels: float32[H, W].

@@ -1,10 +1,10 @@
-"""A project folder: what is reviewed, with which model, and by whom.
+"""A project folder: the images of a review, its models and its readers.
 
     project/
       review.sqlite     images, predictions and the trail; see `store`
 
-Images stay where they are. The database holds their paths, a hash of whose they are,
-and no name, date or UID.
+Images stay where they are. The database holds their paths and a hash of the patient's
+identity, but no name, date or UID.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from phdnet_tf.review.store import Store
 DATABASE = "review.sqlite"
 
 SAMPLED = 10
-"""One image in so many is drawn by chance, to tell whether the radii hold.
+"""One image in this many is chosen at random, to measure the coverage of the radii.
 
-Points that were chosen because they are uncertain say nothing of all points.
+Points that were chosen because they are uncertain do not represent all points.
 """
 
 NOBODY = hashlib.sha256(b"\n\n").hexdigest()
@@ -40,19 +40,19 @@ class Project:
 
     Args:
         folder: The folder.
-        create: Whether it is made where there is none.
+        create: Whether to create a project if there is none.
 
     Attributes:
         folder: The folder.
-        store: Its database.
+        store: The project's database.
 
     Raises:
-        ValueError: If it is no project.
+        ValueError: If the folder is not a project.
         OSError: If it cannot be opened.
     """
 
     def __init__(self, folder: Path, create: bool = False) -> None:
-        """Opens it; see the class."""
+        """Opens the project; see the class."""
         self.folder = folder
         path = folder / DATABASE
         if not path.is_file():
@@ -67,7 +67,7 @@ class Project:
         self.store = Store(path)
 
     def setting(self, key: str) -> Any:
-        """A setting; None where there is none."""
+        """The value of a setting; None if it is not set."""
         row = self.store.row("SELECT value FROM settings WHERE key = ?", key)
         return None if row is None else json.loads(row["value"])
 
@@ -87,28 +87,29 @@ class Project:
 
     @property
     def landmarks(self) -> list[str]:
-        """Their names, in the order in which they are shown and numbered."""
+        """Names of its landmarks, in the order in which they are shown and numbered."""
         return self.setting("landmarks") or []
 
     @property
     def model(self) -> int | None:
-        """The model whose predictions are shown; None without one."""
+        """Number of the model whose predictions are shown; None without a model."""
         return self.setting("model")
 
     def choose_landmarks(self, view: str, landmarks: Sequence[str]) -> None:
-        """Says what is looked for.
+        """Sets the view and the landmarks.
 
         Raises:
-            ValueError: If the project is of another view, or of other landmarks.
+            ValueError: If the project already has another view, or other landmarks.
         """
         known = self.view, self.landmarks
         # What was annotated without a model and a view fits a model of its landmarks.
         fits = [*landmarks] == known[1] and (view == known[0] or not known[0])
         if known[1] and not fits:
             raise ValueError(
-                f"{self.folder}: is a project of {known[0] or 'no view'} with "
-                f"{', '.join(known[1])}. Received: {view or 'no view'} with "
-                f"{', '.join(landmarks)}. Choose another --project."
+                f"{self.folder}: expected {known[0] or 'no view'} with "
+                f"{', '.join(known[1])}, as in this project. Received: "
+                f"{view or 'no view'} with {', '.join(landmarks)}. Choose another "
+                "--project."
             )
         if not known[0]:
             self.set("view", view)
@@ -116,15 +117,15 @@ class Project:
             self.set("landmarks", [*landmarks])
 
     def choose_model(self, name: str, checksums: str, path: Path) -> int:
-        """Says which model's predictions are made and shown from now on.
+        """Sets the model whose predictions are made and shown from now on.
 
         Args:
-            name: For example "phdnet_sa/3".
-            checksums: What its file SHA256SUMS says: two models may have one name.
+            name: Name and version, for example "phdnet_sa/3".
+            checksums: Content of its file SHA256SUMS, as two models may have one name.
             path: Folder of the version.
 
         Returns:
-            Its number.
+            Number of the model.
         """
         digest = hashlib.sha256(checksums.encode()).hexdigest()
         with self.store.writing() as connection:
@@ -153,12 +154,11 @@ class Project:
         return [row["reader"] for row in rows]
 
     def add(self, cine: Cine, chosen: Iterable[Frame]) -> None:
-        """Adds the frames of a cine, those that are there already excepted.
+        """Adds the frames of a cine that are not in the project yet.
 
         Args:
             cine: The cine.
-            chosen: Those of its frames that are to be reviewed; the others are there to
-                be looked at, and can be annotated.
+            chosen: Frames to review. The others can be looked at and annotated as well.
         """
         keys = {(frame.file.source, frame.number) for frame in chosen}
         header = cine.header
@@ -192,15 +192,15 @@ class Project:
                 )
 
     def describe(self, number: int, image: MRImage) -> str | None:
-        """Notes what an image shows, when it is read for the first time.
+        """Stores what an image shows at the first reading, and compares it later.
 
         Args:
-            number: Of the image.
-            image: As it was read now.
+            number: Number of the image.
+            image: The image as it was just read.
 
         Returns:
-            Its content hash where it is the one that was noted before; None where it
-            is not: then the image is locked until the file is as it was.
+            Its content hash if the image has not changed. Otherwise None, and the image
+            is locked until the file is restored.
         """
         found = image.content_hash()
         with self.store.writing() as connection:
@@ -245,11 +245,11 @@ class Project:
     def predicted(
         self, model: int, predictions: Iterable[tuple[int, Prediction]]
     ) -> None:
-        """Stores predictions, those excepted that are there already.
+        """Stores predictions that are not stored yet.
 
         Args:
             model: Number of the model.
-            predictions: Numbers of images, and what it found in them.
+            predictions: Numbers of images, and the predictions for them.
         """
         with self.store.writing() as connection:
             for image, prediction in predictions:
@@ -273,7 +273,7 @@ class Project:
                     )
 
     def location(self, number: int) -> tuple[FileLocation, int]:
-        """Where an image is: its file, and the number of the frame.
+        """File of an image, and the number of the frame.
 
         Raises:
             KeyError: If there is no such image.

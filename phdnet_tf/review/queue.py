@@ -1,4 +1,4 @@
-"""What to look at next: the least certain first."""
+"""The order in which images are reviewed: the least certain first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDERS = {
     "jump": "jump DESC",
     "read": "images.id",
 }
-"""By the largest 90 % radius, the least confidence, the largest jump, or as read."""
+"""Sort orders: largest 90 % radius, lowest confidence, largest jump, or as read."""
 
 STATES = {
     "open": "COALESCE(own.status, '') = ''",
@@ -33,19 +33,19 @@ GROUPS = {
     "sampled": "COALESCE(recognised, 1) AND sampled",
     "unreadable": "error IS NOT NULL",
 }
-"""`sampled` is the tenth that was drawn by chance."""
+"""Groups of images. `sampled` is the tenth that was chosen at random."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is looked for.
+    """The requested part of the queue, and its order.
 
     Attributes:
         order: A key of `ORDERS`.
         state: A key of `STATES`.
         group: A key of `GROUPS`.
-        landmark: Orders by this one alone; "" is by the worst of each image.
-        reader: Only images that this reader is done with; "" is all.
+        landmark: Landmark to sort by; "" sorts by the worst landmark of each image.
+        reader: Only images that this reader has finished; "" is all images.
     """
 
     order: str = "radius"
@@ -55,7 +55,7 @@ class Wanted:
     reader: str = ""
 
     def __post_init__(self) -> None:
-        """Refuses what is not one of these."""
+        """Refuses unknown keys."""
         for value, known in (
             (self.order, ORDERS),
             (self.state, STATES),
@@ -74,15 +74,15 @@ def page(
 
     Args:
         project: The project.
-        lane: Whose queue.
-        wanted: What is in it, in which order.
-        offset: How many to leave out at its start.
-        limit: How many to return.
+        lane: The reader or judge.
+        wanted: The requested images, and their order.
+        offset: Number of images to skip.
+        limit: Largest number of images to return.
 
     Returns:
         "items", for each image its "id", "worst" 90 % radius in mm, "least" confidence
-        and "jump" in mm, or None without a model, and its "status"; "left", how many
-        images of the group are open, and "total", how many it has.
+        and "jump" in mm, each None without a model, and its "status"; "left", the
+        number of open images in the group; "total", the number of all its images.
     """
     values: list[Any] = [lane.role, lane.reader, project.model]
     by_landmark = ""

@@ -1,4 +1,4 @@
-"""What readers disagree about, and which points deserve a second look."""
+"""Finds disagreements between readers, and points that need a second look."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from phdnet_tf.review.project import Project
 from phdnet_tf.review.trail import Lane, points
 
 FAR_MM = TOLERANCE_MM
-"""Distance from which two readers, or a point and its neighbours, disagree."""
+"""Two readers, or a point and its neighbours, disagree beyond this distance, in mm."""
 
 PLACED = ("accepted", "corrected")
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """What two readers say of a point.
+    """The difference between two readers on a point.
 
     Attributes:
         image: Number of the image.
-        landmark: Its name.
-        readers: Their names, in the order of the alphabet.
-        distance: Between their points, in mm; infinite where one says absent.
+        landmark: Name of the landmark.
+        readers: Names of the readers, in alphabetical order.
+        distance: Distance between their points, in mm; infinite if one says absent.
     """
 
     image: int
@@ -41,9 +41,9 @@ class Disagreement:
 
 
 def disagreements(project: Project) -> list[Disagreement]:
-    """Every point that two readers have both looked at, the farthest apart first.
+    """Every point that two readers have reviewed, the largest distance first.
 
-    What both call absent, or one is unsure of, is left out.
+    Points that both call absent, or of which one is unsure, are left out.
     """
     looked: dict[tuple[int, str], list[sqlite3.Row]] = defaultdict(list)
     for point in points(project.store, "role = 'reader' AND status <> 'unsure'"):
@@ -60,7 +60,7 @@ def disagreements(project: Project) -> list[Disagreement]:
 
 
 def distance_mm(one: sqlite3.Row, other: sqlite3.Row) -> float:
-    """Between two points of one image, in mm."""
+    """Distance between two points of one image, in mm."""
     return math.hypot(
         (one["x"] - other["x"]) * one["spacing_x"],
         (one["y"] - other["y"]) * one["spacing_y"],
@@ -68,7 +68,7 @@ def distance_mm(one: sqlite3.Row, other: sqlite3.Row) -> float:
 
 
 def moved_mm(point: sqlite3.Row) -> float | None:
-    """How far a point is from the model's, in mm; None where there is none."""
+    """Distance of a point from the model's, in mm; None if there is none."""
     if point["x"] is None or point["px"] is None:
         return None
     return math.hypot(
@@ -78,15 +78,15 @@ def moved_mm(point: sqlite3.Row) -> float | None:
 
 
 def to_decide(project: Project, lane: Lane, open_only: bool) -> list[dict[str, Any]]:
-    """Images that two readers have looked at, the farthest apart first.
+    """Images that two readers have reviewed, the largest distance first.
 
     Args:
         project: The project.
-        lane: The judge's.
-        open_only: Whether those are left out that the judge has done.
+        lane: The judge.
+        open_only: Whether to leave out images that the judge has finished.
 
     Returns:
-        For each its "id", the "distance" in mm, None where one says absent, and its
+        For each image its "id", the "distance" in mm, None if one says absent, and its
         "status".
     """
     status = _statuses(project, lane)
@@ -117,12 +117,13 @@ def second_look(project: Project, lane: Lane) -> list[dict[str, Any]]:
     """Points of a reader that lie far from the model's and from their neighbours.
 
     The neighbours are the reader's own points in the phases, or in the slices, before
-    and after; without both there is none. Far from the model is outside its 95 %
-    radius, far from the neighbours more than `FAR_MM` from the line between them.
+    and after. Points without both neighbours are left out. Far from the model means
+    outside its 95 % radius. Far from the neighbours means more than `FAR_MM` from the
+    line between them.
 
     Returns:
-        For each its "id", the image, its "landmark", and "from_model" and
-        "from_neighbours" in mm; the farthest from the neighbours first.
+        For each point its image as "id", its "landmark", and "from_model" and
+        "from_neighbours" in mm. The farthest from the neighbours comes first.
     """
     own = points(
         project.store,
@@ -146,7 +147,7 @@ def second_look(project: Project, lane: Lane) -> list[dict[str, Any]]:
 
 
 def _jumps(own: Iterable[sqlite3.Row]) -> Iterable[tuple[sqlite3.Row, float]]:
-    """Points between two others, and how far they are from the line, in mm."""
+    """Points between two others, and their distance from the line, in mm."""
     rows: dict[tuple, list[tuple[float, np.ndarray, sqlite3.Row]]] = defaultdict(list)
     for point in own:
         flat = np.array(

@@ -1,4 +1,4 @@
-"""The reviewed points as reports for a PACS, and as markups for 3D Slicer."""
+"""Exports reviewed points as reports for a PACS, and as markups for 3D Slicer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from phdnet_tf.review.project import Project
 
 
 def predictions(project: Project, selection: Selection) -> dict[int, Prediction]:
-    """The points of each image as the writers of predictions take them.
+    """The reviewed points in the form of predictions, for the same writers.
 
-    What is absent is left out, and so are images without any point.
+    Absent points are left out, and images without any point.
 
     Returns:
-        By the number of the image. Points that a reader has placed have no radii.
+        The predictions, by the number of the image. Points that a reader has placed
+        have no radii.
     """
     found = {}
     for image, own in sorted(selection.images.items()):
@@ -64,10 +65,10 @@ def _landmark(point: sqlite3.Row) -> Landmark:
 def write_slicer(
     project: Project, selection: Selection, output: OutputFolder
 ) -> tuple[int, list[str]]:
-    """Writes a file of markups for each image.
+    """Writes a markup file for each image.
 
     Returns:
-        How many there are, and a line for each image that has none.
+        Number of files, and a line for each image without a file.
     """
     count, lines = 0, []
     for image, prediction in predictions(project, selection).items():
@@ -95,13 +96,14 @@ def write_reports(
     Args:
         project: The project.
         selection: The points.
-        pictures: Tells whose images they are.
+        pictures: Reads the identity of the images.
         output: The folder.
-        verified_as: Name and organization of who has verified all of it, or None.
+        verified_as: Name and organization of the person who has verified all points, or
+            None.
         previous: Folder of the reports that these replace, with the same names.
 
     Returns:
-        How many there are, and a line for each image that is in none.
+        Number of reports, and a line for each image that is in no report.
     """
     # highdicom takes a second to import.
     from phdnet_tf.outputs.structured_report import Reported, Verification, save_report

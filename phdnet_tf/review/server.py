@@ -27,19 +27,19 @@ class ReviewServer:
     """A running server, as a context: it serves inside the `with` block.
 
     Args:
-        project: What is reviewed.
-        lane: By whom.
-        progress: How far the filling of the project is.
-        port: To listen on; None is the one of last time, for open tabs to go on, or
-            else any.
+        project: The reviewed project.
+        lane: The reader or judge.
+        progress: Progress of filling the project.
+        port: Port to listen on. None is the port of last time, so that open tabs still
+            work, or else any free port.
         pixel_spacing: (y, x), mm, for files that have none.
-        show_identity: Whether the page may show whose images they are.
-        load: Gives the model, for its candidate maps; None without one.
+        show_identity: Whether the page may show the patients' identity.
+        load: Returns the model, for its candidate maps; None without a model.
 
     Attributes:
-        address: With a code that works once, for example
+        address: Address of the page with a one-time code, for example
             "http://127.0.0.1:40123/#code=k3J...".
-        keys: Has a code for another browser.
+        keys: Makes codes for further browsers.
 
     Raises:
         OSError: On entry, if the port is taken.
@@ -101,7 +101,7 @@ class ReviewServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Lets the requests in progress end, and stops."""
+        """Waits for the requests in progress, and stops."""
         self._server.should_exit = True
         self._thread.join()
         self._listening.close()

@@ -1,4 +1,4 @@
-"""What the review says of the model and of the readers, in numbers."""
+"""Statistics of a review: corrections, coverage of the radii, readers' agreement."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from phdnet_tf.trust.radii import RADIUS_NAMES
 
 
 def statistics(project: Project) -> dict[str, Any]:
-    """Corrections, radii and agreement.
+    """Corrections, coverage of the radii, and agreement of readers.
 
     Returns:
-        "landmarks", by name: how many points were "accepted", "corrected", "absent" and
-        "unsure"; "moved_mm", of the corrected ones; and "radii", for each radius how
-        many of the "points" are "within" it, of the tenth of all images that was drawn
-        by chance. An accepted point counts as right where it is.
-        "readers": for each pair the distances between their points in "mm", by
-        landmark; how many one calls absent that the other placed; and the "outliers".
-        "seconds": median time of an image, by reader.
+        A dictionary.
+
+        - "landmarks", by name: the numbers of points that are "accepted", "corrected",
+          "absent" and "unsure"; "moved_mm", the distances of corrected points; "radii",
+          for each radius the number of "points" that are "within" it, in the tenth of
+          the images that was chosen at random. An accepted point counts as correct.
+        - "readers": for each pair, the distances between their points in "mm", by
+          landmark; the number of points that only one calls absent; the "outliers".
+        - "seconds": median time per image, by reader.
     """
     own = points(project.store, "role = 'reader'")
     landmarks = {}

@@ -1,8 +1,8 @@
 """The database of a project: one SQLite file, and the rules that it keeps itself.
 
-The trail is append-only. The database refuses whatever would change or remove a line
-of it, or would let two lines follow the same one, whichever program asks. The same
-holds for predictions. What is true now is a view of the trail.
+The trail is append-only. The database itself refuses to change or remove a line, and to
+let two lines follow the same one, whichever program asks. Predictions cannot be changed
+or removed either. The present state is a view of the trail.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FORMAT = 1
-"""Of the tables; `PRAGMA user_version` has it."""
+"""Version of the tables, stored in `PRAGMA user_version`."""
 
 # A change of a point, or, with an empty landmark, of the image as a whole. `previous`
 # is the uuid of the line before it of the same reader, image and landmark, or ''.
@@ -105,13 +105,13 @@ CREATE VIEW state AS SELECT * FROM trail AS line WHERE NOT EXISTS (
 
 
 class Store:
-    """The database of a project; each thread that asks has a connection of its own.
+    """The database of a project. Each thread has its own connection.
 
     Args:
-        path: The file. It is made where there is none.
+        path: The file. It is created if it does not exist.
 
     Raises:
-        ValueError: If the file is no such database, or of another version.
+        ValueError: If the file is not such a database, or has another version.
         OSError: If it cannot be opened.
     """
 
@@ -135,7 +135,7 @@ class Store:
         if version != FORMAT:
             raise ValueError(
                 f"{path}: expected format {FORMAT} of the database. Received: "
-                f"{version}. Use the phdnet-tf that made it."
+                f"{version}. Use the version of phdnet-tf that made it."
             )
 
     @property
@@ -153,16 +153,16 @@ class Store:
         return self._local.connection
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """What a query finds."""
+        """All rows of a query."""
         return self.connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
-        """The first that a query finds; None where there is none."""
+        """The first row of a query; None if there is none."""
         return self.connection.execute(sql, values).fetchone()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, alone with the database; all of it is stored, or nothing.
+        """An exclusive transaction. All of it is stored, or nothing.
 
         Yields:
             This thread's connection.
@@ -182,7 +182,7 @@ def _tables(connection: sqlite3.Connection) -> int:
 
 
 def _statements(text: str) -> Iterator[str]:
-    """The statements of a script: `executescript` would end the transaction."""
+    """The statements of a script, because `executescript` would end the transaction."""
     statement = ""
     for line in text.splitlines(keepends=True):
         statement += line

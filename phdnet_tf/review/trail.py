@@ -1,8 +1,8 @@
-"""The trail: who changed which point, when, from what to what, and undoing it.
+"""The trail: who changed which point, when, from what to what; with undo and redo.
 
-Each line names the line before it of the same reader, image and landmark. One that
-follows a line which is no longer the last comes from somebody who has not seen it: it
-is a conflict, and is not stored. So nothing is overwritten in silence.
+Each line names the previous line of the same reader, image and landmark. If that is no
+longer the last line, the sender has not seen the last one. The change is a conflict and
+is not stored. Nothing is therefore overwritten in silence.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ UNDO, REDO = "undo", "redo"
 
 @dataclass(frozen=True)
 class Lane:
-    """Whose changes follow one another.
+    """A person in a role. The changes of a lane follow one another.
 
     Attributes:
         role: "reader", or "judge", who decides between readers.
-        reader: Name.
+        reader: Name of the person.
     """
 
     role: str
@@ -34,17 +34,17 @@ class Lane:
 
 
 def append(store: Store, lane: Lane, changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """Stores changes, step by step; those of a step all or none.
+    """Stores changes step by step. Of a step, all changes are stored or none.
 
     Args:
         store: The database.
-        lane: Whose they are.
-        changes: In the order in which they were made.
+        lane: The reader or judge who made them.
+        changes: The changes, in the order in which they were made.
 
     Returns:
-        For each its "uuid", and "result": "stored", now or before; "conflict", with the
-        line that it has not seen as "current"; "locked", where the image on disk is not
-        the one that was looked at; or "refused", with the "reason".
+        For each change its "uuid" and its "result": "stored", now or earlier;
+        "conflict", with the unseen line as "current"; "locked", if the image on disk
+        has changed; or "refused", with the "reason".
     """
     results = []
     # One transaction: what waited for a server that was away is stored in one go.
@@ -136,26 +136,26 @@ def _insert(
 
 
 def undo(store: Store, lane: Lane, uuid: str) -> int | None:
-    """Takes back the last step that is not taken back yet.
+    """Undoes the last step that is not undone yet.
 
     Args:
         store: The database.
-        lane: Whose step.
-        uuid: Names the request; sent twice it is done once.
+        lane: The reader or judge whose step it is.
+        uuid: Identifies the request. If it is sent twice, it is done once.
 
     Returns:
-        Number of the image that it was on; None where there is no step.
+        Number of the step's image; None if there is no step.
 
     Raises:
-        ValueError: If that image is locked.
+        ValueError: If the image is locked.
     """
     return _reverse(store, lane, uuid, UNDO, _LAST_DONE, (lane.role, lane.reader))
 
 
 def redo(store: Store, lane: Lane, uuid: str) -> int | None:
-    """Does again the step that was taken back last, unless others came after it.
+    """Redoes the step that was undone last, unless other steps came after it.
 
-    See `undo`.
+    Arguments, result and errors are those of `undo`.
     """
     return _reverse(store, lane, uuid, REDO, _LAST_UNDONE, (lane.role, lane.reader) * 2)
 
@@ -217,8 +217,8 @@ def _reverse(
             problem = _problem(connection, lane, change)
             if problem:
                 raise ValueError(
-                    f"image {image} is not the one any more that was looked at, so "
-                    "nothing is changed on it. Restore the file."
+                    f"image {image} has changed on disk, so its points cannot be "
+                    "changed. Restore the file."
                 )
             _insert(connection, lane, change, undoes=found["step"])
         return image
@@ -231,9 +231,9 @@ def _lines(connection: sqlite3.Connection, step: str) -> list[sqlite3.Row]:
 
 
 def states(store: Store, lane: Lane, image: int) -> dict[str, dict[str, Any]]:
-    """What a reader has made of an image: the last line of each landmark, by its name.
+    """The last line of a reader for each landmark of an image, by its name.
 
-    Under "" is that of the image as a whole. Who has not touched a point has no line.
+    The line of the image as a whole is under "". Untouched points have no line.
     """
     lines = store.rows(
         "SELECT uuid, seq, landmark, status, x, y, note FROM state "
@@ -246,17 +246,16 @@ def states(store: Store, lane: Lane, image: int) -> dict[str, dict[str, Any]]:
 def points(
     store: Store, where: str = "", values: Sequence[object] = ()
 ) -> list[sqlite3.Row]:
-    """The points of all readers as they are now, with what the model had said.
+    """The present points of all readers, with the predictions that the readers saw.
 
     Args:
         store: The database.
         where: A condition on the columns of `state` and `images`, such as "reader = ?".
-        values: For its question marks.
+        values: Values for the question marks of the condition.
 
     Returns:
-        Columns of `state` and `images`; and of the prediction that the reader saw "px"
-        and "py", pixels, "r50", "r90" and "r95", mm, "high", "recognised" and
-        "confidence", or None.
+        Columns of `state` and `images`, and of the prediction: "px" and "py", pixels,
+        "r50", "r90" and "r95", mm, "high", "recognised" and "confidence", or None.
     """
     return store.rows(
         "SELECT images.*, state.*, p.x AS px, p.y AS py, p.r50, p.r90, p.r95, "

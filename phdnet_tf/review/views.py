@@ -1,4 +1,4 @@
-"""What the page shows of an image: facts, points, and whoever else has seen it."""
+"""The data that the page shows of an image: facts, points, and other readers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ PREDICTION = ("x", "y", "confidence", "high", "r50", "r90", "r95", "jump")
 
 
 def image_view(project: Project, lane: Lane, number: int) -> dict[str, Any]:
-    """All that the page needs of an image but for its pixels.
+    """Everything that the page needs of an image, except its pixels.
 
     Args:
         project: The project.
-        lane: Who looks. A reader sees no other reader's points; a judge sees all.
-        number: Of the image, which was read before.
+        lane: The reader or judge. A reader sees no other reader's points; a judge sees
+            all.
+        number: Number of the image, which was read before.
 
     Raises:
         KeyError: If there is no such image.
@@ -110,7 +111,7 @@ def _others(project: Project, number: int) -> dict[str, list[dict[str, Any]]]:
 def _beside(
     project: Project, lane: Lane, image: sqlite3.Row
 ) -> list[dict[str, dict[str, Any]]]:
-    """The points of the phase before and of the one after."""
+    """The points of the previous and of the next phase."""
     found = []
     for phase in (image["phase"] - 1, image["phase"] + 1):
         row = project.store.row(
@@ -121,10 +122,10 @@ def _beside(
 
 
 def placed(project: Project, lane: Lane, number: int) -> dict[str, dict[str, Any]]:
-    """Where the points of an image are: the reader's own, or else the model's.
+    """The points of an image: the reader's own, or else the model's.
 
     Returns:
-        By landmark "x" and "y", pixels, and "status", "" for the model's.
+        By landmark, "x" and "y" in pixels, and "status", which is "" for the model's.
     """
     points = {
         name: {"x": row["x"], "y": row["y"], "status": ""}
@@ -139,7 +140,7 @@ def placed(project: Project, lane: Lane, number: int) -> dict[str, dict[str, Any
 
 
 def cine_view(project: Project, lane: Lane, number: int) -> list[dict[str, Any]]:
-    """The phases of the cine that an image is of: "id", "phase" and "points"."""
+    """The phases of an image's cine: "id", "phase" and "points"."""
     rows = project.store.rows(
         "SELECT id, phase FROM images WHERE cine = "
         "(SELECT cine FROM images WHERE id = ?) ORDER BY phase",

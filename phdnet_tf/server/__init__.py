@@ -1,1 +1,1 @@
-"""A server that speaks TF Serving's REST and gRPC."""
+"""A server with TF Serving's REST and gRPC interfaces."""

@@ -1,4 +1,4 @@
-"""How much of the server a request may take: time, memory, and a thread."""
+"""Limits the time, memory and threads that a request may use."""
 
 import asyncio
 import ctypes
@@ -15,10 +15,10 @@ from phdnet_tf.server.refusal import Refusal, busy
 Result = TypeVar("Result")
 
 SMALL = 1024 * 1024
-"""Bytes up to which a request is read beside large ones, and not after them."""
+"""Requests up to this size, in bytes, need not wait for large ones to be read."""
 
 MOST_INCOMING = 32
-"""Requests of gRPC that come in at once: none tells before its end how large it is."""
+"""Number of gRPC requests received at once. Their size is known only at their end."""
 
 
 @dataclass(eq=False)
@@ -26,10 +26,10 @@ class Visit:
     """A request from its first byte to its answer.
 
     Attributes:
-        limit: When it ends, answered or not.
-        size: Bytes that it holds.
-        model: What it asks, once that is known.
-        gives_way: Whether it was ended for others.
+        limit: When the request ends, answered or not.
+        size: Bytes of memory that it holds.
+        model: Name of the requested model, once it is known.
+        gives_way: Whether it was ended to make room for others.
     """
 
     limit: asyncio.Timeout
@@ -38,21 +38,21 @@ class Visit:
     gives_way: bool = False
 
     def give_way(self) -> None:
-        """Ends it, wherever it waits."""
+        """Ends the request, wherever it waits."""
         if not self.limit.expired():
             self.gives_way = True
             self.limit.reschedule(0)
 
 
 class Admission:
-    """Lets requests in, and ends those that take too much. For one event loop.
+    """Admits requests, and ends those that use too much. For one event loop.
 
     Args:
-        most_bytes: Of all requests together.
+        most_bytes: Largest number of bytes for all requests together.
     """
 
     def __init__(self, most_bytes: int) -> None:
-        """Has nobody in."""
+        """Starts without requests."""
         self._most_bytes = most_bytes
         self._visits: set[Visit] = set()
         self._incoming: list[Visit] = []
@@ -62,16 +62,16 @@ class Admission:
 
     @asynccontextmanager
     async def visit(self, seconds: float) -> AsyncIterator[Visit]:
-        """A request, for the time of a block.
+        """Admits a request for the duration of a block.
 
         Args:
-            seconds: Most time; `Visit.limit` may be moved.
+            seconds: Longest duration, in seconds. `Visit.limit` may be moved.
 
         Yields:
             The request.
 
         Raises:
-            Refusal: From the block, if it took too long, or gave way to others.
+            Refusal: From the block, if it took too long, or was ended for others.
         """
         limit = asyncio.timeout(seconds)
         visit = Visit(limit)
@@ -81,39 +81,39 @@ class Admission:
                 yield visit
         except TimeoutError:
             if visit.gives_way:
-                raise busy("others take its memory") from None
+                raise busy("other requests use its memory") from None
             raise Refusal(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
-                f"Expected the request to come and its turn to be over within "
-                f"{seconds:g} s. Received less of it, or too many others: ask again.",
+                f"The request was not received and answered within {seconds:g} s. The "
+                "client is too slow, or the server too busy. Try again.",
             ) from None
         finally:
             self._visits.discard(visit)
 
     def hold(self, visit: Visit, size: int) -> None:
-        """Counts bytes; if there are too many, the largest request gives way.
+        """Counts bytes of a request. If there are too many, the largest one is ended.
 
         Args:
-            visit: Whose they are.
-            size: Of what came now.
+            visit: The request.
+            size: Number of new bytes.
 
         Raises:
-            Refusal: If it is this one that gives way.
+            Refusal: If this request is the one that is ended.
         """
         visit.size += size
         while sum(each.size for each in self._visits) > self._most_bytes:
             largest = max(self._visits, key=lambda each: each.size)
             self._visits.discard(largest)
             if largest is visit:
-                raise busy("others take its memory")
+                raise busy("other requests use its memory")
             largest.give_way()
 
     @asynccontextmanager
     async def incoming(self, visit: Visit) -> AsyncIterator[None]:
-        """The time in which a request of gRPC comes in.
+        """Wraps the time in which a gRPC request is received.
 
         Yields:
-            Nothing. If too many come in, the one that began first gives way.
+            Nothing. If too many are being received, the oldest is ended.
         """
         if len(self._incoming) >= MOST_INCOMING:
             self._incoming.pop(0).give_way()
@@ -127,10 +127,10 @@ class Admission:
     async def read(
         self, read: Callable[[bytes], Result], body: bytes, grows: bool = False
     ) -> Result:
-        """What a function makes of a request, off the event loop.
+        """Runs a function on a request outside the event loop, and returns its result.
 
-        Large ones, and those that may become so (`grows`), take turns, so that small
-        ones need not wait for them. Who leaves before his turn has none.
+        Large requests, and those that may become large (`grows`), take turns, so that
+        small ones need not wait for them. A request that is cancelled loses its turn.
         """
         loop = asyncio.get_running_loop()
         if len(body) <= SMALL and not grows:
@@ -143,7 +143,7 @@ class Admission:
                 self._trimming = loop.call_later(1, self._trim, loop)
 
     def _trim(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Gives the system what the C library keeps: a gigabyte in the end."""
+        """Returns free memory from the C library to the system, up to a gigabyte."""
         self._trimming = None
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
             loop.run_in_executor(self._large, trim, 0)

@@ -1,7 +1,7 @@
-"""A server that speaks TF Serving's REST and gRPC, for development and small clinics.
+"""A server with TF Serving's REST and gRPC, for development and small clinics.
 
-It needs no container, watches the folder of models as TF Serving does, and refuses a
-version that was copied in part. `docs/serving.md` says when to use which.
+It needs no container, watches the folder of models as TF Serving does, and refuses an
+incomplete version. `docs/serving.md` explains when to use which server.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from phdnet_tf.server.rest import make_app
 logger = logging.getLogger(__name__)
 
 GRACE = 10.0
-"""Seconds that requests in progress have to end when the server stops."""
+"""Time for requests in progress to end when the server stops, in seconds."""
 
 MOST_HELD = 4
-"""Requests of the largest size that the memory may hold, together with all others."""
+"""Memory for all requests, as a number of requests of the largest size."""
 
 
 class Server:
@@ -40,7 +40,7 @@ class Server:
         config: Where and how to serve.
 
     Attributes:
-        models: What is served.
+        models: The served models.
         rest: Address of the REST API, for example "http://127.0.0.1:8501".
         grpc: Address of the gRPC services, for example "grpc://127.0.0.1:8500".
 
@@ -63,9 +63,9 @@ class Server:
         self.models.poll()
         if not self.models.served():
             raise ValueError(
-                f"{config.models}: expected a folder of models, such as "
-                "models/phdnet_sa/1, of which one can be served. Received none: train "
-                "one with 'phdnet-tf train', or give --models another folder."
+                f"{config.models}: expected a folder with a model that can be served, "
+                "such as models/phdnet_sa/1. Received none. Train a model with "
+                "'phdnet-tf train', or give --models another folder."
             )
         started: Future[tuple[int, int]] = Future()
         # Outside the main thread, uvicorn leaves signals to whoever runs this server.
@@ -89,7 +89,7 @@ class Server:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Takes no new requests, lets those in progress end, and stops."""
+        """Refuses new requests, waits for those in progress, and stops."""
         if not self._stopping.is_set():
             self._stopping.set()
             self._loop.call_soon_threadsafe(self._end.set)
@@ -148,18 +148,20 @@ class Server:
                 # A network folder that is away for a moment must not end the polling.
                 logger.error("%s cannot be read: %s", self._config.models, error)
             except Exception:
-                logger.exception("%s cannot be looked at", self._config.models)
+                logger.exception(
+                    "%s: the check for versions failed", self._config.models
+                )
 
 
 def _cores() -> int:
-    """Those that this process may use, where the system tells."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _grpc_server(config: ServerConfig, connections: int) -> tuple[grpc.aio.Server, int]:
-    """A server that is not yet started, and its port."""
+    """Makes a gRPC server that is not started yet; returns it and its port."""
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", config.max_bytes),

@@ -1,4 +1,4 @@
-"""Where and how to serve, and whether that can be: without TensorFlow, in no time."""
+"""The server's settings, and their checks, which do not load TensorFlow."""
 
 import errno
 import importlib.util
@@ -12,7 +12,7 @@ NEEDED = ("grpc_health", "prometheus_client", "simdjson", "starlette", "uvicorn"
 """Packages of the extra `serve`."""
 
 TOKEN_LENGTH = 16
-"""Fewest characters of a token: fewer can be guessed."""
+"""Smallest number of characters of a token. A shorter one can be guessed."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,20 @@ class ServerConfig:
     Attributes:
         models: Folder of all models.
         host: Address to listen on.
-        rest_port: 0 is any free one.
-        grpc_port: 0 is any free one.
-        poll_seconds: Time between two looks for new versions.
-        max_bytes: Largest request.
+        rest_port: Port of REST. 0 is any free port.
+        grpc_port: Port of gRPC. 0 is any free port.
+        poll_seconds: Interval between checks for new versions, in seconds.
+        max_bytes: Largest size of a request, in bytes.
         certificate: PEM files of the certificate chain and its private key, for https
-            and gRPC over TLS; None serves both in the clear.
-        token_file: File of the token that a request has to show; None asks for none.
-        behind_proxy: Whether strangers are kept out by a proxy before the server.
-        seconds: Most time for a REST request, from its first byte to its answer, and
-            for a gRPC request to come in; its client says how long it waits.
+            and gRPC over TLS. None serves both without encryption.
+        token_file: File of the token that a request must send. None requires no token.
+        behind_proxy: Whether a proxy before the server authenticates the users.
+        seconds: Longest time, in seconds, for a REST request from its first byte to its
+            answer, and for a gRPC request to be received. A gRPC client sets the time
+            for the answer.
 
     Raises:
-        ValueError: If the address makes no sense, or strangers could use the server.
+        ValueError: If the address is not valid, or if anyone could use the server.
     """
 
     models: Path
@@ -49,7 +50,7 @@ class ServerConfig:
     seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        """Refuses to serve strangers; see the class."""
+        """Refuses settings that would let anyone use the server; see the class."""
         if ":" in self.host and not _is_address(self.host):
             raise ValueError(
                 f"--host: expected an address such as ::1, without brackets and port. "
@@ -58,14 +59,14 @@ class ServerConfig:
         if not (is_loopback(self.host) or self.token_file or self.behind_proxy):
             raise ValueError(
                 f"{self.host}: expected an address of this machine alone, such as "
-                "127.0.0.1. Received one that others may reach, who could all use the "
-                "server. Ask them for a token with --token-file, or say --behind-proxy "
-                "if a proxy with a log-in keeps strangers out."
+                "127.0.0.1. Received one that others can reach, so anyone could use "
+                "the server. Require a token with --token-file, or give --behind-proxy "
+                "if a proxy authenticates the users."
             )
 
 
 def check(config: ServerConfig) -> None:
-    """Refuses what cannot work, before anything is loaded.
+    """Refuses settings that cannot work, before anything is loaded.
 
     Raises:
         OSError: If a port is taken, or a file cannot be read.
@@ -74,7 +75,7 @@ def check(config: ServerConfig) -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"{missing[0]} is missing. Install what serving needs: pip install "
+            f"{missing[0]} is missing. Install the packages for serving: pip install "
             "'phdnet-tf[serve]'."
         )
     tls(config.certificate)
@@ -86,22 +87,22 @@ def check(config: ServerConfig) -> None:
 def _ports(config: ServerConfig) -> list[tuple[str, int]]:
     if config.rest_port and config.rest_port == config.grpc_port:
         raise ValueError(
-            "--grpc-port: expected another than --rest-port. Received "
+            "--grpc-port: expected another port than --rest-port. Received "
             f"{config.rest_port} for both."
         )
     return [("--rest-port", config.rest_port), ("--grpc-port", config.grpc_port)]
 
 
 def listen(host: str, port: int, option: str) -> socket.socket:
-    """A socket that listens.
+    """Opens a socket that listens.
 
     Args:
         host: Address or name of this machine.
-        port: 0 is any free one.
-        option: What the port is called on the command line.
+        port: Number of the port. 0 is any free port.
+        option: Name of the port's option on the command line.
 
     Raises:
-        OSError: If that cannot be, and which option to change.
+        OSError: If the socket cannot listen. The message says which option to change.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -117,20 +118,20 @@ def listen(host: str, port: int, option: str) -> socket.socket:
             f"{host}: expected an address of this machine, such as 127.0.0.1 or ::1. "
             f"Received: {reason}. Give another --host."
         ) from error
-    # Connections inherit it. asyncio sets it on sockets of its own making only, and
-    # without it every answer on a kept connection is 40 ms late.
+    # Connections inherit this option. asyncio sets it only on sockets that it makes.
+    # Without it, every answer on a kept connection is 40 ms late.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
 def tls(certificate: tuple[Path, Path] | None) -> ssl.SSLContext | None:
-    """What encrypts connections, if anything.
+    """The TLS context of the server; None without a certificate.
 
     Args:
         certificate: PEM files of the chain and its private key.
 
     Raises:
-        OSError: If a file cannot be read, or is something else.
+        OSError: If a file cannot be read, or is not such a file.
         ValueError: If the key is encrypted.
     """
     if certificate is None:
@@ -139,9 +140,9 @@ def tls(certificate: tuple[Path, Path] | None) -> ssl.SSLContext | None:
 
     def encrypted() -> str:
         raise ValueError(
-            f"{key}: expected a private key without a passphrase, as nobody is there "
-            "to type it. Received an encrypted one. Decrypt it: openssl pkey -in "
-            f"{key} -out plain.pem, and keep that from others."
+            f"{key}: expected a private key without a passphrase, because nobody can "
+            "type it here. Received an encrypted key. Decrypt it with openssl pkey -in "
+            f"{key} -out plain.pem, and keep the new file secret."
         )
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -151,17 +152,18 @@ def tls(certificate: tuple[Path, Path] | None) -> ssl.SSLContext | None:
         reason = str(error.reason or error).replace("_", " ").lower()
         raise OSError(
             f"{chain} and {key}: expected a certificate and its private key, as PEM. "
-            f"Received others: {reason}. Give both to --tls, the certificate first."
+            f"Received other files: {reason}. Give both to --tls, the certificate "
+            "first."
         ) from error
     return context
 
 
 def token(file: Path | None) -> str | None:
-    """The token in a file, if one is asked for.
+    """Reads the token; None without a file.
 
     Raises:
-        OSError: If it cannot be read.
-        ValueError: If it holds none, or one that is soon guessed.
+        OSError: If the file cannot be read.
+        ValueError: If it holds no token, or one that is too short.
     """
     if file is None:
         return None
@@ -183,7 +185,7 @@ def _is_address(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Whether only this machine can reach an address."""
     if _is_address(host):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"

@@ -1,9 +1,9 @@
-"""REST's connections: how many there are, and how long each may keep others waiting.
+"""Limits the number of REST connections, and how long each may stay idle.
 
-uvicorn waits without end for a request that does not come, and takes connections until
-the system refuses more. Here a request has to come in time. When all places are taken,
-one that waits for a request gives its place to a new one: of the address that has the
-most of them, the one that has waited longest.
+uvicorn waits forever for a request that does not come, and accepts connections until
+the system refuses more. Here a request must come in time. When all places are taken, an
+idle connection is closed for a new one. Of the address with the most idle connections,
+it is the one that has waited longest.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0
-"""Most time for the head of a request, or for a handshake of TLS."""
+"""Longest time for the head of a request, or for a TLS handshake, in seconds."""
 
 BODY_SECONDS = 40.0
-"""Most time for a body, or for an answer to be taken: longer than a request may take,
-so that it is answered before its connection ends."""
+"""Longest time for a body, or for the client to read an answer, in seconds. It is
+longer than the limit of a request, so that the request is answered first."""
 
 
 def most_connections() -> int:
-    """How many connections each protocol may have.
+    """Largest number of connections of each protocol.
 
-    The system's limit of open files is raised as far as it may be: what it leaves
-    beside connections is for models, logs and threads.
+    The system's limit of open files is raised as far as possible. The rest of the files
+    is for models, logs and threads.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 4096
@@ -42,22 +42,22 @@ class Places:
     """The places for connections.
 
     Args:
-        most: How many there are.
-        context: What encrypts them, if anything.
-        closed: Told why a connection was ended: "slow" or "full".
+        most: Number of places.
+        context: TLS context, or None.
+        closed: Called with the reason when a connection is ended: "slow" or "full".
     """
 
     def __init__(
         self, most: int, context: ssl.SSLContext | None, closed: Callable[[str], None]
     ) -> None:
-        """Nobody has come yet."""
+        """Starts without connections."""
         self.most = most
         self.context = context
         self.taken: dict[Connection, None] = {}
         self._closed = closed
 
     def take(self, connection: "Connection") -> None:
-        """Gives a place to a new connection, and takes another's if need be."""
+        """Gives a place to a new connection, and ends another if necessary."""
         if len(self.taken) >= self.most:
             waiting = [each for each in self.taken if not each.busy]
             if not waiting:
@@ -79,7 +79,7 @@ class Places:
         connection.raw.abort()
 
     def __call__(self, **keywords: Any) -> "Connection":
-        """A connection as uvicorn makes them."""
+        """Makes a connection, as uvicorn requests it."""
         return Connection(self, **keywords)
 
 
@@ -87,9 +87,9 @@ class Connection(H11Protocol):
     """A connection that is ended if its client is slow.
 
     Attributes:
-        raw: What carries it, below TLS.
-        address: Of the client.
-        since: When it began to wait for what it waits for, in the loop's time.
+        raw: Transport below TLS.
+        address: Address of the client.
+        since: Start of the current wait, in the event loop's time.
     """
 
     def __init__(self, places: Places, **keywords: Any) -> None:
@@ -111,7 +111,7 @@ class Connection(H11Protocol):
         return self._awaited == ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a place, and speaks TLS if need be."""
+        """Takes a place, and starts TLS if it is configured."""
         self.raw = transport
         self.address = transport.get_extra_info("peername")[0]
         self._await("head", HEAD_SECONDS)
@@ -157,7 +157,7 @@ class Connection(H11Protocol):
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Takes a part of a request, and notes what is still to come."""
+        """Receives a part of a request, and notes what is still missing."""
         if self._encrypting:
             # TLS has it before the task that waits for the handshake goes on.
             self._early += data
@@ -171,17 +171,17 @@ class Connection(H11Protocol):
         self._note()
 
     def pause_writing(self) -> None:
-        """Gives the client time to take what was sent."""
+        """Gives the client time to read the answer."""
         super().pause_writing()
         self._await("taking", BODY_SECONDS)
 
     def resume_writing(self) -> None:
-        """The client goes on."""
+        """Notes that the client reads again."""
         super().resume_writing()
         self._note()
 
     def _note(self) -> None:
-        """What the client has to send, or that it has sent all."""
+        """Notes what the client must still send, or that the request is complete."""
         if self.conn.their_state is h11.SEND_BODY:
             self._await("body", BODY_SECONDS)
         elif self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:

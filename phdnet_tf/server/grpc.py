@@ -1,4 +1,4 @@
-"""TF Serving's gRPC services over `Models`, and gRPC's own of health."""
+"""TF Serving's gRPC services over `Models`, and gRPC's health service."""
 
 import asyncio
 import time
@@ -30,11 +30,11 @@ class Services:
     """PredictionService and ModelService; gRPC answers UNIMPLEMENTED to the rest.
 
     Args:
-        config: How to serve.
-        token: What a request has to show; None asks for nothing.
-        models: What is served.
-        metrics: Where predict requests are counted.
-        admission: Lets requests in.
+        config: The server's settings.
+        token: Token that a request must send. None requires no token.
+        models: The served models.
+        metrics: Counts predict requests.
+        admission: Admits requests.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Services:
         metrics: Metrics,
         admission: Admission,
     ) -> None:
-        """Serves nobody yet: that is `add_to`'s."""
+        """Keeps the arguments; `add_to` registers the services."""
         self._seconds = config.seconds
         self._most_values = config.max_bytes // np.dtype(np.float32).itemsize
         self._token = token
@@ -180,7 +180,7 @@ def _parse(kind: Any, body: bytes) -> Any:
 def metadata(
     models: Models, name: str, number: int | None
 ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """The signatures of a model, as both protocols tell them.
+    """The signatures of a model, as both protocols report them.
 
     Raises:
         Refusal: If the model is not in service.
@@ -195,10 +195,10 @@ def metadata(
 def status(
     models: Models, name: str, number: int | None
 ) -> get_model_status_pb2.GetModelStatusResponse:
-    """What became of the versions of a model, as both protocols tell it.
+    """The state of a model's versions, as both protocols report it.
 
     Raises:
-        Refusal: If nothing is known of it.
+        Refusal: If the model is unknown.
     """
     return get_model_status_pb2.GetModelStatusResponse(
         model_version_status=models.statuses(name, number)
@@ -206,12 +206,12 @@ def status(
 
 
 def unknown_label(label: str) -> Refusal:
-    """Labels are TF Serving's; to it, one that it does not know is malformed."""
+    """The error for a label. TF Serving calls an unknown label malformed."""
     return invalid(f"Unrecognized servable version label: {label}")
 
 
 def number(spec: Any) -> int | None:
-    """The version that a ModelSpec names; None is the one in service.
+    """The version that a ModelSpec names; None means the one in service.
 
     Raises:
         Refusal: If it names a label.

@@ -1,7 +1,7 @@
-"""A request in TF Serving's JSON as arrays, and the answer as JSON.
+"""Reads requests in TF Serving's JSON into arrays, and writes the answers as JSON.
 
-simdjson reads numbers into arrays without an object for each, in a fifth of the time of
-Python's `json`.
+simdjson reads numbers into arrays without an object for each number. It takes a fifth
+of the time of Python's `json`.
 """
 
 import base64
@@ -24,19 +24,19 @@ from phdnet_tf.server.registry import Models, Version
 SIGNATURE = "serving_default"
 
 BYTES_A_VALUE = 24
-"""Of those that a request may have, for each value of JSON: one of two characters takes
-that much memory while it is read."""
+"""Bytes of memory per JSON value while a request is read. A value can have only two
+characters, so the number of values is limited by the size of a request and this."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request asks for.
+    """A predict request.
 
     Attributes:
-        version: Of the model.
-        signature: Of its.
-        inputs: Its inputs.
-        rows: Whether it came in the row format, and the answer goes in it.
+        version: The version of the model.
+        signature: Name of the version's signature.
+        inputs: Inputs of the signature.
+        rows: Whether the request has the row format, as its answer will.
     """
 
     version: Version
@@ -46,10 +46,10 @@ class Asked:
 
 
 def inflate(body: bytes, most: int) -> bytes:
-    """What was compressed with gzip.
+    """Decompresses a gzip body.
 
     Raises:
-        Refusal: If it is damaged, or has more than `most` bytes.
+        Refusal: If it is damaged, or larger than `most` bytes when decompressed.
     """
     inflating = zlib.decompressobj(wbits=31)
     try:
@@ -70,13 +70,13 @@ def read(
 
     Args:
         body: JSON, as UTF-8.
-        models: What is served.
-        name: Of the model.
-        number: Of its version; None is the one in service.
-        most: Bytes that a request may have.
+        models: The served models.
+        name: Name of the model.
+        number: Number of its version; None means the one in service.
+        most: Largest size of a request, in bytes.
 
     Raises:
-        Refusal: If it makes no sense, is too large, or nobody serves it.
+        Refusal: If the body is invalid or too large, or the model is not served.
     """
     if values_of(body) > most // BYTES_A_VALUE:
         raise too_many(most)
@@ -113,16 +113,16 @@ def read(
 
 
 def values_of(text: bytes) -> int:
-    """No fewer than the values in a part of JSON. In base64 it finds none."""
+    """An upper bound of the number of values in a part of JSON; 0 in base64."""
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def too_many(most: int) -> Refusal:
-    """A request of more values than JSON of `most` bytes may have: 413."""
+    """The error for a request with too many JSON values: 413."""
     return Refusal(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"The request is larger than {most // BYTES_A_VALUE} values of JSON. Send "
-        "fewer images in one, images as PNG (signature png), or ask by gRPC.",
+        f"The request is larger than {most // BYTES_A_VALUE} JSON values. Send fewer "
+        "images per request, send them as PNG (signature png), or use gRPC.",
         http=413,
     )
 
@@ -142,7 +142,7 @@ def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
 
 
 def _of_inputs(value: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
-    """The column format: every input whole."""
+    """Reads the column format, in which each input is one array."""
     if not isinstance(value, simdjson.Object) or _is_base64(value):
         if len(specs) > 1:
             raise invalid(f"inputs: expected an object with {', '.join(specs)}.")
@@ -154,7 +154,7 @@ def _of_inputs(value: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_instances(value: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
-    """The row format: one object, or the only input's value, for each image."""
+    """Reads the row format: per image, an object or the value of the only input."""
     if not isinstance(value, simdjson.Array) or not len(value):
         raise invalid("instances: expected a list of one or more.")
     first: Any = value[0]
@@ -199,7 +199,7 @@ def _array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    """float64, of the shape that the lists have."""
+    """Numbers as a float64 array with the shape of the lists."""
     if isinstance(value, list):  # of an input in the row format
         return np.stack([_numbers(each) for each in value])
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -245,11 +245,11 @@ def _require_flat(
         return
     for key, value in given.items():
         if inputs[key].dtype != object and len(_depths(value)) > 1:
-            raise invalid(f"{key}: expected numbers, or lists, side by side.")
+            raise invalid(f"{key}: expected only numbers, or only lists, in a list.")
 
 
 def _depths(value: Any) -> set[int]:
-    """In how many lists each of the numbers is."""
+    """The nesting depth of each number."""
     if not isinstance(value, simdjson.Array | list):
         return {0}
     return {depth + 1 for part in value for depth in _depths(part)}

@@ -1,4 +1,4 @@
-"""What Prometheus reads from the local server."""
+"""The local server's metrics for Prometheus."""
 
 import grpc
 from prometheus_client import (
@@ -19,7 +19,7 @@ class Metrics:
     """Requests, their time, the versions in service, and the process's own figures.
 
     Args:
-        models: What is served.
+        models: The served models.
     """
 
     def __init__(self, models: Models) -> None:
@@ -43,7 +43,7 @@ class Metrics:
         )
         self._closed = Counter(
             "phdnet_connections_closed",
-            "Connections of REST that were ended: too slow, or for another's sake.",
+            "REST connections that were ended: too slow, or no place was free.",
             ["reason"],
             registry=self._registry,
         )

@@ -1,4 +1,4 @@
-"""A request that is not answered, and how each protocol says so."""
+"""Refusals of requests, and how each protocol reports them."""
 
 import hmac
 import logging
@@ -19,22 +19,22 @@ HTTP = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
-"""Status of HTTP for each of the codes that this server uses."""
+"""HTTP status for each gRPC code that this server uses."""
 
 
 class Refusal(Exception):
-    """A request that is not answered, and why.
+    """A request is refused.
 
     Attributes:
-        code: The reason as gRPC names it.
+        code: The reason as a gRPC code.
         message: One sentence for the client.
-        http: The same as a status of HTTP.
+        http: The reason as an HTTP status.
     """
 
     def __init__(
         self, code: grpc.StatusCode, message: str, http: int | None = None
     ) -> None:
-        """Keeps all; see the class. Without `http`, the code's own is meant."""
+        """Keeps the arguments. `http` defaults to the status of `code`."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -42,31 +42,32 @@ class Refusal(Exception):
 
 
 def invalid(message: str) -> Refusal:
-    """A request that makes no sense: 400, INVALID_ARGUMENT."""
+    """A refusal of an invalid request: 400, INVALID_ARGUMENT."""
     return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def too_large(most: int) -> Refusal:
-    """A request of more bytes than are taken: 413, RESOURCE_EXHAUSTED."""
+    """A refusal of a request that is too large: 413, RESOURCE_EXHAUSTED."""
     return Refusal(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"The request is larger than {most} bytes. Send fewer images in one, or images "
-        "as PNG (signature png).",
+        f"The request is larger than {most} bytes. Send fewer images per request, or "
+        "send them as PNG (signature png).",
         http=413,
     )
 
 
 def busy(what: str) -> Refusal:
-    """A request that found no room: 503, RESOURCE_EXHAUSTED."""
+    """A refusal because the server is busy: 503, RESOURCE_EXHAUSTED."""
     return Refusal(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, f"The server is busy: {what}. Ask again."
+        grpc.StatusCode.RESOURCE_EXHAUSTED, f"The server is busy: {what}. Try again."
     )
 
 
 def unexpected(error: Exception) -> Refusal:
-    """An error that nobody foresaw: 500, INTERNAL.
+    """A refusal because of an unexpected error: 500, INTERNAL.
 
-    Its text may tell of the machine and of other requests, and is for the log alone.
+    The error's text may reveal details of the machine and of other requests, so it goes
+    only to the log.
     """
     name = secrets.token_hex(4)
     logger.error("unexpected error %s", name, exc_info=error)
@@ -77,14 +78,14 @@ def unexpected(error: Exception) -> Refusal:
 
 
 def require_token(token: str | None, shown: str) -> None:
-    """Refuses a request that does not show the token.
+    """Refuses a request without the right token.
 
     Args:
-        token: What is asked for; None asks for nothing.
+        token: The required token. None requires no token.
         shown: The request's `authorization`.
 
     Raises:
-        Refusal: If it shows another, or none.
+        Refusal: If the request has another token, or none.
     """
     kind, _, received = shown.partition(" ")
     # Of the same duration wherever they differ, which would otherwise tell the token.

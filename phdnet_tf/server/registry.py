@@ -1,4 +1,4 @@
-"""The models that the local server serves: found by polling, complete, newest first."""
+"""Finds and loads the models that the local server serves."""
 
 import logging
 import math
@@ -27,20 +27,20 @@ class Version:
     """A version that was loaded and has answered its warm-up requests.
 
     Args:
-        folder: Of the version, for example `models/phdnet_sa/3`.
+        folder: Folder of the version, for example `models/phdnet_sa/3`.
 
     Attributes:
-        number: For example 3.
-        signature_defs: What a client may ask for, as TF Serving describes it.
+        number: Number of the version, for example 3.
+        signature_defs: The signatures, as TF Serving describes them.
 
     Raises:
-        ValueError: If it is not complete, or TensorFlow cannot load it.
-        OSError: If it cannot be read.
+        ValueError: If the version is not complete, or TensorFlow cannot load it.
+        OSError: If a file cannot be read.
         tf.errors.OpError: If a warm-up request fails.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Loads it; see the class."""
+        """Loads the version; see the class."""
         checksums.require_complete(folder)
         self.number = int(folder.name)
         self._signatures = saved_model.load_signatures(folder)
@@ -60,10 +60,10 @@ class Version:
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """What a signature gives for inputs that fit it.
+        """Runs a signature on inputs that fit it.
 
         Raises:
-            Refusal: If the model refuses them.
+            Refusal: If the model refuses the inputs.
         """
         try:
             outputs = self._signatures[signature](
@@ -76,10 +76,10 @@ class Version:
         raise refused
 
     def require_fit(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
-        """Refuses inputs that are not those of the signature.
+        """Refuses inputs that do not fit the signature.
 
         Raises:
-            Refusal: With the names, or the type and shape, that were expected.
+            Refusal: With the expected names, or the expected type and shape.
         """
         specs = self.inputs(signature)
         if inputs.keys() != specs.keys():
@@ -105,10 +105,10 @@ class Version:
         return self.signature_defs.signature_def[signature].inputs
 
     def outputs(self, signature: str, wanted: Sequence[str]) -> Sequence[str]:
-        """The names of the outputs that are wanted of a signature; none means all.
+        """Names of the requested outputs of a signature. An empty request means all.
 
         Raises:
-            Refusal: If it has no such output, or one is wanted twice.
+            Refusal: If the signature has no such output, or one is requested twice.
         """
         names = sorted(self.signature_defs.signature_def[signature].outputs)
         if unknown := sorted(set(wanted) - set(names)):
@@ -128,13 +128,13 @@ def arrays(tensors: Mapping[str, Any], most: float = math.inf) -> dict[str, np.n
     """The values of TensorProtos.
 
     Args:
-        tensors: By their names.
-        most: Values that all of them may have together. A TensorProto may repeat its
-            last value to fill its shape, so that some bytes can ask for gigabytes.
+        tensors: The TensorProtos, by name.
+        most: Largest number of values in all of them together. A TensorProto may repeat
+            its last value to fill its shape, so a few bytes can claim gigabytes.
 
     Raises:
-        Refusal: If there are too many, or one is broken: fewer bytes than its shape
-            asks for, for example.
+        Refusal: If there are too many values, or a tensor is invalid: it may have fewer
+            bytes than its shape requires, for example.
     """
     values = {}
     count = sum(
@@ -158,7 +158,7 @@ def arrays(tensors: Mapping[str, Any], most: float = math.inf) -> dict[str, np.n
 
 
 def _require_fit(name: str, value: np.ndarray, spec: Any) -> None:
-    """Refuses a value of another type or shape than the signature's."""
+    """Refuses a value whose type or shape differs from the signature's."""
     wanted = tf.dtypes.as_dtype(spec.dtype)
     shape = [dim.size for dim in spec.tensor_shape.dim]
     fits = len(shape) == value.ndim and all(
@@ -174,7 +174,7 @@ def _require_fit(name: str, value: np.ndarray, spec: Any) -> None:
 
 @dataclass
 class _Model:
-    """A model folder: the version in service, and what became of the others."""
+    """A model folder: the version in service, and the state of the others."""
 
     version: Version | None = None
     states: dict[int, Status] = field(default_factory=dict)
@@ -182,15 +182,15 @@ class _Model:
 
 
 class Models:
-    """All models in a folder, each served in its newest version that can be served.
+    """All models in a folder, each with its newest usable version in service.
 
     Args:
-        folder: Of all models, for example `models`.
-        at_once: Most calls of a graph that run at the same time.
+        folder: Folder of all models, for example `models`.
+        at_once: Largest number of graph calls that run at the same time.
     """
 
     def __init__(self, folder: Path, at_once: int) -> None:
-        """Finds nothing yet: that is `poll`'s."""
+        """Starts without models; `poll` finds them."""
         self._folder = folder
         self._models: dict[str, _Model] = {}
         self._batches = Batches(at_once)
@@ -198,9 +198,9 @@ class Models:
     def poll(self) -> None:
         """Looks for new versions, and puts the newest usable one into service.
 
-        A version that cannot be served is named in the log, once, and tried again only
-        when its files have changed. The version in service stays until another is ready
-        to take its place.
+        The log names a version that cannot be served once. The version is tried again
+        only when its files have changed. The version in service stays until another is
+        ready to replace it.
         """
         for folder in sorted(self._folder.glob("[!.]*")):
             numbers = versions.versions(folder)
@@ -248,11 +248,11 @@ class Models:
         """A version in service.
 
         Args:
-            name: Of the model.
-            number: Of the version; None is the one in service.
+            name: Name of the model.
+            number: Number of the version; None means the one in service.
 
         Raises:
-            Refusal: If it is not in service, in the words of TF Serving.
+            Refusal: If it is not in service. The message is TF Serving's.
         """
         if not name:
             raise invalid("ModelSpec has no name specified.")
@@ -268,10 +268,10 @@ class Models:
         return version
 
     def statuses(self, name: str, number: int | None) -> list[Status]:
-        """What became of the versions of a model, the newest first.
+        """The state of a model's versions, the newest first.
 
         Raises:
-            Refusal: If nothing is known of it.
+            Refusal: If the model is unknown.
         """
         model = self._models.get(name)
         states = model.states.copy() if model else {}
@@ -294,16 +294,16 @@ class Models:
         """Answers a request.
 
         Args:
-            version: As `find` gave it; it answers even if it was replaced since.
+            version: A version from `find`. It answers even if it has been replaced.
             signature: Name of the signature.
-            inputs: Its inputs.
-            outputs: Names of the outputs that are wanted; none means all.
+            inputs: Inputs of the signature.
+            outputs: Names of the requested outputs. Empty means all.
 
         Returns:
-            Its outputs.
+            The outputs.
 
         Raises:
-            Refusal: If it cannot be answered.
+            Refusal: If the request cannot be answered.
         """
         version.require_fit(signature, inputs)
         wanted = version.outputs(signature, outputs)
@@ -324,7 +324,7 @@ def _status(number: int, state: int, code: int = 0, message: str = "") -> Status
 
 
 def _files(version: Path) -> object:
-    """Something that changes when a file of a version does."""
+    """A value that changes when a file of a version changes."""
     try:
         return {
             str(file): (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)

@@ -1,9 +1,9 @@
-"""Turns for calls of the graph; who waits for one may share it with others.
+"""Runs graph calls in turn, and merges requests that wait at the same time.
 
-On two cores, an image of a batch takes two thirds of the processor's time of an image
-alone (`docs/results/serving.md`). So requests of one kind that wait at the same moment
-are merged. None waits for others to come, and one that is refused spoils no other. Who
-has left before his turn has none.
+On two cores, an image in a batch takes two thirds of the processor time of an image
+alone (`docs/results/serving.md`). Requests of the same kind that wait at the same time
+are therefore merged. No request waits for others to come. A refused request does not
+affect others. A cancelled request loses its turn.
 """
 
 import asyncio
@@ -21,22 +21,23 @@ Outputs = dict[str, np.ndarray]
 Run = Callable[[Inputs], Outputs]
 
 MOST = 8
-"""Images in a merged call: more gain nothing, and keep their neighbours waiting."""
+"""Largest number of images in a merged call. More bring no gain, only longer waits."""
 
 GIVES_WAY = 0.5
-"""Seconds, for each image beyond the first, by which a request lets later ones pass."""
+"""Delay of a request for each image beyond its first, in seconds: smaller requests that
+come later may overtake it."""
 
 
 @dataclass(eq=False)
 class _Request:
-    """One that waits.
+    """A waiting request.
 
     Attributes:
-        key: Calls may be merged if theirs are equal.
-        call: What to run.
-        inputs: Of the call.
-        answer: What its client waits for.
-        turn: The lower, the sooner.
+        key: Requests with equal keys may be merged.
+        call: The function to run.
+        inputs: Inputs of the call.
+        answer: The future for which the client waits.
+        turn: Lower values run earlier.
     """
 
     key: Hashable
@@ -51,15 +52,15 @@ class _Request:
 
 
 class Batches:
-    """Runs calls, a few at once, and merges those that wait. For one event loop.
+    """Runs calls, a few at once, and merges waiting ones. For one event loop.
 
     Args:
-        at_once: Most calls that run at the same time.
-        most_waiting: Most requests that wait.
+        at_once: Largest number of calls that run at the same time.
+        most_waiting: Largest number of waiting requests.
     """
 
     def __init__(self, at_once: int, most_waiting: int = 128) -> None:
-        """Has nothing to do yet."""
+        """Starts without requests."""
         self._at_once = at_once
         self._most_waiting = most_waiting
         self._running = 0
@@ -67,24 +68,24 @@ class Batches:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="graph")
 
     async def run(self, key: Hashable, call: Run, inputs: Inputs) -> Outputs:
-        """What a call gives for these inputs, alone or merged with others.
+        """Runs a call on inputs, alone or merged with others.
 
-        A caller that is cancelled while it waits is forgotten.
+        A request that is cancelled while it waits is dropped.
 
         Args:
-            key: Calls may be merged if theirs are equal.
-            call: What to run; it takes and gives arrays whose axis 0 is that of images.
-            inputs: Of the call.
+            key: Requests with equal keys may be merged.
+            call: The function to run. Axis 0 of its inputs and outputs is images.
+            inputs: Inputs of the call.
 
         Returns:
-            Its outputs.
+            The outputs for these inputs.
 
         Raises:
             Refusal: If too many wait.
-            Exception: What the call raises for these inputs.
+            Exception: Any error of the call for these inputs.
         """
         if len(self._waiting) >= self._most_waiting:
-            raise busy(f"{self._most_waiting} requests wait")
+            raise busy(f"{self._most_waiting} requests are waiting")
         if len({len(value) for value in inputs.values()}) != 1:
             # Two requests that lack what the other has too many would fit together.
             key = object()
@@ -113,7 +114,7 @@ class Batches:
             running.add_done_callback(partial(self._end, taken))
 
     def _take(self) -> list[_Request]:
-        """What is to be run in this turn, which waits no more."""
+        """Removes the requests of the next turn from the queue, and returns them."""
         first = min(self._waiting, key=lambda request: request.turn)
         taken, images = [first], first.images
         for one in self._waiting:
@@ -144,7 +145,7 @@ class Batches:
 
 
 def _answers(call: Run, requests: list[Inputs]) -> list[Outputs | Exception]:
-    """What each of them gets, of one call if that can be."""
+    """The answer to each request, from one call if possible."""
     if len(requests) > 1:
         names = requests[0]
         merged = {n: np.concatenate([inputs[n] for inputs in requests]) for n in names}

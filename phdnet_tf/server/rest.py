@@ -49,11 +49,11 @@ def make_app(
     """The ASGI application.
 
     Args:
-        config: How to serve.
-        token: What a request has to show; None asks for nothing.
-        models: What it serves.
-        metrics: Where predict requests are counted, and what Prometheus reads.
-        admission: Lets requests in.
+        config: The server's settings.
+        token: Token that a request must send. None requires no token.
+        models: The served models.
+        metrics: Counts predict requests; Prometheus reads it.
+        admission: Admits requests.
     """
 
     async def predict(request: Request, model: str, version: int | None) -> Response:
@@ -75,7 +75,7 @@ def make_app(
             metrics.count(model, "rest", code, time.perf_counter() - started)
 
     async def _body(request: Request, visit: Visit) -> bytes:
-        """The body, of which no more is read than may come."""
+        """Reads the body, up to the allowed size."""
         zipped = "gzip" in request.headers.get("content-encoding", "")
         parts, values = [], 0
         async for part in request.stream():
@@ -140,7 +140,7 @@ def make_app(
 
 
 def _answered(answer: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
-    """What answers every request with JSON, whatever happens."""
+    """Wraps a handler so that every request is answered with JSON, even on errors."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -163,7 +163,7 @@ def _refused(refusal: Refusal) -> Response:
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
-    """What the work gives, which is not begun, or given up, for a client that left."""
+    """The result of the work. It is cancelled, or not started, if the client leaves."""
     working = asyncio.ensure_future(work)
     # If it fails just as the client leaves, that is nobody's to hear.
     working.add_done_callback(lambda done: done.cancelled() or done.exception())

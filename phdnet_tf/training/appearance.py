@@ -1,7 +1,7 @@
-"""How a training view is changed so that it looks like another scanner's or sequence's.
+"""Augments training pictures so that they look like another scanner's or sequence's.
 
-What is drawn here takes its numbers from the batch's seed, each from a place of its
-own, so that one setting changes nothing that another draws.
+Each random quantity has its own seed, derived from the batch's seed, so that one
+setting does not change what another draws.
 """
 
 import tensorflow as tf
@@ -9,20 +9,19 @@ import tensorflow as tf
 from phdnet_tf.config import CropConfig
 
 KNOTS = (0.0, 0.5, 1.0, 1.5, 2.0)
-"""Of the intensity curve, in units of a normalised image, where 1 is bright tissue."""
+"""Knots of the intensity curve, in units of a normalised image (1 is bright tissue)."""
 
 
 def recoloured(views: tf.Tensor, crops: CropConfig, seed: tf.Tensor) -> tf.Tensor:
-    """Views with another contrast, brightness, coil and noise, each with its own.
+    """Changes contrast, brightness, coil and noise of each picture at random.
 
-    Pixels of 0 stay 0: that is what is outside an image, on the canvas too, and the
-    air that scanners mask.
+    Pixels of 0 stay 0: they are outside the image, or air that the scanner masked.
 
     Args:
-        views: float32[B, size, size, 1], normalised, 0 or more.
-        crops: How much is changed; settings of 0 change nothing.
-        seed: int64[2], of the batch: all its views are drawn at once, which takes less
-            time than one by one.
+        views: float32[B, size, size, 1], normalised pictures, 0 or more.
+        crops: The largest changes. Settings of 0 change nothing.
+        seed: int64[2], seed of the batch. All its pictures are changed at once, which
+            is faster than one by one.
 
     Returns:
         float32[B, size, size, 1], 0 or more.
@@ -46,14 +45,14 @@ def recoloured(views: tf.Tensor, crops: CropConfig, seed: tf.Tensor) -> tf.Tenso
 
 
 def _on_curve(views: tf.Tensor, changes: tf.Tensor) -> tf.Tensor:
-    """Intensities through lines with bends at the knots, of which the first stays.
+    """Maps intensities by a piecewise linear curve, whose first knot does not move.
 
-    They may fall: a sequence can make bright what another makes dark. Beyond the last
-    knot they rise as the identity does.
+    The curve may fall, because what is bright in one sequence can be dark in another.
+    Beyond the last knot it has a slope of 1.
 
     Args:
         views: float32[B, size, size, 1].
-        changes: float32[B, 4], of the knots but the first.
+        changes: float32[B, 4], changes at all knots but the first.
     """
     knots = tf.constant(KNOTS)
     values = tf.pad(changes, [[0, 0], [1, 0]]) + knots
@@ -68,12 +67,12 @@ def _on_curve(views: tf.Tensor, changes: tf.Tensor) -> tf.Tensor:
 
 
 def _coils(size: int, bends: tf.Tensor) -> tf.Tensor:
-    """Sensitivities of coils over views, float32[B, size, size, 1]; 1 in the middle.
+    """Coil sensitivities over pictures, float32[B, size, size, 1]; 1 in the middle.
 
     Args:
-        size: Side of a view, in its pixels.
-        bends: float32[B, 5], the largest change of the logarithm along x, y, both, and
-            along x and y from the middle outwards.
+        size: Side of a picture, in its pixels.
+        bends: float32[B, 5], the largest change of the logarithm for each component:
+            linear in x, linear in y, in x times y, and quadratic in x and in y.
     """
     x = tf.linspace(-1.0, 1.0, size)
     y = x[:, None]

@@ -1,4 +1,4 @@
-"""What can be wrong with the data, found before hours of training and not after."""
+"""Finds problems of the data before hours of training, not after."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,16 +9,16 @@ from phdnet_tf.training.data import AnnotatedImages, Folds
 def require_annotated(
     examples: tf.data.Dataset, landmarks: tuple[str, ...], purpose: str
 ) -> None:
-    """Refuses data in which a landmark is nowhere annotated.
+    """Refuses data in which a landmark is annotated in no image.
 
     Args:
-        examples: As `input_pipeline.normalised` takes them; read until every landmark
-            has been seen.
+        examples: The examples, as `input_pipeline.normalised` takes them. They are read
+            until every landmark was seen.
         landmarks: Names of the L landmarks.
-        purpose: What the data are for: "training" or "validation".
+        purpose: Purpose of the data: "training" or "validation".
 
     Raises:
-        ValueError: If there is one.
+        ValueError: If there is such a landmark.
     """
     seen = np.zeros(len(landmarks), bool)
     for example in examples.as_numpy_iterator():
@@ -28,27 +28,27 @@ def require_annotated(
     absent = [name for name, known in zip(landmarks, seen, strict=True) if not known]
     raise ValueError(
         f"{purpose}: expected every landmark to be annotated in at least one image. "
-        f"Nowhere annotated: {', '.join(absent)}. Annotate it there, choose another "
-        "--validation-fold, or train for the others with --landmark."
+        f"Not annotated: {', '.join(absent)}. Annotate it there, choose another "
+        "--validation-fold, or train only the others with --landmark."
     )
 
 
 def require_images(source: AnnotatedImages, folds: Folds) -> None:
-    """Refuses folds without an image, where there have to be some.
+    """Refuses folds without images.
 
     Args:
         source: The data.
-        folds: What its folds are for.
+        folds: The folds to train, to validate and to test on.
 
     Raises:
-        ValueError: If there is none to train, to validate or, where a fold is to be
-            left untouched, to test on.
+        ValueError: If there is no image to train on, to validate on or, if there is a
+            held-out fold, to test on.
     """
     for purpose in ("training", "validation", "test"):
         own = getattr(folds, purpose)
         if own and not source.count(own):
             raise ValueError(
                 f"{source.name}: expected images in the {purpose} fold "
-                f"{' or '.join(map(str, own))}. Received none: fewer than eight "
-                "subjects leave folds empty; choose another."
+                f"{' or '.join(map(str, own))}. Received none. Fewer than eight "
+                "subjects leave folds empty: choose another fold."
             )

@@ -1,7 +1,7 @@
-"""Random crops, sampled straight from the image.
+"""Samples random crops straight from the image.
 
-Everything random is drawn from the seed and the crop's number, so that the same seed
-gives the same crops, whatever runs in parallel and wherever a run is taken up again.
+All random numbers come from the seed and the crop's number. The same seed therefore
+gives the same crops, whatever runs in parallel and wherever a run is resumed.
 """
 
 import math
@@ -12,8 +12,8 @@ from phdnet_tf import geometry
 from phdnet_tf.config import CropConfig
 
 MARGINS = (15.0, 100.0)
-"""Least and largest distance, in mm, of a cut field of view's sides from the
-landmarks."""
+"""Smallest and largest distance of a cut field of view's sides from the landmarks, in
+mm."""
 
 Example = dict[str, tf.Tensor]
 
@@ -23,14 +23,14 @@ def random_crop(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A square crop at canvas resolution, sampled straight from the image.
 
-    Spacing, place, rotation and scale are one affine map, so that every pixel of the
-    crop is interpolated once. There are no flips: they would swap the meaning of
+    Spacing, position, rotation and scale form one affine map, so every pixel of the
+    crop is interpolated only once. There are no flips, because they would exchange
     landmarks.
 
     Args:
         example: A normalised example with one image.
         crops: How crops are drawn.
-        seed: int64[2], of this crop.
+        seed: int64[2], seed of this crop.
 
     Returns:
         float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in the crop's
@@ -59,13 +59,13 @@ def random_crop(
 def random_whole(
     example: Example, crops: CropConfig, step: int, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The whole canvas at a lower resolution, augmented as crops are, and moved.
+    """The whole canvas at a lower resolution, augmented like crops, and shifted.
 
     Args:
         example: A normalised example with one image.
         crops: How images are changed.
-        step: Canvas pixels a side of a pixel of the view.
-        seed: int64[2], of this image.
+        step: Side of a pixel of the result, in canvas pixels.
+        seed: int64[2], seed of this image.
 
     Returns:
         float32[512 / step, 512 / step, 1], and float32[L, 2], the landmarks' (x, y) in
@@ -86,16 +86,16 @@ def random_whole(
 
 
 def _annotated(landmarks: tf.Tensor) -> tf.Tensor:
-    """float32[K, 2], those that are annotated."""
+    """The annotated landmarks, float32[K, 2]."""
     known = tf.reduce_all(tf.math.is_finite(landmarks), axis=-1)
     return tf.boolean_mask(landmarks, known)
 
 
 def _cut(example: Example, share: float, seed: tf.Tensor) -> Example:
-    """An example whose image ends, in a share of them, not far from the landmarks.
+    """Cuts off a share of the images not far from the landmarks.
 
-    The intensities stay what they are in the whole image: those of a smaller one would
-    be normalised by up to a quarter more or less, which `CropConfig.exposure` covers.
+    The intensities keep the normalisation of the whole image. That of the smaller image
+    would differ by up to a quarter, which `CropConfig.exposure` covers.
     """
     image, landmarks = example["image"], example["landmarks"]
     extent = tf.cast(tf.reverse(tf.shape(image), [0]), tf.float32)
@@ -126,15 +126,16 @@ def _augmented(
     size: int,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A square view of an image, turned, scaled, stretched and recoloured.
+    """A square picture of an image: rotated, scaled, stretched, with other intensities.
 
     Args:
         example: A normalised example with one image.
-        crops: How much is changed.
-        draw: float32[4], between 0 and 1: where rotation, scale, gain and gamma lie.
-        centre: float32[2], the view's centre, (x, y), in pixels of the image.
-        size: Side of the view, in its pixels.
-        seed: int64[2], of the view.
+        crops: The largest changes.
+        draw: float32[4], random numbers between 0 and 1 for rotation, scale, gain and
+            gamma.
+        centre: float32[2], the picture's centre, (x, y), in pixels of the image.
+        size: Side of the picture, in its pixels.
+        seed: int64[2], seed of the picture.
 
     Returns:
         float32[size, size, 1], and float32[L, 2], the landmarks' (x, y) in its pixels.
@@ -166,7 +167,7 @@ def _augmented(
 
 
 def _stretch(angle: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
-    """float32[2, 2], what is `1 + amount` as long in one direction, of equal area."""
+    """A stretch by `1 + amount` in one direction, with equal area: float32[2, 2]."""
     direction = tf.stack([tf.cos(angle), tf.sin(angle)])
     along = direction[:, None] * direction
     return along * (1 + amount) + (tf.eye(2) - along) / (1 + amount)

@@ -1,4 +1,4 @@
-"""Ctrl-C, held back while something must not be left half done."""
+"""Delays Ctrl-C while a step must not be left half done."""
 
 import signal
 import threading
@@ -9,15 +9,15 @@ from types import FrameType
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Holds back Ctrl-C until the block has ended.
+    """Delays Ctrl-C until the block has ended.
 
-    Only the main thread is interrupted by it, so nothing changes in others.
+    Ctrl-C interrupts only the main thread, so nothing changes in other threads.
 
     Yields:
         Nothing.
 
     Raises:
-        KeyboardInterrupt: After the block, if Ctrl-C came in it.
+        KeyboardInterrupt: After the block, if Ctrl-C was pressed during it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

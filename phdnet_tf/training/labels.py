@@ -1,4 +1,4 @@
-"""What the networks should answer: labels, and the weights of their errors."""
+"""The labels of the networks, and the weights of their errors."""
 
 import tensorflow as tf
 
@@ -11,15 +11,15 @@ Labels = dict[str, tf.Tensor]
 def labels_of(
     landmarks: tf.Tensor, size: int, model: ModelConfig
 ) -> tuple[Labels, Labels]:
-    """Labels and weights of square inputs, for the network that sees them.
+    """Labels and weights of square inputs, for the network of the settings.
 
     Args:
         landmarks: float32[B, L, 2], (x, y) in pixels of the input. NaN: not annotated.
         size: Side of the inputs, in pixels.
-        model: Which network, and how its heatmap is labelled.
+        model: Settings of the network and its heatmap label.
 
     Returns:
-        What `patch_labels` returns, or `heatmap_labels` for a network without patches.
+        As `patch_labels`, or as `heatmap_labels` for a network without patches.
     """
     network = NETWORKS[model.network]
     side = size // network.stride
@@ -31,15 +31,15 @@ def labels_of(
 def heatmap_labels(
     landmarks: tf.Tensor, side: int, stride: int, heatmap_std: float
 ) -> tuple[Labels, Labels]:
-    """Heatmaps of whole images, as Hourglass and U-Net learn them (section 3.3).
+    """Heatmap labels of whole images, for Hourglass and U-Net (section 3.3).
 
     The Gaussian is centred at the landmark itself, not at the value that contains it,
-    so that its peak can be read to a fraction of a value.
+    so that its peak can be read with subpixel precision.
 
     Args:
         landmarks: float32[B, L, 2], (x, y) in pixels of the input. NaN: not annotated.
         side: Rows and columns of the heatmap, h.
-        stride: Input pixels a side of a value.
+        stride: Side of a heatmap value, in input pixels.
         heatmap_std: Standard deviation of the Gaussian, in values.
 
     Returns:
@@ -61,8 +61,8 @@ def patch_labels(
 ) -> tuple[Labels, Labels]:
     """Labels and loss weights of the patches of crops or canvases (section 2.1).
 
-    The Gaussian's mean is the patch that contains the landmark. A landmark outside the
-    crop has such a patch too, beyond the edge, and the Gaussian's tail reaches in.
+    The Gaussian's mean is the patch that contains the landmark. For a landmark outside
+    the crop, this patch is beyond the edge, and the Gaussian's tail reaches in.
 
     Args:
         landmarks: float32[B, L, 2], (x, y) in pixels of the crop. NaN: not annotated.
@@ -96,7 +96,7 @@ def patch_labels(
 
 
 def _without_nan(landmarks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Landmarks float32[B, 1, 1, L, 2], and which are annotated, [B, 1, 1, L]."""
+    """Landmarks float32[B, 1, 1, L, 2], 0 for NaN; and [B, 1, 1, L], if annotated."""
     annotated = tf.reduce_all(tf.math.is_finite(landmarks), axis=-1)
     # NaN times a weight of 0 is NaN, so the absent ones get a number, whichever.
     landmarks = tf.where(annotated[..., None], landmarks, 0.0)

@@ -1,9 +1,8 @@
 """The paper's loss, L_A = L_d + L_h (equation 1), as one Keras loss for each head.
 
-Which patches and landmarks count is not known here; it comes as `sample_weight`,
-float32 [B, h, w, L], from `labels.patch_labels`. Both losses are means over all
-patches, weighted or not, so that a landmark that is not annotated adds nothing and
-changes nothing.
+The weights of patches and landmarks come as `sample_weight`, float32[B, h, w, L], from
+`labels.patch_labels`. Both losses are means over all patches, whatever their weight. A
+landmark that is not annotated therefore adds nothing to the loss.
 """
 
 import keras
@@ -12,7 +11,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="phdnet_tf")
 class HeatmapLoss(keras.losses.Loss):
-    """L_h: squared error of the heatmap, one value a patch and landmark."""
+    """L_h: squared error of the heatmap, one value per patch and landmark."""
 
     def __init__(
         self, reduction: str = "sum_over_batch_size", name: str = "heatmap_loss"
@@ -29,7 +28,7 @@ class HeatmapLoss(keras.losses.Loss):
 class ContainsLoss(keras.losses.Loss):
     """L_h of the baseline [9], which classifies: cross-entropy of "holds the landmark".
 
-    The network gives logits; what is exported is their sigmoid, a probability.
+    The network returns logits. The exported model has their sigmoid, a probability.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class ContainsLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="phdnet_tf")
 class DisplacementLoss(keras.losses.Loss):
-    """L_d: mean squared error of the coded (x, y), one value a patch and landmark."""
+    """L_d: mean squared error of the coded (x, y), one value per patch and landmark."""
 
     def __init__(
         self, reduction: str = "sum_over_batch_size", name: str = "displacement_loss"

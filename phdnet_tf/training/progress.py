@@ -1,4 +1,4 @@
-"""Where training stands, and what it led to."""
+"""The progress of a training, and its outcome."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ import keras
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands, after a step or an epoch.
+    """The progress of a training, after a step or an epoch.
 
     Attributes:
-        epoch: Epochs that are complete.
-        epochs: Most epochs there will be.
-        step: Steps of the current epoch that are done.
-        steps: Steps an epoch.
-        seconds: Time spent on training, earlier parts of a resumed run included.
-        seconds_left: Most time it can still take, or None while that is unknown.
+        epoch: Number of complete epochs.
+        epochs: Largest number of epochs.
+        step: Number of complete steps of the current epoch.
+        steps: Steps per epoch.
+        seconds: Time spent on training, with earlier parts of a resumed run.
+        seconds_left: Longest time it can still take, or None while that is unknown.
         losses: After an epoch, its losses by name; after a step, None.
         best_epoch: The epoch, counted from 1, of the best model; 0 before there is one.
     """
@@ -32,17 +32,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training led to.
+    """The outcome of a training.
 
     Attributes:
         model: The Keras model with the lowest validation loss.
-        epochs: Epochs that were trained.
-        steps: Steps that were trained.
+        epochs: Number of trained epochs.
+        steps: Number of trained steps.
         best_epoch: The epoch of the model, counted from 1.
-        validation_loss: Its validation loss.
-        seconds: Time spent on training.
-        ended_by: "epochs", "patience", "time limit", "interrupt", or "diverged", when
-            the loss is no longer a number.
+        validation_loss: The model's validation loss.
+        seconds: Time spent on training, in seconds.
+        ended_by: "epochs", "patience", "time limit", "interrupt", or "diverged" if the
+            loss became NaN.
     """
 
     model: keras.Model

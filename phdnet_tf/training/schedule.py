@@ -8,10 +8,10 @@ from keras import ops
 from phdnet_tf.config import TrainingConfig
 
 WARM_UP = 100
-"""Steps in which a learning rate that is not constant rises."""
+"""Number of steps in which the learning rate rises, unless it is constant."""
 
 SETTLING_SHARE = 0.8
-"""Share of the planned steps in which it falls."""
+"""Share of the planned steps in which the learning rate falls."""
 
 
 @keras.saving.register_keras_serializable(package="phdnet_tf")
@@ -19,16 +19,16 @@ class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises in `WARM_UP` steps, stays, and falls evenly to zero.
 
     Args:
-        peak: The learning rate at its highest.
-        planned_steps: The step at which it is zero.
+        peak: The highest learning rate.
+        planned_steps: The step at which the learning rate reaches zero.
 
     Attributes:
-        planned_steps: A float32 scalar. Under a time limit it follows the speed of the
-            training, see `keeper.Keeper`.
+        planned_steps: float32 scalar. Under a time limit it follows the speed of the
+            training; see `keeper.Keeper`.
     """
 
     def __init__(self, peak: float, planned_steps: int) -> None:
-        """Nothing is computed yet."""
+        """Keeps the arguments."""
         super().__init__()
         self.peak = peak
         self.planned_steps = keras.Variable(
@@ -36,7 +36,7 @@ class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
         )
 
     def __call__(self, step: object) -> object:
-        """The learning rate, a float32 scalar, after so many steps."""
+        """The learning rate after `step` steps, a float32 scalar."""
         done = ops.cast(step, "float32")
         risen = ops.minimum((done + 1) / WARM_UP, 1.0)
         left = ops.maximum(1 - done / self.planned_steps, 0.0)
@@ -53,20 +53,20 @@ class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
 def learning_rate(
     settings: TrainingConfig, steps: int, *, time_limit: bool
 ) -> float | WarmUpAndDecay:
-    """What the optimiser is given.
+    """The learning rate of the optimiser, or its schedule.
 
     The paper's learning rate is constant (section 3). With `TrainingConfig.decay` it
-    warms up and falls over the epochs. Under a time limit it does the same over the
-    steps that the time is enough for, from `TrainingConfig.time_limit_boost` times as
-    much, so that a short training comes far and ends settled.
+    warms up and falls over the epochs. Under a time limit it warms up and falls over
+    the steps that fit into the time, and its peak is `TrainingConfig.time_limit_boost`
+    times as high. A short training thus makes fast progress, and still converges.
 
     Args:
-        settings: Of the training.
-        steps: Those of all epochs together.
-        time_limit: Whether there is one.
+        settings: Settings of the training.
+        steps: Number of steps in all epochs.
+        time_limit: Whether there is a time limit.
 
     Returns:
-        The learning rate, or how it changes.
+        The constant learning rate, or the schedule.
     """
     if not time_limit and not settings.decay:
         return settings.learning_rate

@@ -1,4 +1,4 @@
-"""What a run was started with, kept with it, so that it can be resumed."""
+"""Stores the settings of a run in its folder, so that it can be resumed."""
 
 import dataclasses
 import json
@@ -13,21 +13,21 @@ SETTINGS = "run.json"
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run was started with, so that it can be resumed, and what it led to.
+    """The settings that a run was started with, and its outcome.
 
     Attributes:
-        config: What is trained, and how; the run keeps it, whatever a later version
-            has for its preset.
-        data: The data's folder, or None for the phantom.
-        fingerprint: The data's, see `AnnotatedImages`.
-        validation_fold: It chooses weights and thresholds. None: all folds but the test
-            fold teach both, by `crossfit.train_crossfit`.
-        test_fold: It is left untouched, if there is one.
-        members: Networks to train.
-        time_limit: Of all of them together, in minutes.
-        init: The version whose weights it began with, or None.
-        published: The version that was published, when it was.
-        ended_by: By member, what ended the training; see `progress.Outcome`.
+        config: The configuration. The run keeps it, even if a later version changes the
+            preset.
+        data: Folder of the data, or None for the phantom.
+        fingerprint: Fingerprint of the data; see `AnnotatedImages`.
+        validation_fold: Fold that chooses weights and thresholds. If None, all folds
+            but the test fold do, by `crossfit.train_crossfit`.
+        test_fold: The held-out fold, or None.
+        members: Number of networks to train.
+        time_limit: Time limit for all networks together, in minutes, or None.
+        init: The version whose weights the run started from, or None.
+        published: The published version, or None before that.
+        ended_by: Why the training of each member ended; see `progress.Outcome`.
     """
 
     config: Config
@@ -43,10 +43,10 @@ class RunSettings:
 
 
 def save_settings(run: Path, settings: RunSettings) -> None:
-    """Writes what a run was started with, so that it can be resumed.
+    """Writes the settings of a run into its folder.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the settings cannot be written.
     """
     # A run that is killed here keeps the old settings, and can be resumed.
     with whole_file(run / SETTINGS) as path:
@@ -54,10 +54,10 @@ def save_settings(run: Path, settings: RunSettings) -> None:
 
 
 def load_settings(run: Path) -> RunSettings:
-    """Reads what `save_settings` wrote.
+    """Reads the settings that `save_settings` wrote.
 
     Raises:
-        ValueError: If the folder holds no run, or one of another version.
+        ValueError: If the folder holds no run, or a run of another version.
     """
     try:
         values = json.loads((run / SETTINGS).read_text())

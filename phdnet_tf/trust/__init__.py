@@ -1,1 +1,1 @@
-"""What validation errors teach of the trust that a point deserves."""
+"""Learns from validation errors how reliable a point is."""

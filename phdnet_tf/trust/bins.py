@@ -1,4 +1,4 @@
-"""Bins of confidence, with the error to expect in each."""
+"""Bins of confidence, with the expected error in each."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from scipy.optimize import isotonic_regression
 from phdnet_tf.trust.threshold import NOTHING_TO_LEARN
 
 BINS = 5
-"""Bins of equal numbers of validation predictions (Schobs et al., IEEE TMI 2023)."""
+"""Number of bins, which hold equally many validation predictions (Schobs et al., IEEE
+TMI 2023)."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Bins:
 
     Attributes:
         edges: `BINS` - 1 rising confidences between the bins.
-        bounds_mm: For each bin the error that is expected at its lower edge, the worst
-            in it; the first has none, so its bound is None.
+        bounds_mm: For each bin, the expected error at its lower edge, which is its
+            worst, in mm. The first bin has no lower edge, so its bound is None.
     """
 
     edges: tuple[float, ...]
@@ -36,12 +37,12 @@ class Bins:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The bins from what `to_dict` gave, through JSON or not."""
+        """The bins from the values of `to_dict`, such as those read from JSON."""
         return cls(tuple(values["edges"]), tuple(values["bounds_mm"]))
 
 
 def learn_bins(errors: np.ndarray, confidence: np.ndarray) -> Bins:
-    """Learns bins of equal numbers, and the error to expect (quantile binning).
+    """Learns bins with equally many predictions, and their errors (quantile binning).
 
     The error at an edge is that of an isotonic regression: the falling function of the
     confidence that is nearest to the validation errors (Schobs et al., "Uncertainty

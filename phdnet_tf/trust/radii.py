@@ -11,23 +11,24 @@ LEVELS = (0.5, 0.9, 0.95)
 """Probabilities with which a radius should hold the true landmark."""
 
 RADIUS_NAMES = tuple(f"{100 * level:.0f}" for level in LEVELS)
-"""What results call the radii of `LEVELS`: per cent."""
+"""The names of the `LEVELS` in results: per cent."""
 
 RIDGE = 1.0
-"""Weight of the penalty that keeps few data from teaching large slopes."""
+"""Weight of the penalty that prevents large slopes from little data."""
 
 
 @dataclass(frozen=True)
 class Radii:
-    """What validation errors teach of the distance to the true landmark.
+    """Parameters of the error radii, learnt from validation errors.
 
     The radius of landmark l at `LEVELS[p]` is `quantiles[l][p] *
     exp(offset + slopes . evidence)`, in mm.
 
     Attributes:
-        offset: Of all landmarks.
-        slopes: K, one for each piece of evidence; 0 or more.
-        quantiles: One a landmark and level; infinite where there are too few images.
+        offset: One for all landmarks.
+        slopes: K slopes, one for each piece of evidence; 0 or more.
+        quantiles: One for each landmark and level. Infinite if there are too few
+            images.
     """
 
     offset: float
@@ -36,26 +37,25 @@ class Radii:
 
 
 def learn_radii(errors: np.ndarray, evidence: np.ndarray, subjects: list[str]) -> Radii:
-    """Learns error radii by split conformal prediction, adaptive, for each landmark.
+    """Learns error radii for each landmark by adaptive split conformal prediction.
 
-    A regression of the logarithm of the error on the evidence, one for all landmarks,
-    says which points are likely to be farther off, and by how many times. Each
-    validation error is divided by what the regression of the *other* subjects expects;
-    the radius takes the quantile of these ratios of its landmark, with the correction
-    for their finite number n: the k-th smallest, k = ceil((n + 1) level) (Lei et al.,
-    JASA 2018, section 5.2, and Papadopoulos et al., 2002). With k > n no finite radius
-    can be promised.
+    One regression for all landmarks predicts the logarithm of the error from the
+    evidence. Each validation error is divided by the error that a regression on the
+    *other* subjects predicts. A landmark's radius uses the quantile of its ratios, with
+    the correction for their finite number n: the k-th smallest, k = ceil((n + 1) level)
+    (Lei et al., JASA 2018, section 5.2, and Papadopoulos et al., 2002). If k > n, no
+    finite radius can be promised.
 
-    The images of a subject count as so many, although they resemble each other: with
-    few subjects the promise is less sure than n suggests.
+    Images of one subject count as independent, although they resemble each other. With
+    few subjects the promise is therefore less reliable than n suggests.
 
     Args:
         errors: float[N, L], validation errors, mm; NaN where not annotated.
-        evidence: float[N, L, K], as `reading.Reading` has it.
+        evidence: float[N, L, K], as in `reading.Reading`.
         subjects: The subject of each image.
 
     Returns:
-        What is learnt.
+        The parameters of the radii.
 
     Raises:
         ValueError: If a landmark is annotated in none of the images.
@@ -89,10 +89,10 @@ def _quantiles(ratios: np.ndarray) -> tuple[float, ...]:
 
 
 def _expected_error(errors: np.ndarray, evidence: np.ndarray) -> tuple:
-    """Offset and slopes of the error's logarithm: a ridge regression.
+    """Offset and slopes of the error's logarithm, by ridge regression.
 
-    No slope is below 0: with few subjects chance would find that the worse a point
-    looks, the better it is, and call the worst of all the surest.
+    No slope is below 0. With few subjects a slope could be negative by chance, and then
+    the points with the worst evidence would get the smallest radii.
     """
     if errors.size == 0:
         return 0.0, np.zeros(evidence.shape[1])

@@ -1,9 +1,9 @@
-"""Whether an image shows what the model was trained for."""
+"""Recognises images that look like those that a model was trained on."""
 
 import numpy as np
 
 RECOGNISED_SHARE = 1 / 8
-"""Share of the usual image confidence below which an image is not recognised."""
+"""An image is not recognised if its confidence is below this share of the usual one."""
 
 
 def image_confidence(confidence: np.ndarray) -> np.ndarray:
@@ -21,12 +21,12 @@ def image_confidence(confidence: np.ndarray) -> np.ndarray:
 
 
 def recognition_threshold(confidence: np.ndarray) -> float:
-    """The image confidence below which an image does not look like those trained on.
+    """The image confidence below which an image is not recognised.
 
-    Another view, another part of the body or noise gives hardly any heat anywhere, and
-    votes that do not meet. The threshold is an eighth of what the median of the
-    validation images has, all of them right ones. Their lowest would tell less: they
-    are of few subjects, and a single odd image among them would decide.
+    Another view, another part of the body or noise gives hardly any heat, and votes at
+    scattered positions. The threshold is an eighth of the validation images' median.
+    Their minimum would be a worse basis: they show few subjects, and a single odd image
+    would determine it.
 
     Args:
         confidence: float[N, L], of the validation images.

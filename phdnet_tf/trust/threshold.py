@@ -1,15 +1,15 @@
-"""The paper's confidence threshold, below which a human should look (section 2.2)."""
+"""The paper's confidence threshold, below which a human should check (section 2.2)."""
 
 import math
 
 import numpy as np
 
 WORST_SHARE = 0.1
-"""Share of the validation predictions that teach the threshold (section 2.2)."""
+"""Share of the validation predictions that determine the threshold (section 2.2)."""
 
 NOTHING_TO_LEARN = (
     "{}: expected at least one validation prediction of an annotated landmark. "
-    "Received none: annotate it in the validation fold, or choose another "
+    "Received none. Annotate it in the validation fold, or choose another "
     "--validation-fold."
 )
 
@@ -28,7 +28,7 @@ def confidence_threshold(errors: np.ndarray, confidence: np.ndarray) -> float:
         The threshold, in units of the confidence.
 
     Raises:
-        ValueError: If no pair is left, so that nothing can be learnt.
+        ValueError: If no pair is left to learn from.
     """
     known = np.isfinite(errors) & np.isfinite(confidence)
     errors, confidence = errors[known], confidence[known]

@@ -74,7 +74,7 @@ def test_what_cannot_be_used_is_told_and_what_is_none_is_counted(tmp_path):
         assert index.about()["skipped"] == {"not DICOM": 2}
         assert index.totals() == (1, 2)
     assert file == str(tmp_path / "in" / "broken.dcm")
-    assert reason.startswith(f"{file}: begins as a DICOM file, and")
+    assert reason.startswith(f"{file}: begins like a DICOM file, but")
 
 
 def test_nothing_that_names_a_patient_is_in_the_index(tmp_path):

@@ -89,7 +89,7 @@ def test_a_server_and_its_client_find_its_model(trained, data):
         for address in (server.rest, server.grpc):
             with Client(address, view=VIEW) as client:
                 assert client.predict(image) == here
-        with pytest.raises(NotServedError, match="--view for a view of another name"):
+        with pytest.raises(NotServedError, match="--view for another view"):
             connect(server.rest)
 
 
@@ -123,9 +123,10 @@ def test_where_a_view_has_two_networks_the_one_taken_is_named(several, data):
     other = run(*arguments, "--view", "rvot")
 
     assert json.loads(default.stdout)[0]["model"] == "phdnet_sa/1"
-    assert "phdnet_sa is taken" in default.stderr and "unet_sa" in default.stderr
+    assert "uses phdnet_sa. For another" in default.stderr
+    assert str(several / "unet_sa") in default.stderr
     assert json.loads(other.stdout)[0]["model"] == "hourglass_rvot/1"
-    assert "is taken" not in other.stderr
+    assert "For another" not in other.stderr
 
 
 def test_a_server_is_asked_for_the_models_of_every_network(several):
@@ -148,5 +149,7 @@ def test_no_phantom_is_drawn_of_another_view(tmp_path):
 
     refused = run("train", "--view", VIEW, *folders, code=1)
 
-    assert "sa and 4ch only. Give their folder with --data" in refused.output
+    assert (
+        "only sa and 4ch have a phantom. Give the folder with --data" in refused.output
+    )
     assert not list(Path(tmp_path).iterdir())

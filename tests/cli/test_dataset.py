@@ -80,7 +80,7 @@ def test_the_folds_are_written_on_request(folder):
     result = check(folder, "--write-folds")
 
     assert result.exit_code == 0
-    assert result.output.endswith("landmarks.csv: the folds are in its column fold.\n")
+    assert result.output.endswith("landmarks.csv: the column fold now has the folds.\n")
     header, *rows = (folder / "landmarks.csv").read_text().splitlines()
     assert header == "subject,image,lv_apex_x,lv_apex_y,fold"
     # The last of the eight subjects has two images.
@@ -95,7 +95,7 @@ def test_no_folds_are_written_where_there_is_an_error(folder):
     result = check(folder, "--write-folds")
 
     assert result.exit_code == 1
-    assert "no folds written. Correct the errors first" in result.output
+    assert "no folds were written. Correct the errors first" in result.output
     assert (folder / "landmarks.csv").read_bytes() == before
 
 
@@ -134,6 +134,6 @@ def test_a_full_standard_output_is_one_line(folder, unbuffered):
 
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: standard output cannot be written: No space left on device. Write it "
-        "elsewhere, or make room.\n"
+        "Error: standard output cannot be written: No space left on device. "
+        "Redirect it elsewhere, or free some disk space.\n"
     )

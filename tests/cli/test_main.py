@@ -27,7 +27,7 @@ def test_help_answers_at_once():
     ("arguments", "code", "message"),
     [
         (["train", "--view", "../sa"], 2, "'../sa'"),
-        (["train", "--view", "2ch"], 1, "Give their folder with --data"),
+        (["train", "--view", "2ch"], 1, "Give the folder with --data"),
         (["train", "--view", "sa", "--data", "nowhere"], 2, "'nowhere' does not exist"),
         (["train", "--view", "sa", "--test-fold", "0"], 2, "two different folds"),
         (["train", "--view", "sa", "--time-limit", "0"], 2, "--time-limit"),

@@ -141,7 +141,7 @@ def test_a_spacing_that_is_meant_to_differ_is_taken(models, tmp_path):
     ("options", "message"),
     [
         (["--format", "png"], "add --output"),
-        (["--format", "json", "--format", "csv"], "One format can be printed"),
+        (["--format", "json", "--format", "csv"], "Only one format can be printed"),
         (["--pixel-spacing", "1.5"], "not ROW,COLUMN"),
         (["--pixel-spacing", "0,1"], "not between 0 and 100"),
         # A German 1.4, and what it would be taken for; and one that is just as odd.

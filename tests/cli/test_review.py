@@ -39,7 +39,7 @@ def test_what_is_exported_passes_the_check(project, tmp_path):
     result = run("review", "export", project.folder, "--output", tmp_path / "out")
 
     assert "1 images with points" in result.output
-    assert "1 points left out: unsure" in result.output
+    assert "Left out: 1 points that the reader is unsure of" in result.output
     run("dataset", "check", tmp_path / "out")
 
 

@@ -45,7 +45,7 @@ def test_a_finished_run_is_resumed_only_for_longer(trained, tmp_path):
     longer = run(*resume, "--time-limit", "0.07")
 
     for output in (refused.output, shorter.output):
-        assert "give --time-limit more than its 0.05 minutes" in output
+        assert "give a --time-limit of more than 0.05 minutes" in output
     assert "Drop --seed" in clash.output
     assert str(folder / "models/phdnet_4ch/2") in longer.output
 

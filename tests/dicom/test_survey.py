@@ -278,7 +278,9 @@ def test_an_image_that_lacks_its_pixels_has_failed(sandbox, tmp_path, modality):
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"\xe0\x7f\x10\x00")])
 
-    assert "holds no pixels" in failed(survey([tmp_path], sandbox), path)
+    assert "MR Image Storage without pixels" in failed(
+        survey([tmp_path], sandbox), path
+    )
 
 
 @pytest.mark.parametrize("length", [132, 200, 330])
@@ -364,7 +366,7 @@ def test_a_link_to_nothing_has_failed(sandbox, tmp_path, target):
     found = survey([tmp_path], sandbox)
 
     assert len(found.cines) == 1
-    assert "is a link to what is not there" in failed(found, tmp_path / "link.dcm")
+    assert "is a link to a missing file" in failed(found, tmp_path / "link.dcm")
 
 
 # Containers
@@ -581,7 +583,7 @@ def test_a_dicomdir_is_read_for_its_files(sandbox, tmp_path):
     os.remove(cine.frames[0].file.source.path)
     found = survey([tmp_path / "cd" / "DICOMDIR"], sandbox)
     assert len(found.cines[0].frames) == 2
-    assert "no such file, though" in found.skipped[0].reason
+    assert "lists it, but it is missing" in found.skipped[0].reason
 
 
 @pytest.mark.parametrize(
@@ -622,7 +624,7 @@ def test_a_dicomdir_takes_no_other_file_for_one_that_is_missing(sandbox, tmp_pat
     found = survey([index], sandbox)
 
     assert sum(len(cine.frames) for cine in found.cines) == 1
-    assert "no such file, though" in failed(found, path)
+    assert "lists it, but it is missing" in failed(found, path)
 
 
 def test_a_file_called_dicomdir_that_is_none_is_refused(sandbox, tmp_path):
@@ -638,7 +640,7 @@ def test_a_pipe_is_not_waited_for(sandbox, tmp_path):
 
     (skipped,) = survey([tmp_path / "pipe"], sandbox).skipped
 
-    assert skipped.failed and "is no file" in skipped.reason
+    assert skipped.failed and "not a regular file" in skipped.reason
     assert not survey([tmp_path], sandbox).cines
 
 

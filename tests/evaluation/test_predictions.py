@@ -50,5 +50,5 @@ def test_points_of_a_turned_image_come_back_in_its_own_pixels():
 
 
 def test_no_images_are_refused_with_a_remedy():
-    with pytest.raises(ValueError, match="choose another fold"):
+    with pytest.raises(ValueError, match="Choose another fold"):
         predict_examples(perfect_but_for(SHIFTS), [], ())

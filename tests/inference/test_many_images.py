@@ -115,7 +115,7 @@ def test_the_view_is_said_or_proposed_or_the_only_one(sandbox, tmp_path):
     assert "orientation" in next(iter(oblique.reasons))
     assert named.jobs[0].view == "sa"
     assert said.jobs[0].view == "4ch"
-    assert "tells of sa" in next(iter(said.reasons))
+    assert "suggests sa" in next(iter(said.reasons))
 
 
 def test_with_one_model_a_series_that_tells_nothing_is_its(sandbox, tmp_path):
@@ -149,7 +149,7 @@ def test_a_name_that_the_plane_contradicts_goes_to_no_model_of_another_view(
 
     assert not planned.jobs
     assert "'4CH' in its description, 5" in planned.skipped[0].reason
-    assert planned.skipped[0].reason.endswith("tells the view. Say --view sa.")
+    assert planned.skipped[0].reason.endswith("shows the view. Choose it: --view sa.")
 
 
 def test_frames_that_are_predicted_know_their_pixels(sandbox, tmp_path):
@@ -182,7 +182,7 @@ def test_pixels_under_another_header_than_was_read_are_no_phase(
     (cine,) = done(plan(cines, ["4ch"], "4ch", "all").jobs, Locator("none"), sandbox)
 
     ((frame, error),) = cine.errors
-    assert frame.phase == 3 and "phase_03.dcm: is no longer the file" in str(error)
+    assert frame.phase == 3 and "phase_03.dcm: the file has changed" in str(error)
     # Neither in the table and JSON, nor in the tracks.
     assert [each.origin["phase"] for each in cine.predictions] == [1, 2, 4, 5, 6]
     assert cine.tracks[0].phases.tolist() == [1, 2, 4, 5, 6]

@@ -127,5 +127,5 @@ def test_markups_lie_on_the_oblique_slice():
 
 
 def test_without_a_place_there_are_no_markups():
-    with pytest.raises(ValueError, match="a.dcm: does not tell its place"):
+    with pytest.raises(ValueError, match="a.dcm: has no position"):
         written(write_markups, prediction(None))

@@ -168,7 +168,7 @@ def test_nothing_else_of_the_image_is_repeated(cine, tmp_path):
 def test_a_report_of_two_patients_is_refused(cine, tmp_path):
     edit(cine[1], PatientName="Another^One")
 
-    with pytest.raises(ValueError, match="is now of another patient or study"):
+    with pytest.raises(ValueError, match="belongs to another patient or study"):
         save_report(tmp_path / "sr.dcm", [reported(cine[0]), reported(cine[1])])
 
     assert not (tmp_path / "sr.dcm").exists()

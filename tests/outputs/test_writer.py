@@ -114,9 +114,9 @@ def test_nothing_is_said_of_another_image_under_the_same_name(sandbox, tmp_path)
     lines = writer(tmp_path / "out", sandbox, "png", "sr").write(done)
 
     (drawn, reported) = lines
-    assert drawn == f"{paths[2]}: not drawn: it is no longer the same file."
+    assert drawn == f"{paths[2]}: not drawn: the file has changed."
     assert "cine-1-sr.dcm' not written: " in reported
-    assert "is no longer the file whose pixels were read" in reported
+    assert "the file has changed since its pixels were read" in reported
     pictures = {f"cine/phase_0{n}.png" for n in (1, 2, 4, 5, 6)}
     assert files(tmp_path / "out") == pictures
 
@@ -158,7 +158,7 @@ def test_a_server_that_is_gone_costs_only_the_votes(sandbox, tmp_path):
 
     (line,) = out.write(done)
 
-    assert "phase_03.dcm: its picture, and all after it, are without" in line
+    assert "phase_03.dcm: this picture and all later ones do not show" in line
     assert line.endswith("http://host: no answer.")
     widths = []
     for path in sorted((tmp_path / "out" / "cine").iterdir()):

@@ -77,7 +77,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line(tmp_path, option):
 
 
 def test_one_port_for_both_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="another than --rest-port"):
+    with pytest.raises(ValueError, match="another port than --rest-port"):
         check(ServerConfig(tmp_path, rest_port=8999, grpc_port=8999))
 
 

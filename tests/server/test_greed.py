@@ -264,7 +264,7 @@ def test_an_answer_that_would_come_too_late_is_not_begun(server, monkeypatch):
                 call(running, timeout=0.5)
             go.set()
 
-        assert late.status_code == 504 and "ask again" in late.json()["error"]
+        assert late.status_code == 504 and "Try again" in late.json()["error"]
         assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         assert first.result().status_code in (200, 504)
         assert calls == [1]

@@ -83,7 +83,7 @@ def test_a_run_begins_with_the_weights_that_it_is_given(finished, tmp_path):
 def test_weights_of_another_kind_are_refused_with_a_remedy(tmp_path):
     other = build_network(make_config("paper", "sa", LANDMARKS).model)
 
-    with pytest.raises(ValueError, match="initial weights: .* give the --preset"):
+    with pytest.raises(ValueError, match="initial weights: .* Give the --preset"):
         train(settings(), examples(4), examples(2, 1), tmp_path, init=other)
 
 

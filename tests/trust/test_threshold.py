@@ -37,7 +37,7 @@ def test_perfect_predictions_have_a_threshold_too():
 
 
 def test_nothing_to_learn_from_is_refused_with_a_remedy():
-    with pytest.raises(ValueError, match="annotate it in the validation fold"):
+    with pytest.raises(ValueError, match="Annotate it in the validation fold"):
         confidence_threshold(np.array([np.nan]), np.array([1.0]))
 
 

@@ -45,7 +45,7 @@ let view = { dark: 0, bright: 1, k: null, smooth: true, id: null };
 
 async function start() {
   if (!(await signIn())) {
-    say("Open the address that the terminal shows: this one has no token.");
+    say("Open the address that the terminal shows. This one has no token.");
     return;
   }
   project = await get("/api/project");
@@ -76,7 +76,7 @@ async function waitForImages() {
 
 function setUpFilters() {
   const names = {
-    read: "as read", second: "second look", sampled: "by chance",
+    read: "as read", second: "second look", sampled: "random sample",
   };
   const groups = [...project.groups, "second"];
   fillSelect("order", project.orders, "radius", names);
@@ -323,7 +323,7 @@ function choose(index, focus = true) {
 
 function editable() {
   if (!sheet || !values || player.playing) return false;
-  if (sheet.locked) say("This image has changed on disk, and is locked. Restore the file.");
+  if (sheet.locked) say("This image has changed on disk, so it is locked. Restore the file.");
   return !sheet.locked;
 }
 
@@ -361,7 +361,7 @@ function accept() {
     (point) => !sheet.has(point) && sheet.now(point).status === "",
   );
   if (open.length) {
-    say(`${words(open[0].name)} has no place yet. Click where it is, or press A for absent.`);
+    say(`${words(open[0].name)} has no place yet. Click on its position, or press A for absent.`);
     return;
   }
   const touched = sheet.points.every((point) => sheet.now(point).status);
@@ -389,7 +389,7 @@ async function copy() {
   const twin = known?.points.find((each) => each.name === point.name);
   const from = twin ? known.now(twin) : point.beside[0];
   if (from && isPlaced(from.status) && from.x !== null) put(from, "copy");
-  else say("The frame before has no point of yours to copy.");
+  else say("You have no point in the previous frame to copy.");
 }
 
 let undoing = Promise.resolve();
@@ -426,12 +426,12 @@ function refused(change, result) {
     sheets.delete(change.image);
     const keep = () => resolve(true);
     const drop = () => resolve(false);
-    say(`Image ${change.image}: ${names.map(words).join(", ")} changed in another window meanwhile. Yours is not stored.`,
+    say(`Image ${change.image}: ${names.map(words).join(", ")} changed in another window meanwhile. Your change is not stored.`,
       [["show theirs", drop], ["keep mine", keep]]);
     return;
   }
   sheets.delete(change.image);
-  if (result.result === "locked") say(`Image ${change.image} has changed on disk: locked.`);
+  if (result.result === "locked") say(`Image ${change.image} has changed on disk, so it is locked. Restore the file.`);
   else say(`Image ${change.image}: not stored: ${result.reason ?? "see above"}`);
   if (own) open(change.image, true);
 }

@@ -106,7 +106,7 @@ export class Markers {
     if (model) {
       const [X, Y] = viewport.toScreen(model);
       if (now.x !== null && now.status) {
-        cross(model, "where the model has put it", 1);
+        cross(model, "the model's point", 1);
         const [toX, toY] = viewport.toScreen(now);
         const line = { x1: X, y1: Y, x2: toX, y2: toY, stroke, "stroke-width": 1 };
         make(behind, "line", line);

@@ -52,11 +52,11 @@ def test_every_layout_of_the_challenge_is_found(tmp_path, parts, named):
 
 
 def test_a_folder_without_subjects_and_one_with_twice_the_same_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected folders patient001, patient002"):
+    with pytest.raises(ValueError, match="expected the folders patient001, patient002"):
         find_subjects(tmp_path)
     for part in ("training", "database/training"):
         (tmp_path / part / "patient001").mkdir(parents=True)
-    with pytest.raises(ValueError, match="expected each subject once, but there are"):
+    with pytest.raises(ValueError, match="expected each subject once. Received:"):
         find_subjects(tmp_path)
 
 
@@ -169,7 +169,7 @@ def test_a_folder_with_anything_else_is_left_as_it_is(tmp_path, change):
 
     assert result.exit_code == 1
     (line,) = result.stderr.strip().splitlines()
-    assert "There is something else; choose another folder" in line
+    assert "Received other content. Choose another folder" in line
     assert bytes_of(out) == before
     assert sorted(os.listdir(tmp_path)) == ["acdc", "out"]
 
@@ -260,16 +260,16 @@ NAN = np.where(stack() == 3, np.nan, stack()).astype(np.float32)
         (cut_off_uncompressed, "patient002_frame12.nii: not readable as NIfTI"),
         (not_nifti, "patient002_frame01.nii.gz: not readable as NIfTI"),
         (no_info, "Info.cfg cannot be read: No such file"),
-        (info("ES: 12\nGroup: DCM"), "'ED: <number of a frame>'. Received: none"),
-        (info("ED: 1"), "'ES: <number of a frame>'. Received: none"),
-        (info("ED: one\nES: 12"), "'ED: <number of a frame>'. Received: one"),
+        (info("ES: 12\nGroup: DCM"), "'ED: <frame number>'. Received: none"),
+        (info("ED: 1"), "'ES: <frame number>'. Received: none"),
+        (info("ED: one\nES: 12"), "'ED: <frame number>'. Received: one"),
         (voxels("12_gt", (4 - masks()) % 4), "in another order, such as that of M&Ms"),
         (info("ED: 1\nES: 13"), "has no stack of images patient002_frame13.nii.gz"),
         (voxels("12", HALVES), "whole numbers from 0 to 65535"),
         (voxels("12", NAN), "whole numbers from 0 to 65535"),
         (voxels("12", -stack()), "whole numbers from 0 to 65535"),
         (voxels("12", stack()[:, :, 0]), "a stack of slices, .* Received: 40 x 32"),
-        (voxels("12", stack(5)), "mask of the size of its images, 40 x 32 x 5"),
+        (voxels("12", stack(5)), "mask as large as its images, 40 x 32 x 5"),
         (voxels("12_gt", masks() * 2), "the labels 0 to 3. Received: 6"),
         (voxels("12_gt", masks() * 0), None),
         (voxels("01_gt", masks() * 0), None),
@@ -359,7 +359,7 @@ def test_a_subject_without_any_landmark_is_skipped_with_a_reason(tmp_path):
     assert result.exit_code == 1
     assert "ED slice 1: its mask has no RV cavity" in result.stdout
     assert "0 images of 0 subjects" in result.stdout
-    assert "nothing to write" in result.stdout
+    assert "nothing was written" in result.stdout
     assert os.listdir(tmp_path) == ["acdc"]
 
 
@@ -373,7 +373,7 @@ def test_a_source_without_subjects_is_one_line(tmp_path):
 
     assert result.exit_code == 1
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith(f"Error: {tmp_path}: expected folders patient001")
+    assert line.startswith(f"Error: {tmp_path}: expected the folders patient001")
 
 
 def test_importing_needs_no_tensorflow():

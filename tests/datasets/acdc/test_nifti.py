@@ -88,7 +88,7 @@ def sheared():
 @pytest.mark.parametrize(
     ("kwargs", "reason"),
     [
-        ({"code": 0}, "does not say how the images lie"),
+        ({"code": 0}, "has no position in the patient"),
         ({"zooms": (1.5, 1.2, 8)}, r"agree. Received: 1.5 x 1.5 x 8 mm and 1.5 x 1.2"),
         ({"affine": sheared()}, r"right angles. Received: .* 126.9 degrees"),
         (
@@ -167,6 +167,6 @@ def test_a_mask_that_lies_elsewhere_is_refused_with_the_distance(
     folder = write_subject(tmp_path / "acdc")
     save(folder / "patient001_frame12_gt.nii.gz", masks(), affine=affine)
 
-    told = rf"frame12_gt.nii.gz: .* corner is {distance} mm away.* Resample the mask"
+    told = rf"frame12_gt.nii.gz: .* corner by {distance} mm.* Resample the mask"
     with pytest.raises(ValueError, match=told):
         read_subject(folder)

@@ -95,7 +95,7 @@ def test_a_workbook_with_the_name_of_a_table_is_named_for_what_it_is(tmp_path):
         ("landmark.csv", "rename it to landmarks.csv"),
         ("landmarks.csv.txt", "rename it to landmarks.csv"),
         ("landmarks (1).csv", "rename it to landmarks.csv"),
-        ("landmarks.xlsx", 'save it as "CSV UTF-8", with the name landmarks.csv'),
+        ("landmarks.xlsx", 'Save it as "CSV UTF-8", with the name landmarks.csv'),
     ],
 )
 def test_a_table_of_nearly_the_name_is_named(tmp_path, near, remedy):
@@ -105,7 +105,7 @@ def test_a_table_of_nearly_the_name_is_named(tmp_path, near, remedy):
     with pytest.raises(ValueError, match="no such table") as error:
         read_table(tmp_path)
 
-    assert f"There is {near}: " in str(error.value)
+    assert f"Found {near}. " in str(error.value)
     assert str(error.value).endswith(f"{remedy}.")
 
 
@@ -115,7 +115,7 @@ def test_a_table_one_folder_below_is_named_and_nothing_else_is(tmp_path):
         read_table(tmp_path)
     write_table(tmp_path / "unpacked", HEADER)
 
-    with pytest.raises(ValueError, match="There is one in .*unpacked: name that fold"):
+    with pytest.raises(ValueError, match=r"Found one in .*unpacked\. Name that fold"):
         read_table(tmp_path)
 
 

@@ -88,8 +88,8 @@ def test_identical_images_of_two_subjects_are_one_warning_that_tells_the_fold(fo
 
     twins, folds = lines(folder)
 
-    assert twins.startswith("warning: DICOM/s7/a.dcm (row 8): is pixel for pixel")
-    assert "DICOM/s2/a.dcm (row 3), and 1 more of their images are twins" in twins
+    assert twins.startswith("warning: DICOM/s7/a.dcm (row 8): has the same pixels as")
+    assert "DICOM/s2/a.dcm (row 3), and 1 more of their images are identical" in twins
     assert "kept in one fold" in twins
     assert "Received: 7, so some folds are empty" in folds
 
@@ -98,7 +98,7 @@ def test_an_image_twice_under_one_subject_is_a_warning(folder):
     write(folder / "DICOM/s2/b.dcm", seed=2)
     append(folder, "s2,DICOM/s2/b.dcm,1,2")
 
-    assert "subject s2 has an image twice. Keep one" in the_problem(folder)
+    assert "subject s2 has an image twice. Keep only one" in the_problem(folder)
 
 
 def test_the_same_scan_with_other_pixels_is_no_twin(folder):
@@ -116,7 +116,7 @@ def test_a_subject_in_no_row_is_noticed_by_its_folder(folder):
 
     line = the_problem(folder)
 
-    assert line.startswith("warning: DICOM/s9: holds images of a subject in no row")
+    assert line.startswith("warning: DICOM/s9: holds images that no row")
 
 
 @pytest.mark.parametrize("spacing", [(0.3, 1), (1, 7.5)])
@@ -239,7 +239,7 @@ def test_a_frame_twice_is_named_by_file_and_frame(cine):
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ("cine.dcm,1,2,", "The column frame names the frame, from 1"),
+        ("cine.dcm,1,2,", "Write the number of the frame, from 1, in a column frame"),
         ("cine.dcm,1,2,7", "expected a frame between 1 and 6. Received: 7"),
         ("DICOM/s1/b.dcm,1,2,2", "expected a frame between 1 and 1. Received: 2"),
     ],
@@ -259,4 +259,6 @@ def test_a_frame_and_its_classic_file_are_twins(cine):
 
     (line, *_) = lines(cine)
 
-    assert "is pixel for pixel" in line and "subjects s1 and s2 share a scan" in line
+    assert (
+        "has the same pixels as" in line and "subjects s1 and s2 share a scan" in line
+    )

@@ -41,10 +41,10 @@ def test_all_landmarks_in_the_corner_are_told_once_each(folder):
 @pytest.mark.parametrize(
     ("point", "meaning"),
     [
-        ("-1,-1", "If it says that there is none, leave both cells empty"),
-        ("999,999", "If it says that there is none, leave both cells empty"),
-        ("3,18", "It would lie inside with x and y exchanged"),
-        ("40,7", "Correct it; (x, y) are pixels, from 0"),
+        ("-1,-1", "If it means that there is no landmark, leave both cells empty"),
+        ("999,999", "If it means that there is no landmark, leave both cells empty"),
+        ("3,18", "It would lie inside if x and y were exchanged"),
+        ("40,7", "Correct it. (x, y) are in pixels, from 0"),
     ],
 )
 def test_a_point_outside_is_told_with_what_it_may_mean(folder, point, meaning):

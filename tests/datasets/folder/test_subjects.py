@@ -34,7 +34,7 @@ def test_subjects_that_differ_only_in_how_they_are_written_are_named(
     assert line.startswith(
         f"landmarks.csv (row 4): the subjects {one!r} (row 3) and {other!r} differ only"
     )
-    assert "write the name in one way" in line
+    assert "use one spelling" in line
 
 
 def test_subjects_that_differ_in_more_are_no_problem(tmp_path):

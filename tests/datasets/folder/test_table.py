@@ -72,8 +72,8 @@ def test_what_spreadsheets_and_windows_add_does_no_harm(tmp_path):
         ("subject,apex_x,apex_y\ns,1,2", r"\(row 1\): expected a column image"),
         ("subject;image;apex_x\ns;a;1", r"apex_x has no partner apex_y. Add it"),
         ("subject,image\ns,a", r"has no landmark. Expected two columns"),
-        (f"{HEADER},apex_x\ns,a,1,2,3", r"'apex_x' is there twice. Remove"),
-        (HEADER, "has no rows. Expected one row an annotated image"),
+        (f"{HEADER},apex_x\ns,a,1,2,3", r"there are two columns 'apex_x'. Remove"),
+        (HEADER, "has no rows. Expected one row for each annotated image"),
         (f"{HEADER}\ns,a,1", r"\(row 2\): expected 4 cells. Received: 3"),
         (f"{HEADER}\ns,a,1,2,3", r"\(row 2\): expected 4 cells. Received: 5"),
         (f"{HEADER}\n,a,1,2", r"\(row 2\): the cell subject is empty"),
@@ -81,11 +81,11 @@ def test_what_spreadsheets_and_windows_add_does_no_harm(tmp_path):
         (f"{HEADER}\ns,a,one,2", r"a number in apex_x. Received: 'one'. Leave"),
         (f"{HEADER}\ns,a,nan,2", r"a number in apex_x. Received: 'nan'. Leave"),
         (f'{HEADER}\ns,a,"1,5",2', r"a number in apex_x. Received: '1,5'. Leave"),
-        (f"{HEADER}\ns,a,,2", r"apex has one coordinate of two. Fill in both"),
+        (f"{HEADER}\ns,a,,2", r"apex has only one coordinate. Fill in both"),
         (f"{HEADER}\ns,../a,1,2", r"a path inside the folder. Received: \.\./a"),
         (f"{HEADER}\ns,/etc/a,1,2", r"a path inside the folder. Received: /etc/a"),
         (f"{HEADER}\ns,C:\\a,1,2", r"a path inside the folder. Received: C:/a"),
-        (f'{HEADER}\ns,"a"b,1,2', r"line 2 is not CSV.*Save the table again"),
+        (f'{HEADER}\ns,"a"b,1,2', r"line 2 is not valid CSV.*Save the table again"),
     ],
 )
 def test_a_malformed_table_is_refused_with_row_and_remedy(tmp_path, table, expected):
@@ -184,12 +184,12 @@ def test_a_frame_and_a_fold_are_whole_numbers_or_empty(tmp_path):
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
-        ("0,", r"a whole number of 1 to 10000 in frame. Received: '0'"),
-        ("1.5,", r"a whole number of 1 to 10000 in frame. Received: '1.5'"),
-        ("first,", r"a whole number of 1 to 10000 in frame. Received: 'first'"),
-        (",8", r"a whole number of 0 to 7 in fold. Received: '8'"),
-        (",-1", r"a whole number of 0 to 7 in fold. Received: '-1'"),
-        (",nan", r"a whole number of 0 to 7 in fold. Received: 'nan'"),
+        ("0,", r"a whole number from 1 to 10000 in frame. Received: '0'"),
+        ("1.5,", r"a whole number from 1 to 10000 in frame. Received: '1.5'"),
+        ("first,", r"a whole number from 1 to 10000 in frame. Received: 'first'"),
+        (",8", r"a whole number from 0 to 7 in fold. Received: '8'"),
+        (",-1", r"a whole number from 0 to 7 in fold. Received: '-1'"),
+        (",nan", r"a whole number from 0 to 7 in fold. Received: 'nan'"),
     ],
 )
 def test_another_frame_or_fold_is_refused_with_the_remedy(tmp_path, cells, expected):
