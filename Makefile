@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all set-up; they need Python 3.11 or later and make.
+# `make demo`, `make docs` and `make test` do all set-up; they need Python 3.11 or later and make.
 PYTHON ?= python3.11
 VENV ?= .venv
 DEMO_MINUTES ?= 3.5
@@ -8,7 +8,7 @@ PHDNET = $(VENV)/bin/phdnet-tf
 # Whole files, for their tests share models, and in the order of `tests/conftest.py`.
 PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast lint benchmark benchmark-serving constraints clean
+.PHONY: demo docs test test-fast lint benchmark benchmark-serving constraints clean
 
 $(READY): constraints.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,14 @@ demo: $(READY)
 	$(PHDNET) evaluate --data demo/unseen --models demo/models --output demo/evaluation
 	@echo
 	@echo "Look at demo/predictions/*/*.png and demo/evaluation/error_curve.png"
+
+# The site, in `site/`. The tutorial's commands run on the way, with a minute of training.
+docs: $(READY)
+	rm -rf site build/tutorial
+	mkdir -p build/tutorial
+	PATH="$(abspath $(VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 \
+	  $(VENV)/bin/python -m mkdocs build
+	@echo "Open site/index.html"
 
 test: $(READY)
 	$(PYTEST)
@@ -54,4 +62,4 @@ constraints:
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info
+	rm -rf $(VENV) demo site build dist *.egg-info
