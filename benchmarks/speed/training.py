@@ -32,6 +32,7 @@ def steps(preset: str, before: bool) -> dict[str, float]:
     from phdnet_tf.models import normalisation
     from phdnet_tf.presets import VIEWS, make_config
     from phdnet_tf.training import input_pipeline
+    from phdnet_tf.training.kept import Kept
     from phdnet_tf.training.loop import compile_model
 
     if before:
@@ -46,8 +47,7 @@ def steps(preset: str, before: bool) -> dict[str, float]:
     }
     batches = iter(
         input_pipeline.training_batches(
-            tf.data.Dataset.from_tensors(example).cache(),
-            1,
+            Kept(tf.data.Dataset.from_tensors(example)),
             config.model,
             config.crops,
             config.training.batch_size,
