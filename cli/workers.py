@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from phdnet_tf.training.members import Trainer
     from phdnet_tf.training.settings import RunSettings
     from phdnet_tf.training.worker import Workplace
-
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""TensorFlow reads these variables when it is imported, and not later."""
-
-SILENCE = "5 minutes"
-"""After so long a process that trains is taken for dead.
-
-Where others work on the machine, too, it can be at one thing for more than a minute.
-"""
 
 
 def refuse_both(workers: int | None, scheduler: str | None) -> None:
@@ -49,8 +40,6 @@ def connected(
     workers: int,
     scheduler: str | None,
     otherwise: str,
-    environment: Mapping[str, str] | None = None,
-    silence: str | None = None,
 ) -> Iterator[Any]:
     """The workers of a scheduler, or else processes on this machine.
 
@@ -58,8 +47,6 @@ def connected(
         workers: How many processes.
         scheduler: Its address, or None.
         otherwise: What to do without Dask, if it is not installed.
-        environment: Variables that processes on this machine are started with.
-        silence: As for `engine.local_cluster`.
 
     Yields:
         Dask's client.
@@ -76,9 +63,7 @@ def connected(
             f"'phdnet-tf[cluster]'; or {otherwise}."
         ) from error
     where = (
-        engine.joined_cluster(scheduler)
-        if scheduler
-        else engine.local_cluster(workers, environment, silence)
+        engine.joined_cluster(scheduler) if scheduler else engine.local_cluster(workers)
     )
     with where as client:
         try:
@@ -123,25 +108,22 @@ def training_workers(
     from phdnet_tf.cli.open_data import open_dataset
     from phdnet_tf.cli.progress_bars import show_training
 
-    # As many as a training alone would have, for their number changes the last bits.
-    alone = int(os.environ.get(THREADS[0]) or cores())
-    share = alone if deterministic else max(1, cores() // (workers or 1))
     with connected(
-        workers or 1,
-        scheduler,
-        "leave out --workers and --scheduler",
-        dict.fromkeys(THREADS, str(share)),
-        SILENCE,
+        workers or 1, scheduler, "leave out --workers and --scheduler"
     ) as client:
-        from phdnet_tf.training.worker import Workplace
+        from phdnet_tf.training.worker import THREADS, Workplace
         from phdnet_tf.workers.engine import listening, run_on
 
+        threads = max(1, cores() // workers) if workers else None
+        if deterministic:
+            # As many as a training alone has, for their number changes the last bits.
+            threads = int(os.environ.get(THREADS[0]) or cores())
         with listening(client, show_training) as topic:
             place = Workplace(
                 open_source=functools.partial(open_dataset, data, view),
                 fingerprint=source.fingerprint,
                 cache_memory=cache_memory / (workers or 1),
-                threads=alone if deterministic else None,
+                threads=threads,
                 topic=topic,
             )
             yield functools.partial(run_on, client), place

@@ -111,20 +111,27 @@ def _do(
     if network is not None:
         return train_apart(place, (network,), 0)
 
-    def work(source: AnnotatedImages, on_progress: Callable) -> dict[str, Any]:
-        from phdnet_tf.comparison.cross_validation import train_and_test
-
-        train_and_test(
-            turn.system,
-            turn.fold,
-            turn.config,
-            source,
-            turn.folder,
-            time_limit=turn.time_limit,
-            cache_memory=place.cache_memory,
-            beside_others=True,
-            on_progress=on_progress,
-        )
-        return {}
-
+    work = functools.partial(_train_and_test, turn, place.cache_memory)
     return at_work(place, turn.folder, work)
+
+
+def _train_and_test(
+    turn: Turn,
+    cache_memory: float,
+    source: AnnotatedImages,
+    on_progress: Callable[[Any], None],
+) -> dict[str, Any]:
+    from phdnet_tf.comparison.cross_validation import train_and_test
+
+    train_and_test(
+        turn.system,
+        turn.fold,
+        turn.config,
+        source,
+        turn.folder,
+        time_limit=turn.time_limit,
+        cache_memory=cache_memory,
+        beside_others=True,
+        on_progress=on_progress,
+    )
+    return {}

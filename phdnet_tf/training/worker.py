@@ -1,22 +1,23 @@
-"""What a worker process does: one training after the other.
+"""What a worker of a cluster does: one training after the other, each in a process.
 
-The scheduler of a cluster imports this module, too: nothing here loads TensorFlow.
+In the worker's own process, whose other threads draw random numbers, too, the same seed
+would not give the same weights. The scheduler imports this module: nothing here loads
+TensorFlow.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import multiprocessing
 import os
+import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
-from phdnet_tf.startup import load_tensorflow
 from phdnet_tf.training.data import AnnotatedImages
 from phdnet_tf.training.networks import Network
 from phdnet_tf.workers.engine import give_back, is_wanted, tell
@@ -24,14 +25,17 @@ from phdnet_tf.workers.engine import give_back, is_wanted, tell
 if TYPE_CHECKING:
     from phdnet_tf.training.progress import Progress
 
-TELL_SECONDS = 30.0
-"""Least time between two messages of one training."""
+POLL_SECONDS = 0.5
+"""How often is asked whether anybody still waits for a training."""
 
-LOCK_SECONDS = 120
-"""Longest to wait for another process that is told to leave a training's folder."""
+GRACE_SECONDS = 60.0
+"""For a training to end after its current step and validation."""
 
-THREADS = "TF_NUM_INTRAOP_THREADS"
-"""TensorFlow reads this variable when it is imported, and not later."""
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""TensorFlow reads these variables when it is imported, and not later."""
+
+Work = Callable[[AnnotatedImages, "Callable[[Progress], None]"], dict[str, Any]]
+"""Is given the data, and a function for its progress; can be pickled."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Workplace:
 def train_apart(
     place: Workplace, networks: tuple[Network, ...], number: int
 ) -> dict[str, Any] | str:
-    """Trains one of some networks in this process, or goes on with it.
+    """Trains one of some networks, or goes on with it, in a process of its own.
 
     Args:
         place: What there is to work with.
@@ -68,109 +72,83 @@ def train_apart(
         The `Outcome`, but for the model; or in words why there is none.
     """
     network = networks[number]
-
-    def work(
-        source: AnnotatedImages, on_progress: Callable[[Progress], None]
-    ) -> dict[str, Any]:
-        from phdnet_tf.training.members import train_network
-
-        outcome = train_network(
-            network, source, cache_memory=place.cache_memory, on_progress=on_progress
-        )
-        if outcome.ended_by == "interrupt":
-            raise KeyboardInterrupt
-        fields = dataclasses.fields(outcome)
-        return {f.name: getattr(outcome, f.name) for f in fields if f.name != "model"}
-
+    work = functools.partial(_train, network, place.cache_memory)
     return at_work(place, network.folder, work)
 
 
-def at_work(
-    place: Workplace,
-    folder: Path,
-    work: Callable[
-        [AnnotatedImages, Callable[[Progress], None]],
-        dict[str, Any],
-    ],
-) -> dict[str, Any] | str:
-    """Does what takes long, alone in its folder, and until nobody waits for it.
+def _train(
+    network: Network,
+    cache_memory: float,
+    source: AnnotatedImages,
+    on_progress: Callable[[Progress], None],
+) -> dict[str, Any]:
+    from phdnet_tf.training.members import train_network
+
+    outcome = train_network(
+        network, source, cache_memory=cache_memory, on_progress=on_progress
+    )
+    if outcome.ended_by == "interrupt":
+        raise KeyboardInterrupt
+    fields = dataclasses.fields(outcome)
+    return {f.name: getattr(outcome, f.name) for f in fields if f.name != "model"}
+
+
+def at_work(place: Workplace, folder: Path, work: Work) -> dict[str, Any] | str:
+    """Has work done in a process of its own, for as long as anybody waits for it.
 
     Args:
         place: What there is to work with.
-        folder: Of the training; made where it does not exist.
-        work: Is given the data, and a function for its progress, which raises
-            KeyboardInterrupt when it shall end.
+        folder: Of the training.
+        work: What takes long.
 
     Returns:
         What it returned; or in words why there is nothing.
 
     Raises:
         Reschedule: If nobody waits for it here; another worker may do it.
+        ChildProcessError: If its process was ended, or an error came that may be gone
+            at the next try.
     """
-    told = time.monotonic()
-    losses: dict[str, float] = {}
-
-    def on_progress(now: Progress) -> None:
-        nonlocal told, losses
-        if not is_wanted():
-            raise KeyboardInterrupt
-        losses = now.losses or losses
-        if time.monotonic() - told > TELL_SECONDS:
-            told = time.monotonic()
-            message = dataclasses.asdict(dataclasses.replace(now, losses=losses))
-            tell(place.topic, {"folder": str(folder), **message})
-
+    ours, theirs = multiprocessing.Pipe()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    if place.threads is not None:
+        environment.update(dict.fromkeys(THREADS, str(place.threads)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "phdnet_tf.training.alone", str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        env=environment,
+        # Ctrl-C is for the client.
+        start_new_session=True,
+    )
+    theirs.close()
     try:
-        _start_tensorflow(place.threads)
-        source = place.open_source()
-        if source.fingerprint != place.fingerprint:
-            raise ValueError(
-                f"{source.name}: expected the data of the command. Received others on "
-                "a worker: all machines need the same data under one path."
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = _alone(folder)
+        ours.send((place, folder, work))
+        while True:
+            if not is_wanted():
+                give_back()
+            if not ours.poll(POLL_SECONDS):
+                continue
+            kind, message = ours.recv()
+            if kind == "done":
+                return message
+            if kind == "failed":
+                raise ChildProcessError(message)
+            tell(place.topic, message)
+    except (EOFError, ConnectionError) as error:
+        raise ChildProcessError(
+            f"its process was ended ({process.wait()}). Perhaps there is too little "
+            "memory"
+        ) from error
+    finally:
+        # Which tells the process to end, as the death of this one does.
+        ours.close()
         try:
-            return work(source, on_progress)
-        finally:
-            lock.release()
-    except KeyboardInterrupt:
-        give_back()
-    except ValueError as error:
-        # To try again would lead to the same.
-        return str(error)
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def named(folder: Path, trouble: str) -> str:
     """Why a training is not done, with its folder."""
     return trouble if trouble.startswith(str(folder)) else f"{folder}: {trouble}"
-
-
-def _start_tensorflow(threads: int | None) -> None:
-    if threads is not None:
-        if "tensorflow" not in sys.modules:
-            os.environ[THREADS] = str(threads)
-        elif os.environ.get(THREADS) != str(threads):
-            raise ValueError(
-                f"--deterministic: expected {THREADS}={threads} in the environment of "
-                f"a worker. Received {os.environ.get(THREADS)}: start new workers."
-            )
-    load_tensorflow()
-
-
-def _alone(folder: Path) -> FileLock:
-    """The lock of a folder, where a process that nobody waits for may still train."""
-    lock = FileLock(folder / ".phdnet-tf.lock")
-    for _ in range(LOCK_SECONDS):
-        try:
-            # The system lets go of it when its process ends, however it does.
-            lock.acquire(timeout=1)
-        except Timeout:
-            if not is_wanted():
-                raise KeyboardInterrupt from None
-        else:
-            return lock
-    raise ValueError(
-        f"{folder}: another phdnet-tf trains there now. Wait for its end, and give the "
-        "same command again."
-    )

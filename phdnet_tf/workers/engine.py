@@ -12,7 +12,7 @@ import logging
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 import dask
@@ -67,26 +67,17 @@ class _LeaveCtrlC(WorkerPlugin):
 
 
 @contextlib.contextmanager
-def local_cluster(
-    workers: int,
-    environment: Mapping[str, str] | None = None,
-    silence: str | None = None,
-) -> Iterator[Client]:
+def local_cluster(workers: int) -> Iterator[Client]:
     """Worker processes on this machine, one piece of work at a time each.
 
     Args:
         workers: How many.
-        environment: Variables that they are started with.
-        silence: After so long without a sign of life a worker is taken for dead, such
-            as "5 minutes"; by default after `SILENCE`.
 
     Yields:
         The client to give to `run_on`.
     """
     with (
-        dask.config.set(
-            SETTINGS | {"distributed.scheduler.worker-ttl": silence or SILENCE}
-        ),
+        dask.config.set(SETTINGS | {"distributed.scheduler.worker-ttl": SILENCE}),
         _quiet(),
         LocalCluster(
             n_workers=workers,
@@ -96,7 +87,6 @@ def local_cluster(
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
-            env=dict(environment or {}),
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

@@ -128,4 +128,5 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     text = str(error).partition("\n")[0].rstrip(".")
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    plain = isinstance(error, ValueError | ChildProcessError)
+    return text if plain else f"{type(error).__name__}: {text}"

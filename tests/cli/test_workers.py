@@ -48,33 +48,25 @@ def test_a_scheduler_that_is_gone_is_told_with_how_to_go_on(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "threads", "memory", "asked"),
+    ("options", "threads", "memory"),
     [
-        ({"workers": 2}, "4", 2e9, None),
-        ({"workers": 3}, "2", 4e9 / 3, None),
-        ({"workers": 20}, "1", 2e8, None),
+        ({"workers": 2}, 4, 2e9),
+        ({"workers": 3}, 2, 4e9 / 3),
+        ({"workers": 20}, 1, 2e8),
         # As one after the other, whose sums depend on it.
-        ({"workers": 2, "deterministic": True}, "8", 2e9, 8),
-        ({"scheduler": "tcp://node:8786"}, None, 4e9, None),
-        ({"scheduler": "tcp://node:8786", "deterministic": True}, None, 4e9, 8),
+        ({"workers": 2, "deterministic": True}, 8, 2e9),
+        ({"scheduler": "tcp://node:8786"}, None, 4e9),
+        ({"scheduler": "tcp://node:8786", "deterministic": True}, 8, 4e9),
     ],
 )
-def test_local_workers_share_cores_and_memory(
-    monkeypatch, options, threads, memory, asked
-):
+def test_local_workers_share_cores_and_memory(monkeypatch, options, threads, memory):
+    from phdnet_tf.training.worker import THREADS
     from phdnet_tf.workers import engine
 
-    environments = []
-
-    def local_cluster(workers, environment, silence):
-        environments.append(environment)
-        return contextlib.nullcontext("client")
-
-    for name in workers.THREADS:
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(THREADS[0], raising=False)
     monkeypatch.setattr(workers, "cores", lambda: 8)
-    monkeypatch.setattr(engine, "local_cluster", local_cluster)
-    monkeypatch.setattr(engine, "joined_cluster", contextlib.nullcontext)
+    for name in ("local_cluster", "joined_cluster"):
+        monkeypatch.setattr(engine, name, contextlib.nullcontext)
     monkeypatch.setattr(
         engine, "listening", lambda client, show: contextlib.nullcontext("topic")
     )
@@ -89,10 +81,8 @@ def test_local_workers_share_cores_and_memory(
     ) as (_, place):
         pass
 
-    expected = [dict.fromkeys(workers.THREADS, threads)] if threads else []
-    assert environments == expected
     assert place.cache_memory == pytest.approx(memory)
-    assert (place.threads, place.fingerprint, place.topic) == (asked, "f", "topic")
+    assert (place.threads, place.fingerprint, place.topic) == (threads, "f", "topic")
 
 
 def test_the_memory_of_images_is_what_was_asked_for(data, tmp_path, monkeypatch):

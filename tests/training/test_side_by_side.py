@@ -17,14 +17,15 @@ from support.workers import drawn, drawn_and_killed_once
 from phdnet_tf.comparison.cross_validation import PREDICTIONS, train_and_test
 from phdnet_tf.comparison.side_by_side import Turn, train_and_test_all
 from phdnet_tf.comparison.systems import system_config
+from phdnet_tf.training import alone, worker
 from phdnet_tf.training import side_by_side as client_side
-from phdnet_tf.training import worker
 from phdnet_tf.training.crossfit import train_crossfit
 from phdnet_tf.training.data import Folds
 from phdnet_tf.training.members import one_after_the_other
 from phdnet_tf.training.networks import networks_of
+from phdnet_tf.training.progress import Progress
 from phdnet_tf.training.side_by_side import side_by_side
-from phdnet_tf.training.worker import Workplace, at_work
+from phdnet_tf.training.worker import Workplace
 from phdnet_tf.workers import engine
 
 
@@ -32,14 +33,14 @@ from phdnet_tf.workers import engine
 def cluster():
     """Two workers, and what they tell."""
     told = []
-    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = dict.fromkeys(names, str(len(os.sched_getaffinity(0))))
-    with engine.local_cluster(2, environment, "5 minutes") as client:
+    with engine.local_cluster(2) as client:
         with engine.listening(client, told.append) as topic:
             yield functools.partial(engine.run_on, client), topic, told
 
 
-def workplace(topic="", open_source=drawn, fingerprint="0", threads=None):
+def workplace(topic="", open_source=drawn, fingerprint="0"):
+    # As many threads as a training has in this process.
+    threads = len(os.sched_getaffinity(0))
     return Workplace(open_source, fingerprint, 1e9, threads, topic)
 
 
@@ -51,18 +52,16 @@ def epochs(folder):
 @pytest.mark.slow
 def test_workers_train_to_the_same_weights_also_when_one_is_killed(cluster, tmp_path):
     run_on, topic, _ = cluster
-    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    single, beside = tmp_path / "single", tmp_path / "beside"
     flag, state = tmp_path / "killed", beside / "without_0" / "state.npz"
-    place = workplace(
-        topic, functools.partial(drawn_and_killed_once, flag, state), threads=None
-    )
+    place = workplace(topic, functools.partial(drawn_and_killed_once, flag, state))
     config = settings(epochs=3)
 
     def crossfit(run, trainer):
         return train_crossfit(config, Drawn(), [0, 1], run, trainer)
 
     outcomes, parts = crossfit(beside, functools.partial(side_by_side, run_on, place))
-    expected, judged = crossfit(alone, functools.partial(one_after_the_other, Drawn()))
+    expected, judged = crossfit(single, functools.partial(one_after_the_other, Drawn()))
 
     assert flag.exists()
     for name in ("without_0", "without_1", "all"):
@@ -115,7 +114,8 @@ def test_a_scheduler_loads_no_tensorflow():
     # What is sent to a worker is unpacked by the scheduler, too.
     code = (
         "import sys, phdnet_tf.training.worker, phdnet_tf.comparison.side_by_side, "
-        "phdnet_tf.cli.open_data; sys.exit('tensorflow' in sys.modules)"
+        "phdnet_tf.training.alone, phdnet_tf.cli.open_data; "
+        "sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -195,36 +195,32 @@ def test_members_and_landmarks_are_networks_with_folders_of_their_own(tmp_path):
     assert [n.time_limit for n in networks] == [15] * 4
 
 
-def test_work_that_nobody_waits_for_ends_and_leaves_its_folder_free(
-    tmp_path, monkeypatch
-):
+def test_work_that_nobody_waits_for_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "is_wanted", lambda: False)
-    monkeypatch.setattr(worker, "load_tensorflow", lambda: None)
-
-    def work(source, on_progress):
-        on_progress(None)
 
     with pytest.raises(Reschedule):
-        at_work(workplace(), tmp_path / "run", work)
+        worker.at_work(workplace(), tmp_path / "run", print)
 
+    # Its process is no longer there.
     with FileLock(tmp_path / "run" / ".phdnet-tf.lock", timeout=0):
-        # Nor does it wait where another is at work.
-        with pytest.raises(Reschedule):
-            at_work(workplace(), tmp_path / "run", work)
+        pass
 
 
-def test_what_a_worker_cannot_do_is_told_in_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, "is_wanted", lambda: True)
-    monkeypatch.setattr(worker, "load_tensorflow", lambda: None)
-    monkeypatch.setattr(worker, "LOCK_SECONDS", 1)
-    monkeypatch.setenv(worker.THREADS, "3")
+@pytest.fixture
+def here(monkeypatch):
+    """Work in this process, which has loaded TensorFlow."""
+    monkeypatch.setattr(alone, "load_tensorflow", lambda: None)
 
-    def told(work=lambda source, on_progress: {}, **options):
-        return at_work(workplace(**options), tmp_path / "run", work)
 
+@pytest.mark.usefixtures("here")
+def test_what_cannot_be_done_is_told_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(alone, "LOCK_SECONDS", 0.1)
+
+    def told(work=lambda source, on_progress: {"epochs": 3}, **options):
+        return alone.do(workplace(**options), tmp_path / "run", work, print)
+
+    assert told() == {"epochs": 3}
     assert "expected the data of the command" in told(fingerprint="other")
-    assert "TF_NUM_INTRAOP_THREADS=2 in the" in told(threads=2)
-    assert told(threads=3) == {}
     with FileLock(tmp_path / "run" / ".phdnet-tf.lock"):
         assert "another phdnet-tf trains there now" in told()
 
@@ -234,14 +230,10 @@ def test_what_a_worker_cannot_do_is_told_in_words(tmp_path, monkeypatch):
     assert told(fail) == "nowhere annotated"
 
 
+@pytest.mark.usefixtures("here")
 def test_progress_is_told_now_and_then_with_the_last_losses(tmp_path, monkeypatch):
-    from phdnet_tf.training.progress import Progress
-
     messages, clock = [], [0.0]
-    monkeypatch.setattr(worker, "is_wanted", lambda: True)
-    monkeypatch.setattr(worker, "load_tensorflow", lambda: None)
-    monkeypatch.setattr(worker, "tell", lambda topic, text: messages.append(text))
-    monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(alone.time, "monotonic", lambda: clock[0])
 
     def work(source, on_progress):
         for seconds in range(0, 100, 10):
@@ -250,7 +242,7 @@ def test_progress_is_told_now_and_then_with_the_last_losses(tmp_path, monkeypatc
             on_progress(Progress(0, 9, seconds, 100, float(seconds), None, losses, 0))
         return {}
 
-    at_work(workplace(), tmp_path, work)
+    alone.do(workplace(), tmp_path, work, messages.append)
 
     # More than half a minute apart.
     assert [message["step"] for message in messages] == [40, 80]
