@@ -60,7 +60,7 @@ def write_report(
     }
     points = read_points(compared)
     costs = [json.loads((f / RESULT).read_text()) for f in compared.values()]
-    beside = any(cost["beside_others"] for cost in costs)
+    beside = any(cost.get("beside_others") for cost in costs)
     report = {
         "title": f"Benchmark: {source.name}",
         "protocol": [

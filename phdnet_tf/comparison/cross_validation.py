@@ -195,7 +195,8 @@ def _keep_result(
             file.stat().st_size for file in version.rglob("*") if file.is_file()
         ),
         "latency_ms": round(1000 * latency, 1),
-        "beside_others": beside_others,
     }
+    if beside_others:
+        result["beside_others"] = True
     with whole_file(folder / RESULT) as path:
         path.write_text(json.dumps(result, indent=2) + "\n")
