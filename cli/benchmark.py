@@ -145,6 +145,10 @@ def benchmark(
                 with training_workers(
                     workers,
                     scheduler,
+                    networks=sum(
+                        len(source.landmarks) if turn.config.model.one_each else 1
+                        for turn in turns
+                    ),
                     data=data,
                     view=view,
                     source=source,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phdnet_tf.config import FOLDS
+
 if TYPE_CHECKING:
     from phdnet_tf.datasets.annotated import AnnotatedDataset
     from phdnet_tf.training.members import Trainer
@@ -80,6 +82,7 @@ def training_workers(
     workers: int | None,
     scheduler: str | None,
     *,
+    networks: int,
     data: Path | None,
     view: str,
     source: AnnotatedDataset,
@@ -91,6 +94,7 @@ def training_workers(
     Args:
         workers: How many processes on this machine, or None.
         scheduler: The address of a scheduler, or None.
+        networks: How many there are to train; no more processes are started.
         data: The folder of the data, or None for the phantom.
         view: Name of the view.
         source: The data.
@@ -108,6 +112,7 @@ def training_workers(
     from phdnet_tf.cli.open_data import open_dataset
     from phdnet_tf.cli.progress_bars import show_training
 
+    workers = workers and min(workers, networks)
     with connected(
         workers or 1, scheduler, "leave out --workers and --scheduler"
     ) as client:
@@ -154,9 +159,14 @@ def trainer_of(
         ValueError: Likewise.
     """
     if workers or scheduler:
+        model = settings.config.model
+        each = len(model.landmarks) if model.one_each else 1
+        crossfit = settings.validation_fold is None
+        parts = FOLDS + (settings.test_fold is None) if crossfit else 1
         with training_workers(
             workers,
             scheduler,
+            networks=settings.members * each * parts,
             data=Path(settings.data) if settings.data else None,
             view=settings.config.view,
             source=source,

@@ -53,6 +53,7 @@ def test_a_scheduler_that_is_gone_is_told_with_how_to_go_on(monkeypatch):
         ({"workers": 2}, 4, 2e9),
         ({"workers": 3}, 2, 4e9 / 3),
         ({"workers": 20}, 1, 2e8),
+        ({"workers": 20, "networks": 4}, 2, 1e9),
         # As one after the other, whose sums depend on it.
         ({"workers": 2, "deterministic": True}, 8, 2e9),
         ({"scheduler": "tcp://node:8786"}, None, 4e9),
@@ -71,7 +72,8 @@ def test_local_workers_share_cores_and_memory(monkeypatch, options, threads, mem
         engine, "listening", lambda client, show: contextlib.nullcontext("topic")
     )
 
-    asked_for = {"workers": None, "scheduler": None, "deterministic": False} | options
+    asked_for = {"workers": None, "scheduler": None, "networks": 99}
+    asked_for |= {"deterministic": False} | options
     with workers.training_workers(
         data=Path("/data"),
         view="sa",
