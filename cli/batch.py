@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.workers import connected, cores
 
 if TYPE_CHECKING:
     from phdnet_tf.batch.manifest import Manifest
     from phdnet_tf.batch.run import Engine, Summary
+
+WITHOUT = "plan the batch and work without it: --shard 1/1"
+"""What to do where Dask is not installed."""
 
 sources = click.argument(
     "sources",
@@ -100,11 +103,7 @@ def plan_command(sources: tuple[Path, ...], listed: Path | None, output: Path) -
     type=click.IntRange(min=1),
     help="Processes on this machine. Default: one per processor core.",
 )
-@click.option(
-    "--scheduler",
-    metavar="tcp://HOST:PORT",
-    help="Use the workers of a Dask scheduler that is already running.",
-)
+@options.scheduler
 @click.option(
     "--shard",
     "piece",
@@ -158,7 +157,7 @@ def run_command(
 
         if piece:
             own = manifest()
-            from phdnet_tf.batch.processes import run_here
+            from phdnet_tf.workers.processes import run_here
 
             _run(output, own, slice_of(own, output, *piece), run_here)
         else:
@@ -166,7 +165,10 @@ def run_command(
                 if not (output / INDEX).exists():
                     _plan(sources, listed, output)
                 own = manifest()
-                with _engine(workers or _cores(), scheduler) as engine:
+                with connected(workers or cores(), scheduler, WITHOUT) as client:
+                    from phdnet_tf.workers.engine import run_on
+
+                    engine = functools.partial(run_on, client)
                     _run(output, own, slice_of(own, output), engine)
     if slice_of(own, output, *(piece or (1, 1))):
         raise click.exceptions.Exit(1)
@@ -205,7 +207,7 @@ def _plan(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
     if not sources and not listed:
         raise click.UsageError(f"{output} has no plan yet. Name a SOURCE, or --list.")
     with count_up("reading headers") as advance:
-        plan(sources, listed, output, _cores(), advance)
+        plan(sources, listed, output, cores(), advance)
     with Index(output) as index:
         studies, files = index.totals()
         failed = sum(1 for _ in index.failures())
@@ -217,37 +219,14 @@ def _plan(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
         click.echo(f"{failed} files cannot be used.", err=True)
 
 
-@contextmanager
-def _engine(workers: int, scheduler: str | None) -> Iterator[Engine]:
-    """The workers of this machine, or of a scheduler."""
-    try:
-        from phdnet_tf.batch import engine
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error.name} is not installed. Install the extra, pip install "
-            "'phdnet-tf[cluster]'; or plan the batch and work without it: --shard 1/1."
-        ) from error
-    where = (
-        engine.joined_cluster(scheduler) if scheduler else engine.local_cluster(workers)
-    )
-    with where as client:
-        yield functools.partial(engine.run_on, client)
-
-
 def _run(output: Path, manifest: Manifest, shards: list[int], engine: Engine) -> None:
     """Processes shards, shows the progress, and prints a summary."""
     from phdnet_tf.batch.run import finish, run, summarise
     from phdnet_tf.cli.progress_bars import batch_display
 
-    try:
-        with batch_display() as show:
-            for progress in run(output, shards, engine):
-                show(progress)
-    except ConnectionError as error:
-        raise click.ClickException(
-            f"{error}. Finished shards are kept. Start a scheduler, and run the same "
-            "command again."
-        ) from error
+    with batch_display() as show:
+        for progress in run(output, shards, engine):
+            show(progress)
     summary = summarise(output, manifest)
     finish(output, summary)
     _tell(output, summary)
@@ -288,10 +267,3 @@ def _stopping(output: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(f"Stopped. Finished shards are kept in {output}.", err=True)
         raise click.exceptions.Exit(130) from None
-
-
-def _cores() -> int:
-    """Number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

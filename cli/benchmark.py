@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.workers import refuse_both, training_workers
 from phdnet_tf.comparison.systems import SYSTEMS, system_config
 from phdnet_tf.config import FOLDS
 from phdnet_tf.startup import load_tensorflow
+
+if TYPE_CHECKING:
+    from phdnet_tf.comparison.side_by_side import Turn
+    from phdnet_tf.datasets.annotated import AnnotatedDataset
 
 
 @click.command()
@@ -40,6 +48,9 @@ from phdnet_tf.startup import load_tensorflow
 )
 @options.seed
 @options.deterministic
+@options.cache_memory
+@options.training_workers
+@options.scheduler
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -55,6 +66,9 @@ def benchmark(
     time_limit: float | None,
     seed: int,
     deterministic: bool,
+    cache_memory: float,
+    workers: int | None,
+    scheduler: str | None,
     output: Path,
 ) -> None:
     """Compare the systems of the paper, and the default here, fold by fold.
@@ -62,16 +76,19 @@ def benchmark(
     For each test fold the fold before it validates and the other six train. The report
     (README.md, error_curves.png, report.json, predictions.csv) is written after every
     fold. Stopped or killed, it goes on where it was when called again; finished folds
-    are kept.
+    are kept. With --workers or --scheduler, networks are trained side by side, each as
+    it would be alone.
     """
+    refuse_both(workers, scheduler)
     load_tensorflow()
     from phdnet_tf.cli.open_data import open_dataset
-    from phdnet_tf.cli.progress_bars import training_display
     from phdnet_tf.comparison.benchmark_folder import write_report
     from phdnet_tf.comparison.claim import claim
-    from phdnet_tf.comparison.cross_validation import is_finished, train_and_test
+    from phdnet_tf.comparison.cross_validation import is_finished
+    from phdnet_tf.comparison.side_by_side import Turn, train_and_test_all
 
     with options.plain_errors():
+        data = data and data.resolve()
         source = open_dataset(data, view)
         settings = {
             "view": view,
@@ -90,30 +107,85 @@ def benchmark(
         for name, config in configs.items():
             # A later version may train it otherwise.
             claim(output / name, {"recipe": config.to_dict()})
+        turns = []
         for fold in sorted(set(folds)) or range(FOLDS):
             for system, config in configs.items():
-                folder = output / system / f"fold_{fold}"
+                # Workers may be started in another folder.
+                folder = (output / system / f"fold_{fold}").resolve()
                 if is_finished(folder):
                     click.echo(f"{folder}: finished before", err=True)
-                    continue
-                click.echo(f"{folder}: training", err=True)
-                try:
-                    with training_display() as display:
-                        train_and_test(
-                            system,
-                            fold,
-                            config,
-                            source,
-                            folder,
-                            time_limit=time_limit and time_limit * 60,
-                            on_progress=display,
-                        )
-                except KeyboardInterrupt:
-                    click.echo(
-                        "\nStopped. The same command goes on from here.", err=True
-                    )
-                    raise click.exceptions.Exit(130) from None
-            report = write_report(
-                output, settings, source, shlex.join(["phdnet-tf", *sys.argv[1:]])
+                else:
+                    seconds = time_limit and time_limit * 60
+                    turns.append(Turn(system, fold, config, folder, seconds))
+
+        def report() -> str:
+            command = shlex.join(["phdnet-tf", *sys.argv[1:]])
+            return write_report(output, settings, source, command)
+
+        left = Counter(turn.fold for turn in turns)
+        troubles = 0
+
+        def note(turn: Turn, trouble: str | None) -> None:
+            nonlocal troubles
+            if trouble:
+                troubles += 1
+                known = (
+                    "" if trouble.startswith(str(turn.folder)) else f"{turn.folder}: "
+                )
+                click.echo(f"{known}{trouble}", err=True)
+                return
+            left[turn.fold] -= 1
+            if workers or scheduler:
+                click.echo(f"{turn.folder}: finished", err=True)
+            if not left[turn.fold]:
+                report()
+
+        try:
+            if turns and (workers or scheduler):
+                with training_workers(
+                    workers,
+                    scheduler,
+                    networks=sum(
+                        len(source.landmarks) if turn.config.model.one_each else 1
+                        for turn in turns
+                    ),
+                    data=data,
+                    view=view,
+                    source=source,
+                    cache_memory=cache_memory * 1e9,
+                    deterministic=deterministic,
+                ) as (engine, place):
+                    for turn, trouble in train_and_test_all(engine, place, turns):
+                        note(turn, trouble)
+            else:
+                for turn in _one_after_the_other(turns, source, cache_memory * 1e9):
+                    note(turn, None)
+        except KeyboardInterrupt:
+            click.echo("\nStopped. The same command goes on from here.", err=True)
+            raise click.exceptions.Exit(130) from None
+        text = report()
+    click.echo(text)
+    if troubles:
+        raise click.exceptions.Exit(1)
+
+
+def _one_after_the_other(
+    turns: list[Turn], source: AnnotatedDataset, cache_memory: float
+) -> Iterator[Turn]:
+    from phdnet_tf.cli.progress_bars import training_display
+    from phdnet_tf.comparison.cross_validation import train_and_test
+
+    for turn in turns:
+        click.echo(f"{turn.folder}: training", err=True)
+        with training_display() as display:
+            train_and_test(
+                turn.system,
+                turn.fold,
+                turn.config,
+                source,
+                turn.folder,
+                time_limit=turn.time_limit,
+                cache_memory=cache_memory,
+                on_progress=display,
             )
-    click.echo(report)
+        yield turn

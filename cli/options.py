@@ -79,6 +79,27 @@ deterministic = click.option(
     is_flag=True,
     help="Give bit-identical results for the same seed. Slower.",
 )
+scheduler = click.option(
+    "--scheduler",
+    metavar="tcp://HOST:PORT",
+    help="Use the workers of a Dask scheduler that is already running.",
+)
+training_workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train up to N networks at once, in as many processes on this machine, which "
+    "share its processor cores. Default: one after the other.",
+)
+cache_memory = click.option(
+    "--cache-memory",
+    type=click.FloatRange(min=0),
+    default=4.0,
+    show_default=True,
+    metavar="GB",
+    help="Most memory for decoded images; --workers share it. The rest goes to a "
+    "temporary file in the cache folder.",
+)
 FOLD = click.IntRange(0, FOLDS - 1)
 
 

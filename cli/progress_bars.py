@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -180,6 +180,24 @@ def training_display() -> Iterator[Callable[[progress.Progress], None]]:
                 console.print(text, soft_wrap=True)
 
         yield show
+
+
+def show_training(message: dict[str, Any]) -> None:
+    """Prints a line that tells how one of several trainings goes.
+
+    Args:
+        message: What `training.worker` tells: "folder", and a `progress.Progress`.
+    """
+    spent, left = message["seconds"], message["seconds_left"]
+    line = f"{message['folder']}: epoch {message['epoch']}, step {message['step']}/"
+    line += f"{message['steps']}, {_clock(spent)} spent"
+    if message["losses"]:
+        line += f", loss {message['losses']['loss']:.4f}"
+    if "val_loss" in message["losses"]:
+        line += f", validation {message['losses']['val_loss']:.4f}"
+        line += f", best: epoch {message['best_epoch']}"
+    line += "" if left is None else f", at most {_clock(left)} left"
+    Console(stderr=True, highlight=False).print(line, soft_wrap=True, markup=False)
 
 
 def _clock(seconds: float) -> str:

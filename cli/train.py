@@ -16,12 +16,14 @@ from phdnet_tf.cli.resuming import (
     refuse_ended,
     refuse_other_choices,
 )
+from phdnet_tf.cli.workers import refuse_both, trainer_of
 from phdnet_tf.config import MAPPINGS, NETWORKS, PRECISIONS
 from phdnet_tf.presets import PRESETS, make_config
 from phdnet_tf.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from phdnet_tf.datasets.annotated import AnnotatedDataset
+    from phdnet_tf.training.members import Trainer
     from phdnet_tf.training.publish import Published
     from phdnet_tf.training.settings import RunSettings
 
@@ -109,9 +111,12 @@ if TYPE_CHECKING:
     type=click.Choice(PRECISIONS),
     default=PRECISIONS[0],
     show_default=True,
-    help="Of the layers between input and heads: bfloat16 is faster on GPUs that have "
-    "it, and slower on most CPUs.",
+    help="Of the layers between input and heads: bfloat16 is faster on processors that "
+    "have it, such as newer GPUs and CPUs with AMX, and slower on others.",
 )
+@options.cache_memory
+@options.training_workers
+@options.scheduler
 @click.option(
     "--resume",
     is_flag=True,
@@ -126,13 +131,19 @@ def train(
     name: str | None,
     resume: bool,
     time_limit: float | None,
+    cache_memory: float,
+    workers: int | None,
+    scheduler: str | None,
     **choices: Any,
 ) -> None:
     """Train a network and publish it as models/<network>_<view>/<version>.
 
     Without --data it trains on drawn phantoms. Ctrl-C ends training early and publishes
-    the best model so far; a run that was killed goes on with --resume.
+    the best model so far; a run that was killed goes on with --resume. The networks of
+    --members, of a preset with one for each landmark, and of --calibrate crossfit can
+    be trained side by side: --workers or --scheduler.
     """
+    refuse_both(workers, scheduler)
     crossfit = choices["calibrate"] == "crossfit"
     if crossfit and is_given(context, "validation_fold"):
         raise click.UsageError(
@@ -154,7 +165,6 @@ def train(
         refuse_other_choices(context, set(choices))
     load_tensorflow()
     from phdnet_tf.cli.open_data import open_dataset
-    from phdnet_tf.cli.progress_bars import training_display
     from phdnet_tf.training.settings import RunSettings, load_settings, save_settings
 
     with options.plain_errors():
@@ -195,8 +205,10 @@ def train(
         run.mkdir(parents=True, exist_ok=True)
         save_settings(run, settings)
         try:
-            with training_display() as display:
-                published = _train(display, settings, source, run, models)
+            with trainer_of(
+                settings, source, workers, scheduler, cache_memory * 1e9
+            ) as trainer:
+                published = _train(trainer, settings, source, run.resolve(), models)
         except KeyboardInterrupt:
             click.echo(
                 "\nStopped before there was a model to publish. To go on: "
@@ -212,14 +224,13 @@ def train(
 
 
 def _train(
-    display: Any,
+    trainer: Trainer,
     settings: RunSettings,
     source: AnnotatedDataset,
     run: Path,
     models: Path,
 ) -> Published:
     from phdnet_tf.evaluation.predictions import join
-    from phdnet_tf.export.networks import load_networks
     from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.training.calibration import calibrate, calibrated_by_the_others
     from phdnet_tf.training.checks import require_images
@@ -246,7 +257,6 @@ def _train(
     init = Path(settings.init) if settings.init else None
     # What the weights have learnt from, the new model has, too.
     known = load_seen_images(init) if init else {}
-    start = load_networks(init) if init else ()
     about: dict[str, Any] = {
         "run": run.name,
         "data": data,
@@ -255,21 +265,16 @@ def _train(
     }
     seconds = settings.time_limit and settings.time_limit * 60
 
-    def announce(number: int, networks: int) -> None:
-        if networks > 1:
-            click.echo(f"Network {number} of {networks}:", err=True)
-
     if not folds.validation:
         outcomes, parts = train_crossfit(
             config,
             source,
             folds.training,
             run,
+            trainer,
             settings.members,
-            init=start,
+            init=init,
             time_limit=seconds,
-            on_progress=display,
-            on_part=lambda name: click.echo(f"{run / name}:", err=True),
         )
         return publish(
             outcomes,
@@ -279,18 +284,10 @@ def _train(
             models,
             **about,
         )
-    examples = source.examples(folds.validation, config.model.landmarks)
     outcomes = train_members(
-        config,
-        source.examples(folds.training, config.model.landmarks),
-        examples,
-        run,
-        settings.members,
-        init=start,
-        time_limit=seconds,
-        on_progress=display,
-        on_network=announce,
+        config, folds, run, trainer, settings.members, init=init, time_limit=seconds
     )
+    examples = source.examples(folds.validation, config.model.landmarks)
     return publish_validated(outcomes, config, examples, models, **about)
 
 

@@ -16,6 +16,9 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+UNFINISHED = ".unfinished-"
+"""How the names of files and folders begin that are not whole yet."""
+
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
@@ -193,7 +196,7 @@ def _telling(target: Path, partial: Path) -> Iterator[None]:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".unfinished-{uuid.uuid4().hex}{target.suffix}")
+    return target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}{target.suffix}")
 
 
 def cache_folder() -> Path:

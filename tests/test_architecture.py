@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"config", "devices", "geometry", "files"},
     {"presets", "startup"},
-    {"dicom", "trust"},
+    {"dicom", "trust", "workers"},
     {"phantom", "models", "decoding", "evaluation"},
     {"datasets", "export"},
     {"training"},
@@ -101,7 +101,7 @@ def test_a_package_says_what_it_is_and_loads_nothing(file):
         ("simdjson", {"server"}),
         ("grpc_health", {"server"}),
         ("tensorflow_datasets", {"datasets"}),
-        ("distributed", {"batch"}),
+        ("distributed", {"workers"}),
         ("pyarrow", {"batch"}),
     ],
 )

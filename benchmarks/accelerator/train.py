@@ -15,11 +15,13 @@ nothing and keep the last epoch.
 """
 
 import argparse
+import functools
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -55,8 +57,8 @@ def train_one(file: Path, output: Path, job: str) -> None:
 
     from phdnet_tf.comparison.claim import claim
     from phdnet_tf.comparison.systems import system_config
-    from phdnet_tf.training.data import cross_validation_folds
-    from phdnet_tf.training.members import train_members
+    from phdnet_tf.training.data import Folds, cross_validation_folds
+    from phdnet_tf.training.members import one_after_the_other, train_members
 
     tf.config.set_visible_devices([], "GPU")
     # Many processes share the cores.
@@ -67,7 +69,8 @@ def train_one(file: Path, output: Path, job: str) -> None:
         view = str(arrays["view"])
         stored = {key: arrays[key] for key in arrays.files if "/" in key}
 
-    def examples(folds: list[int]) -> tf.data.Dataset:
+    def examples(folds: list[int], landmarks: tuple[str, ...]) -> tf.data.Dataset:
+        order = [names.index(name) for name in landmarks]
         keys = [key.rpartition("/")[0] for key in stored if key.endswith("/image")]
         keys = [key for key in keys if int(key.partition("/")[0]) in folds]
 
@@ -87,16 +90,17 @@ def train_one(file: Path, output: Path, job: str) -> None:
                 "orientation": tf.TensorSpec([6], tf.float32),
             },
         )
-        return data.apply(tf.data.experimental.assert_cardinality(len(keys)))
+        return data.map(
+            lambda e: {**e, "landmarks": tf.gather(e["landmarks"], order)}
+        ).apply(tf.data.experimental.assert_cardinality(len(keys)))
 
     if what == "all":
-        training, validation = list(range(8)), None
+        folds = Folds(list(range(8)), [], [])
     elif what.startswith("without-"):
-        training, validation = sorted(set(range(8)) - {int(what[-1])}), None
+        folds = Folds(sorted(set(range(8)) - {int(what[-1])}), [], [])
     else:
         folds = cross_validation_folds(int(what))
-        training, validation = folds.training, folds.validation
-    fold = f"fold_{what}" if validation else what
+    fold = f"fold_{what}" if folds.validation else what
     config = system_config(system, view, names)
     # As `phdnet-tf benchmark` claims it, which takes the run from here.
     claim(output / system, {"recipe": config.to_dict()})
@@ -115,10 +119,11 @@ def train_one(file: Path, output: Path, job: str) -> None:
 
     outcomes = train_members(
         config,
-        examples(training),
-        validation and examples(validation),
+        folds,
         run,
-        on_progress=tell,
+        functools.partial(
+            one_after_the_other, SimpleNamespace(examples=examples), on_progress=tell
+        ),
     )
     for outcome in outcomes:
         rate = outcome.steps / outcome.seconds

@@ -27,10 +27,11 @@ from pathlib import Path
 import psutil
 from pyarrow import parquet
 
-from phdnet_tf.batch import engine, worker
+from phdnet_tf.batch import worker
 from phdnet_tf.batch.manifest import load_manifest
 from phdnet_tf.batch.run import finish, slice_of, summarise
 from phdnet_tf.batch.shard import run_shard
+from phdnet_tf.workers import engine
 
 STUDIES, IMAGES, SHARDS = 49, 348, 15
 COMMAND = [str(Path(sys.executable).with_name("phdnet-tf"))]

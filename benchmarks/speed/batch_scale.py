@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 
-from phdnet_tf.batch import engine
 from phdnet_tf.batch import plan as plan_module
 from phdnet_tf.batch.layout import unfinished
 from phdnet_tf.batch.manifest import Model, claim, load_manifest
@@ -31,6 +30,7 @@ from phdnet_tf.batch.run import summarise
 from phdnet_tf.batch.shard import run_shard
 from phdnet_tf.dicom.sandbox import Sandbox
 from phdnet_tf.inference.results import Landmark, Prediction
+from phdnet_tf.workers import engine
 
 STUDIES = 100_000
 SHARD_IMAGES = 50

@@ -29,6 +29,7 @@ from phdnet_tf.models.build import build_network
 from phdnet_tf.phantom.folder import write_folder
 from phdnet_tf.presets import USUAL_ORIENTATIONS, VIEWS, make_config
 from phdnet_tf.training import input_pipeline
+from phdnet_tf.training.kept import Kept
 from phdnet_tf.training.loop import compile_model
 
 
@@ -53,11 +54,12 @@ def training_steps(data: Path | None, rounds: int) -> dict[str, float]:
     source = open_dataset(data, VIEW)
     folds = list(range(2, 8))
     batches = input_pipeline.training_batches(
-        input_pipeline.normalised(
-            source.examples(folds, CONFIG.model.landmarks),
-            USUAL_ORIENTATIONS[CONFIG.view],
+        Kept(
+            input_pipeline.normalised(
+                source.examples(folds, CONFIG.model.landmarks),
+                USUAL_ORIENTATIONS[CONFIG.view],
+            )
         ),
-        source.count(folds),
         CONFIG.model,
         CONFIG.crops,
         CONFIG.training.batch_size,

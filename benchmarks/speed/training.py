@@ -34,6 +34,7 @@ def steps(preset: str, way: str) -> dict[str, float]:
     from phdnet_tf.models import normalisation
     from phdnet_tf.presets import VIEWS, make_config
     from phdnet_tf.training import input_pipeline
+    from phdnet_tf.training.kept import Kept
     from phdnet_tf.training.loop import compile_model
 
     if way == "before":
@@ -49,8 +50,7 @@ def steps(preset: str, way: str) -> dict[str, float]:
     }
     batches = iter(
         input_pipeline.training_batches(
-            tf.data.Dataset.from_tensors(example).cache(),
-            1,
+            Kept(tf.data.Dataset.from_tensors(example)),
             config.model,
             config.crops,
             config.training.batch_size,

@@ -85,6 +85,7 @@ def train_and_test(
     from phdnet_tf.training import crops, input_pipeline
     from phdnet_tf.training.appearance import recoloured
     from phdnet_tf.training.data import cross_validation_folds
+    from phdnet_tf.training.kept import Kept
     from phdnet_tf.training.labels import heatmap_labels
     from phdnet_tf.training.schedule import SETTLING_SHARE, WARM_UP
 
@@ -95,9 +96,9 @@ def train_and_test(
     moved = replace(config.crops, shift=SHIFT)
     rate = config.training.learning_rate * config.training.time_limit_boost
 
-    def one(number: tf.Tensor, example: dict[str, tf.Tensor]) -> tuple:
+    def one(number: tf.Tensor, place: tf.Tensor) -> tuple:
         own = tf.stack([seed, number])
-        image, places = crops.random_whole(example, moved, STEP, own)
+        image, places = crops.random_whole(images.read(place), moved, STEP, own)
         image = recoloured(image[None], moved, own)[0]
         return image, places - (image.shape[0] - SIDE) // 2
 
@@ -106,12 +107,14 @@ def train_and_test(
         return middle(images), labels["heatmap"] * weights["heatmap"]
 
     training = cross_validation_folds(fold).training
-    count = source.count(training)
-    batches = (
+    images = Kept(
         input_pipeline.normalised(
             source.examples(training, landmarks), USUAL_ORIENTATIONS["sa"]
         )
-        .shuffle(count, seed=seed)
+    )
+    batches = (
+        tf.data.Dataset.range(len(images))
+        .shuffle(len(images), seed=seed)
         .repeat()
         .enumerate()
         .map(one, num_parallel_calls=tf.data.AUTOTUNE)

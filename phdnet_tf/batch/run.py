@@ -11,10 +11,10 @@ from pathlib import Path
 from phdnet_tf.batch import layout, rows
 from phdnet_tf.batch.index import Index
 from phdnet_tf.batch.manifest import Manifest
-from phdnet_tf.batch.processes import Result, Task
 from phdnet_tf.batch.shard import Record, load_record
 from phdnet_tf.batch.worker import do_shard
 from phdnet_tf.files import whole_file
+from phdnet_tf.workers.processes import Result, Task
 
 Engine = Callable[[Task, Iterable[int]], Iterator[tuple[int, Result]]]
 

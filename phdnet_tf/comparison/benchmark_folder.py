@@ -59,19 +59,21 @@ def write_report(
         (system, fold): finished[system, fold] for system in systems for fold in common
     }
     points = read_points(compared)
+    costs = [json.loads((f / RESULT).read_text()) for f in compared.values()]
+    beside = any(cost.get("beside_others") for cost in costs)
     report = {
         "title": f"Benchmark: {source.name}",
         "protocol": [
             f"View {settings['view']}. Test folds {', '.join(map(str, common))} of "
             f"{FOLDS}, with {source.count(common)} images. Folds are split by subject. "
             "For each test fold, the fold before it validates and the other six train. "
-            f"{_protocol(settings['time_limit'])}",
+            f"{_protocol(settings['time_limit'], beside)}",
             f"Seed {settings['seed']}.",
         ],
         "settings": settings,
         "folds": common,
         **compare(points),
-        "costs": [json.loads((f / RESULT).read_text()) for f in compared.values()],
+        "costs": costs,
         "command": command,
         "versions": {name: version(name) for name in PACKAGES},
         "machine": _machine(),
@@ -92,12 +94,17 @@ def write_report(
     return text
 
 
-def _protocol(minutes: float | None) -> str:
-    if minutes is None:
-        return "Every system is trained with the epochs and patience of its preset."
-    return (
-        f"Every system is trained for {minutes:g} minutes on each fold, on one machine."
-    )
+def _protocol(minutes: float | None, beside_others: bool) -> str:
+    text = "Every system is trained with the epochs and patience of its preset."
+    if minutes is not None:
+        text = f"Every system is trained for {minutes:g} minutes on each fold"
+        text += "." if beside_others else ", on one machine."
+    if beside_others:
+        text += (
+            " Some were trained and tested beside others, whose work their times and "
+            "latencies include."
+        )
+    return text
 
 
 def _machine() -> str:

@@ -5,6 +5,7 @@
 """
 
 import csv
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -32,7 +33,8 @@ from phdnet_tf.training.data import (
     describe_data,
     seen_images,
 )
-from phdnet_tf.training.members import train_members
+from phdnet_tf.training.kept import CACHE_MEMORY
+from phdnet_tf.training.members import one_after_the_other, train_members
 from phdnet_tf.training.progress import Progress
 from phdnet_tf.training.publish import publish_validated
 
@@ -66,6 +68,8 @@ def train_and_test(
     folder: Path,
     *,
     time_limit: float | None = None,
+    cache_memory: float = CACHE_MEMORY,
+    beside_others: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
     """Trains a system beside one fold and predicts that fold.
@@ -81,6 +85,9 @@ def train_and_test(
         folder: Folder of this system and fold; made where it does not exist.
         time_limit: Most seconds to train, of all networks of the system together; by
             default the paper's epochs and patience alone decide.
+        cache_memory: As for `loop.train`.
+        beside_others: Whether other trainings run meanwhile, which the times that it
+            keeps depend on.
         on_progress: Called after every step and every epoch.
 
     Raises:
@@ -96,14 +103,13 @@ def train_and_test(
     if not versions(network):
         run.mkdir(parents=True, exist_ok=True)
         validating = source.examples(folds.validation, landmarks)
-        outcomes = train_members(
-            config,
-            source.examples(folds.training, landmarks),
-            validating,
-            run,
-            time_limit=time_limit,
+        trainer = functools.partial(
+            one_after_the_other,
+            source,
+            cache_memory=cache_memory,
             on_progress=on_progress,
         )
+        outcomes = train_members(config, folds, run, trainer, time_limit=time_limit)
         if outcomes[-1].ended_by == "interrupt":
             # Half a training must not count as a result.
             raise KeyboardInterrupt
@@ -124,7 +130,7 @@ def train_and_test(
         USUAL_ORIENTATIONS.get(config.view, ()),
     )
     _keep(name, fold, landmarks, predictions, folder)
-    _keep_result(name, fold, version, _latency(signatures), folder)
+    _keep_result(name, fold, version, _latency(signatures), beside_others, folder)
 
 
 def _latency(signatures: dict[str, Signature]) -> float:
@@ -167,7 +173,12 @@ def _keep(
 
 
 def _keep_result(
-    name: str, fold: int, version: Path, latency: float, folder: Path
+    name: str,
+    fold: int,
+    version: Path,
+    latency: float,
+    beside_others: bool,
+    folder: Path,
 ) -> None:
     training = load_description(version)["training"]
     networks = training["members"]
@@ -185,5 +196,7 @@ def _keep_result(
         ),
         "latency_ms": round(1000 * latency, 1),
     }
+    if beside_others:
+        result["beside_others"] = True
     with whole_file(folder / RESULT) as path:
         path.write_text(json.dumps(result, indent=2) + "\n")

@@ -1,17 +1,16 @@
 """A model that learns from all folds, and whose confidence they teach, too."""
 
-from collections.abc import Callable, Sequence
+import itertools
 from pathlib import Path
-
-import keras
 
 from phdnet_tf.config import Config
 from phdnet_tf.evaluation.predictions import Predictions, predict_examples
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.presets import USUAL_ORIENTATIONS
-from phdnet_tf.training.data import AnnotatedImages
-from phdnet_tf.training.members import train_members
-from phdnet_tf.training.progress import Outcome, Progress
+from phdnet_tf.training.data import AnnotatedImages, Folds
+from phdnet_tf.training.members import Trainer
+from phdnet_tf.training.networks import networks_of
+from phdnet_tf.training.progress import Outcome
 
 
 def train_crossfit(
@@ -19,12 +18,11 @@ def train_crossfit(
     source: AnnotatedImages,
     folds: list[int],
     run: Path,
+    trainer: Trainer,
     members: int = 1,
     *,
-    init: Sequence[keras.Model] = (),
+    init: Path | None = None,
     time_limit: float | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    on_part: Callable[[str], None] = lambda name: None,
 ) -> tuple[list[Outcome], list[Predictions]]:
     """Trains beside each fold, predicts it, and at last trains on all folds.
 
@@ -41,11 +39,10 @@ def train_crossfit(
         source: The data.
         folds: Folds to learn from, two or more.
         run: Folder of the run; each training has a folder in it, `without_K` and `all`.
-        members: As for `train_members`.
+        trainer: How they are trained.
+        members: As for `networks_of`.
         init: Likewise.
         time_limit: Most seconds to train, of all trainings together.
-        on_progress: As for `loop.train`.
-        on_part: Called before each training with its folder's name.
 
     Returns:
         The outcomes of the networks that learnt from all folds, and the predictions of
@@ -59,21 +56,22 @@ def train_crossfit(
     landmarks = config.model.landmarks
     parts = {f"without_{fold}": sorted(set(folds) - {fold}) for fold in folds}
     parts["all"] = folds
-    usual = USUAL_ORIENTATIONS.get(config.view, ())
-    predictions = []
-    for (name, training), fold in zip(parts.items(), [*folds, None], strict=True):
-        on_part(name)
-        (run / name).mkdir(exist_ok=True)
-        outcomes = train_members(
+    plans = {
+        name: networks_of(
             config,
-            source.examples(training, landmarks),
-            None,
+            Folds(training, [], []),
             run / name,
             members,
             init=init,
             time_limit=time_limit and time_limit / len(parts),
-            on_progress=on_progress,
         )
+        for name, training in parts.items()
+    }
+    trained = trainer([network for plan in plans.values() for network in plan])
+    usual = USUAL_ORIENTATIONS.get(config.view, ())
+    predictions = []
+    for (name, plan), fold in zip(plans.items(), [*folds, None], strict=True):
+        outcomes = list(itertools.islice(trained, len(plan)))
         ends = {outcome.ended_by for outcome in outcomes}
         if "interrupt" in ends:
             # Half a training must teach nothing.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any, Protocol
 
 from phdnet_tf.config import FOLDS
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class AnnotatedImages(Protocol):

@@ -15,13 +15,14 @@ from phdnet_tf.devices import whole_canvases_at_once
 from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.training.appearance import recoloured
 from phdnet_tf.training.crops import Example, random_crop, random_whole
+from phdnet_tf.training.kept import Kept
 from phdnet_tf.training.labels import labels_of
 
 
 def normalised(
     examples: tf.data.Dataset, usual: Sequence[Sequence[float]]
 ) -> tf.data.Dataset:
-    """The examples of a TFDS split, the usual way round, normalised, kept in memory.
+    """The examples of a TFDS split, the usual way round and normalised.
 
     Args:
         examples: Dictionaries with "image" float32[H, W], "pixel_spacing" float32[2],
@@ -52,12 +53,11 @@ def normalised(
             "landmarks": tf.ensure_shape(points, lies[2].shape),
         }
 
-    return examples.map(normalise).cache()
+    return examples.map(normalise, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def training_batches(
-    examples: tf.data.Dataset,
-    count: int,
+    examples: Kept,
     model: ModelConfig,
     crops: CropConfig,
     batch_size: int,
@@ -67,8 +67,7 @@ def training_batches(
     """Endless batches of random crops with their labels.
 
     Args:
-        examples: What `normalised` returns.
-        count: Number of examples.
+        examples: What `normalised` returns, kept.
         model: What is located, and how it is labelled.
         crops: How crops are drawn.
         batch_size: Crops in a batch, B.
@@ -81,7 +80,8 @@ def training_batches(
     """
     network = NETWORKS[model.network]
 
-    def crop(number: tf.Tensor, example: Example) -> tuple[tf.Tensor, tf.Tensor]:
+    def crop(number: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        example = examples.read(place)
         own = tf.stack([seed, number])
         if network.whole_images:
             return random_whole(example, crops, network.step, own)
@@ -92,11 +92,13 @@ def training_batches(
         images = recoloured(images, crops, tf.stack([seed, number]))
         return images, *labels_of(landmarks, images.shape[1], model)
 
+    count = len(examples)
     return (
-        examples.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+        tf.data.Dataset.range(count)
+        .shuffle(count, seed=seed, reshuffle_each_iteration=True)
         .repeat()
         .enumerate()
-        # Examples are skipped before anything is computed from them.
+        # Examples are skipped before anything is read or computed.
         .skip(first_batch * batch_size)
         .map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size, drop_remainder=True)
@@ -106,20 +108,17 @@ def training_batches(
     )
 
 
-def validation_batches(
-    examples: tf.data.Dataset, count: int, model: ModelConfig
-) -> tf.data.Dataset:
-    """Batches of whole canvases with their labels, once through.
+def canvases(examples: tf.data.Dataset, model: ModelConfig) -> tf.data.Dataset:
+    """Whole canvases with their landmarks, to be kept for `validation_batches`.
 
     Args:
         examples: What `normalised` returns.
-        count: Number of examples.
-        model: What is located, and how it is labelled.
+        model: What is located.
 
     Returns:
-        A data set of (images, labels, weights): float32[B, size, size, 1], where size
-        is 512, or 256 for networks that see half the resolution, and what
-        `labels.labels_of` returns.
+        A data set of (canvas, landmarks): float32[size, size, 1], where size is 512, or
+        256 for networks that see half the resolution, and float32[L, 2], (x, y) in
+        pixels of that size, NaN where not annotated.
     """
     step = NETWORKS[model.network].step
 
@@ -132,13 +131,26 @@ def validation_batches(
         # Pixel i of a coarser drawing covers the canvas from i * step - 0.5 on.
         return canvas[0], (landmarks[0] - (step - 1) / 2) / step
 
+    return examples.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def validation_batches(drawn: Kept, model: ModelConfig) -> tf.data.Dataset:
+    """Batches of whole canvases with their labels, once through.
+
+    Args:
+        drawn: What `canvases` returns, kept.
+        model: What is located, and how it is labelled.
+
+    Returns:
+        A data set of (images, labels, weights): float32[B, size, size, 1], and what
+        `labels.labels_of` returns.
+    """
+
     def label(images: tf.Tensor, landmarks: tf.Tensor) -> tuple:
         return images, *labels_of(landmarks, images.shape[1], model)
 
     return (
-        examples.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
-        # Keras warns of every data set that ends without having said where.
-        .apply(tf.data.experimental.assert_cardinality(count))
+        drawn.in_order()
         .batch(whole_canvases_at_once())
         .map(label)
         .prefetch(tf.data.AUTOTUNE)

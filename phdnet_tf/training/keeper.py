@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from phdnet_tf.config import Config
-from phdnet_tf.files import whole_file
+from phdnet_tf.files import UNFINISHED, whole_file
 from phdnet_tf.training.interrupts import uninterrupted
 from phdnet_tf.training.progress import Progress
 from phdnet_tf.training.schedule import WarmUpAndDecay
@@ -99,6 +99,9 @@ class Keeper(keras.callbacks.Callback):
         self.seconds = self._validation_seconds = 0.0
         self._restore()
         self._remove_others()
+        # What a kill left half-written.
+        for partial in run.glob(f"{UNFINISHED}*"):
+            partial.unlink()
         self._first_epoch, self._earlier = self.epoch, self.seconds
         self._step = 0
         self._started = time.monotonic()

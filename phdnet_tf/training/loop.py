@@ -1,8 +1,9 @@
 """Training: from batches to the best model, with all that is needed to go on later."""
 
+import contextlib
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.checks import require_annotated
 from phdnet_tf.training.keeper import Keeper
+from phdnet_tf.training.kept import CACHE_MEMORY, Kept
 from phdnet_tf.training.losses import ContainsLoss, DisplacementLoss, HeatmapLoss
 from phdnet_tf.training.progress import Outcome, Progress
 from phdnet_tf.training.schedule import learning_rate
@@ -63,6 +65,7 @@ def train(
     *,
     init: keras.Model | None = None,
     time_limit: float | None = None,
+    cache_memory: float = CACHE_MEMORY,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
     """Trains until the epochs, the patience or the time are used up, or Ctrl-C.
@@ -84,6 +87,8 @@ def train(
         time_limit: Most seconds to spend, earlier parts of a resumed run included. The
             learning rate follows it; see `schedule.learning_rate`. The last epoch is
             cut short where it would not end by then.
+        cache_memory: Most bytes of decoded images to hold in memory. The rest goes to
+            disk; see `kept.Kept`.
         on_progress: Called after every step and every epoch.
 
     Returns:
@@ -108,16 +113,9 @@ def train(
         tf.config.experimental.enable_op_determinism()
     count = _count(training, "training")
     require_annotated(training, config.model.landmarks, "training")
-    usual = USUAL_ORIENTATIONS.get(config.view, ())
-    validation_batches = None
     if validation is not None:
-        validation_count = _count(validation, "validation")
+        _count(validation, "validation")
         require_annotated(validation, config.model.landmarks, "validation")
-        validation_batches = input_pipeline.validation_batches(
-            input_pipeline.normalised(validation, usual),
-            validation_count,
-            config.model,
-        )
     crops = max(count, config.training.epoch_size)
     steps = math.ceil(crops / config.training.batch_size)
     with training_strategy().scope():
@@ -130,40 +128,37 @@ def train(
             start_from(model, init)
     keeper = Keeper(config, run, model, steps, time_limit, on_progress)
     _forget_epochs_after(run / "log.csv", keeper.epoch)
-    batches = input_pipeline.training_batches(
-        input_pipeline.normalised(training, usual),
-        count,
-        config.model,
-        config.crops,
-        config.training.batch_size,
-        config.training.seed,
-        first_batch=keeper.epoch * steps,
-    )
     # The log comes before the state: what the state knows is logged.
     log = keras.callbacks.CSVLogger(run / "log.csv", append=keeper.epoch > 0)
     interrupted = False
     if not keeper.ended_by:
         try:
-            model.fit(
-                batches,
-                steps_per_epoch=steps,
-                initial_epoch=keeper.epoch,
-                epochs=config.training.epochs,
-                validation_data=validation_batches,
-                shuffle=False,  # The batches come shuffled.
-                verbose=0,
-                callbacks=[
-                    log,
-                    keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False),
-                    keeper,
-                ],
-            )
+            with _batches(
+                config, training, validation, cache_memory, keeper.epoch * steps
+            ) as (batches, validation_batches):
+                model.fit(
+                    batches,
+                    steps_per_epoch=steps,
+                    initial_epoch=keeper.epoch,
+                    epochs=config.training.epochs,
+                    validation_data=validation_batches,
+                    shuffle=False,  # The batches come shuffled.
+                    verbose=0,
+                    callbacks=[
+                        log,
+                        keras.callbacks.TensorBoard(
+                            run / "tensorboard", write_graph=False
+                        ),
+                        keeper,
+                    ],
+                )
         except KeyboardInterrupt:
             if not keeper.best_epoch:
                 raise
             interrupted = True
         finally:
-            log.csv_file.close()
+            if log.csv_file:
+                log.csv_file.close()
     if keeper.diverged and not keeper.best_epoch:
         raise ValueError(
             f"{run}: the loss was no longer a number in epoch {keeper.epoch + 1}, "
@@ -184,6 +179,39 @@ def train(
         seconds=keeper.seconds,
         ended_by=ended_by,
     )
+
+
+@contextlib.contextmanager
+def _batches(
+    config: Config,
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset | None,
+    cache_memory: float,
+    first_batch: int,
+) -> Iterator[tuple[tf.data.Dataset, tf.data.Dataset | None]]:
+    """Those to train on and to validate on, whose images share the memory."""
+    usual = USUAL_ORIENTATIONS.get(config.view, ())
+    with contextlib.ExitStack() as stack:
+
+        def keep(examples: tf.data.Dataset, memory: float) -> Kept:
+            return stack.enter_context(Kept(examples, memory))
+
+        images = keep(input_pipeline.normalised(training, usual), cache_memory)
+        batches = input_pipeline.training_batches(
+            images,
+            config.model,
+            config.crops,
+            config.training.batch_size,
+            config.training.seed,
+            first_batch,
+        )
+        if validation is None:
+            yield batches, None
+            return
+        normalised = input_pipeline.normalised(validation, usual)
+        canvases = input_pipeline.canvases(normalised, config.model)
+        drawn = keep(canvases, cache_memory - images.in_memory)
+        yield batches, input_pipeline.validation_batches(drawn, config.model)
 
 
 def _count(examples: tf.data.Dataset, purpose: str) -> int:

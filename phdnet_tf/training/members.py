@@ -1,47 +1,108 @@
-"""The networks of one model, trained one after the other."""
+"""The networks of one model, trained one after the other or side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import keras
-import tensorflow as tf
-
 from phdnet_tf.config import Config
+from phdnet_tf.export.networks import load_networks
+from phdnet_tf.training.data import AnnotatedImages, Folds
+from phdnet_tf.training.kept import CACHE_MEMORY
 from phdnet_tf.training.loop import train
+from phdnet_tf.training.networks import Network, networks_of
 from phdnet_tf.training.progress import Outcome, Progress
+
+Trainer = Callable[[Sequence[Network]], Iterator[Outcome]]
+"""Trains networks, and yields their outcomes in their order; raises KeyboardInterrupt
+after Ctrl-C."""
+
+
+def train_network(
+    network: Network,
+    source: AnnotatedImages,
+    *,
+    cache_memory: float = CACHE_MEMORY,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Trains a network, or goes on with it; see `loop.train`.
+
+    Args:
+        network: What to train; its folder is made where it does not exist.
+        source: The data.
+        cache_memory: As for `loop.train`.
+        on_progress: Likewise.
+
+    Raises:
+        KeyboardInterrupt: As for `loop.train`.
+        ValueError: Likewise.
+    """
+    landmarks, folds = network.config.model.landmarks, network.folds
+    starts = load_networks(network.init) if network.init else []
+    network.folder.mkdir(parents=True, exist_ok=True)
+    return train(
+        network.config,
+        source.examples(folds.training, landmarks),
+        source.examples(folds.validation, landmarks) if folds.validation else None,
+        network.folder,
+        init=starts[network.number % len(starts)] if starts else None,
+        time_limit=network.time_limit,
+        cache_memory=cache_memory,
+        on_progress=on_progress,
+    )
+
+
+def one_after_the_other(
+    source: AnnotatedImages,
+    networks: Sequence[Network],
+    *,
+    cache_memory: float = CACHE_MEMORY,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_network: Callable[[Path, int, int], None] = lambda folder, number, of: None,
+) -> Iterator[Outcome]:
+    """Trains networks in this process; with its first argument bound, a `Trainer`.
+
+    Args:
+        source: The data.
+        networks: What to train.
+        cache_memory: As for `loop.train`.
+        on_progress: Likewise.
+        on_network: Called before the training of each network with its folder, its
+            number, from 1, and how many there are.
+
+    Yields:
+        The outcomes.
+
+    Raises:
+        KeyboardInterrupt: As for `loop.train`.
+        ValueError: Likewise.
+    """
+    for number, network in enumerate(networks, 1):
+        on_network(network.folder, number, len(networks))
+        yield train_network(
+            network, source, cache_memory=cache_memory, on_progress=on_progress
+        )
 
 
 def train_members(
     config: Config,
-    training: tf.data.Dataset,
-    validation: tf.data.Dataset | None,
+    folds: Folds,
     run: Path,
+    trainer: Trainer,
     members: int = 1,
     *,
-    init: Sequence[keras.Model] = (),
+    init: Path | None = None,
     time_limit: float | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    on_network: Callable[[int, int], None] = lambda number, networks: None,
 ) -> list[Outcome]:
-    """Trains the networks of a model, one after the other.
-
-    Members differ in their seed. Where each landmark has a network of its own, a member
-    is one network for each landmark.
+    """Trains the networks of a model.
 
     Args:
-        config: Settings; the first member has its seed, the next the one after it.
-        training: As for `loop.train`.
-        validation: As for `loop.train`.
-        run: Folder of the run; it must exist. Several members have a folder each in it,
-            `member_1` and so on; where each landmark has a network, that has a folder
-            of its name.
-        members: Number of members.
-        init: Networks with whose weights they begin, in turn.
-        time_limit: Most seconds to train, of all of them together.
-        on_progress: As for `loop.train`.
-        on_network: Called before the training of each network with its number, from 1,
-            and how many there are.
+        config: As for `networks_of`, and so are the others.
+        folds: Likewise.
+        run: Likewise.
+        trainer: How they are trained.
+        members: As for `networks_of`.
+        init: Likewise.
+        time_limit: Likewise.
 
     Returns:
         The outcomes, member by member in the order of the landmarks; after Ctrl-C of
@@ -51,53 +112,22 @@ def train_members(
         KeyboardInterrupt: If it comes before there is a member to keep.
         ValueError: As for `loop.train`.
     """
-    landmarks = config.model.landmarks
-    parts = [(name,) for name in landmarks] if config.model.one_each else [landmarks]
-    networks = members * len(parts)
+    networks = networks_of(
+        config, folds, run, members, init=init, time_limit=time_limit
+    )
     outcomes: list[Outcome] = []
-    for number in range(networks):
-        member, part = divmod(number, len(parts))
-        own = replace(
-            config,
-            model=replace(config.model, landmarks=parts[part]),
-            training=replace(config.training, seed=config.training.seed + member),
-        )
-        folder = run / f"member_{member + 1}" if members > 1 else run
-        training_part, validation_part = training, validation
-        if config.model.one_each:
-            folder /= parts[part][0]
-            training_part = _only(training, part)
-            validation_part = validation and _only(validation, part)
-        folder.mkdir(parents=True, exist_ok=True)
-        on_network(number + 1, networks)
-        try:
-            outcome = train(
-                own,
-                training_part,
-                validation_part,
-                folder,
-                init=init[number % len(init)] if init else None,
-                time_limit=time_limit and time_limit / networks,
-                on_progress=on_progress,
-            )
-        except KeyboardInterrupt:
-            break
-        outcomes.append(outcome)
-        if outcome.ended_by == "interrupt":
-            break
-    complete = outcomes[: len(outcomes) // len(parts) * len(parts)]
+    try:
+        for outcome in trainer(networks):
+            outcomes.append(outcome)
+            if outcome.ended_by == "interrupt":
+                break
+    except KeyboardInterrupt:
+        pass
+    each = len(networks) // members
+    complete = outcomes[: len(outcomes) // each * each]
     if not complete:
         raise KeyboardInterrupt
-    if len(complete) < networks:
+    if len(complete) < len(networks):
         # Members that lack were interrupted: what there is can be resumed.
         complete[-1] = replace(complete[-1], ended_by="interrupt")
     return complete
-
-
-def _only(examples: tf.data.Dataset, part: int) -> tf.data.Dataset:
-    """The examples with one of their landmarks."""
-
-    def cut(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {**example, "landmarks": example["landmarks"][part : part + 1]}
-
-    return examples.map(cut)

@@ -18,8 +18,8 @@ from support.batch import (
     wait_for,
 )
 
-from phdnet_tf.batch import engine
 from phdnet_tf.batch.run import slice_of
+from phdnet_tf.workers import engine
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from support.batch import (
     wait_for,
 )
 
-from phdnet_tf.batch.processes import MAX_DEATHS, run_here
 from phdnet_tf.batch.run import slice_of
+from phdnet_tf.workers.processes import MAX_DEATHS, run_here
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ import functools, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 if __name__ == "__main__":
-    from phdnet_tf.batch.processes import run_here
+    from phdnet_tf.workers.processes import run_here
     from support.batch import do_with_stub
     task = functools.partial(do_with_stub, Path(sys.argv[2]))
     list(run_here(task, range(3)))

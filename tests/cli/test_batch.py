@@ -8,7 +8,7 @@ from support.batch import landmarks, part_bytes, write_study
 from support.command import run
 from support.drawn import exported
 
-import phdnet_tf.batch
+import phdnet_tf.workers
 from phdnet_tf.files import OutputFolder
 
 
@@ -110,8 +110,8 @@ def test_without_dask_the_way_without_it_is_told(
 ):
     monkeypatch.setitem(sys.modules, "distributed", None)
     # As if no test before had imported it.
-    monkeypatch.delitem(sys.modules, "phdnet_tf.batch.engine", raising=False)
-    monkeypatch.delattr(phdnet_tf.batch, "engine", raising=False)
+    monkeypatch.delitem(sys.modules, "phdnet_tf.workers.engine", raising=False)
+    monkeypatch.delattr(phdnet_tf.workers, "engine", raising=False)
     arguments = ["--output", tmp_path / "out", "--models", models]
 
     told = run("batch", "run", archive, *arguments, code=1).stderr

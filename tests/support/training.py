@@ -1,5 +1,6 @@
 """Settings and networks of trainings that take seconds."""
 
+import functools
 from dataclasses import replace
 
 import keras
@@ -7,7 +8,7 @@ from keras import layers, ops
 
 from phdnet_tf.config import Config, CropConfig, ModelConfig, TrainingConfig
 from phdnet_tf.presets import PRESETS
-from support.drawn import LANDMARKS
+from support.drawn import LANDMARKS, examples
 
 SHAPE = {"filters": (8, 8, 16), "dilations": (1, 2), "strided": True}
 RECIPE = {"decay": True, "learning_rate": 0.003, "deterministic": True}
@@ -22,6 +23,30 @@ def settings(shape=SHAPE, **changes):
         CropConfig(size=64, stretch=0.2),
         TrainingConfig(**values | RECIPE | changes),
     )
+
+
+class Drawn:
+    """Drawn images by fold, two a fold, as `AnnotatedImages`."""
+
+    name = "drawn"
+    fingerprint = "0"
+
+    def examples(self, folds, landmarks):
+        order = [LANDMARKS.index(name) for name in landmarks]
+        parts = [examples(2, 2 * fold) for fold in folds]
+        data = functools.reduce(lambda one, two: one.concatenate(two), parts)
+
+        def choose(example):
+            points = [example["landmarks"][place] for place in order]
+            return {**example, "landmarks": points}
+
+        return data.map(choose)
+
+    def count(self, folds):
+        return 2 * len(folds)
+
+    def content_hashes(self, folds):
+        return [f"{fold}{half}" for fold in folds for half in "ab"]
 
 
 def bare_network(model: ModelConfig, precision: str = "float32") -> keras.Model:

@@ -4,6 +4,7 @@ import tensorflow as tf
 from support.training import bare_network
 
 from phdnet_tf.training import input_pipeline, loop
+from phdnet_tf.training.kept import Kept
 
 
 def spot_images(count=6, seed=0):
@@ -38,7 +39,7 @@ def examples():
         "landmarks": tf.TensorSpec([None, 2], tf.float32),
     }
     data = tf.data.Dataset.from_generator(spot_images, output_signature=signature)
-    return input_pipeline.normalised(data, ())
+    return Kept(input_pipeline.normalised(data, ()))
 
 
 @pytest.fixture

@@ -1,30 +1,32 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
 from support.drawn import LANDMARKS
-from support.training import settings
+from support.training import Drawn, settings
 
 from phdnet_tf.training import schedule
 from phdnet_tf.training.crossfit import train_crossfit
+from phdnet_tf.training.members import one_after_the_other
 from phdnet_tf.training.schedule import WarmUpAndDecay
 
 
-class Recorded:
-    """Drawn images by fold, two a fold, that notes what is asked for."""
+class Recorded(Drawn):
+    """That notes what is asked for."""
 
     def __init__(self):
         self.asked = []
 
     def examples(self, folds, landmarks):
-        from support.drawn import examples
-
         assert landmarks == LANDMARKS
         self.asked.append(list(folds))
-        parts = [examples(2, 2 * fold) for fold in folds]
-        data = parts[0]
-        for part in parts[1:]:
-            data = data.concatenate(part)
-        return data
+        return super().examples(folds, landmarks)
+
+
+def crossfit(config, source, folds, run, **options):
+    trainer = functools.partial(one_after_the_other, source, **options)
+    return train_crossfit(config, source, folds, run, trainer)
 
 
 @pytest.mark.slow
@@ -32,8 +34,12 @@ class Recorded:
 def test_each_fold_is_predicted_by_what_learnt_from_the_others(tmp_path):
     source, parts = Recorded(), []
 
-    outcomes, predictions = train_crossfit(
-        settings(epochs=2), source, [0, 1, 2], tmp_path, on_part=parts.append
+    outcomes, predictions = crossfit(
+        settings(epochs=2),
+        source,
+        [0, 1, 2],
+        tmp_path,
+        on_network=lambda folder, number, of: parts.append(folder.name),
     )
 
     assert parts == ["without_0", "without_1", "without_2", "all"]
@@ -53,13 +59,11 @@ def test_an_interrupted_part_teaches_nothing_and_goes_on(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_crossfit(
-            settings(epochs=2), Recorded(), [0, 1], tmp_path, on_progress=interrupt
-        )
+        crossfit(settings(epochs=2), Drawn(), [0, 1], tmp_path, on_progress=interrupt)
     assert not (tmp_path / "all").exists()
     first = (tmp_path / "without_0" / "log.csv").read_text()
 
-    train_crossfit(settings(epochs=2), Recorded(), [0, 1], tmp_path)
+    crossfit(settings(epochs=2), Drawn(), [0, 1], tmp_path)
 
     assert (tmp_path / "all").exists()
     assert (tmp_path / "without_0" / "log.csv").read_text() == first
@@ -77,4 +81,4 @@ def test_a_part_that_diverged_teaches_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(schedule, "WarmUpAndDecay", Bad)
 
     with pytest.raises(ValueError, match="without_0: the loss was no longer a number"):
-        train_crossfit(settings(epochs=2, epoch_size=8), Recorded(), [0, 1], tmp_path)
+        crossfit(settings(epochs=2, epoch_size=8), Drawn(), [0, 1], tmp_path)

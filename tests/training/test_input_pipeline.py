@@ -7,15 +7,21 @@ from phdnet_tf.config import CropConfig, ModelConfig
 from phdnet_tf.decoding import peak
 from phdnet_tf.presets import make_config
 from phdnet_tf.training import input_pipeline
+from phdnet_tf.training.kept import Kept
 
 MODEL = ModelConfig(("a", "b"))
 
 
 def batches(examples, seed=0, first=0, crops=None, number=3):
     stream = input_pipeline.training_batches(
-        examples, 6, MODEL, crops or CropConfig(), 4, seed, first
+        examples, MODEL, crops or CropConfig(), 4, seed, first
     )
     return list(stream.take(number).as_numpy_iterator())
+
+
+def validation(examples, model):
+    drawn = Kept(input_pipeline.canvases(examples.in_order(), model))
+    return input_pipeline.validation_batches(drawn, model)
 
 
 def test_the_same_seed_gives_the_same_crops_and_another_seed_others(examples):
@@ -81,9 +87,7 @@ def test_a_landmark_stays_on_its_spot_in_whole_images(examples, network):
     config = make_config(network, "sa", ("a", "b"))
     crops = CropConfig(shift=20)
     checked = 0
-    stream = input_pipeline.training_batches(
-        examples, 6, config.model, crops, 2, seed=1
-    )
+    stream = input_pipeline.training_batches(examples, config.model, crops, 2, seed=1)
     for images, labels, weights in stream.take(6).as_numpy_iterator():
         assert images.shape == (2, 256, 256, 1)
         heat, weight = labels["heatmap"], weights["heatmap"]
@@ -106,14 +110,12 @@ def test_a_landmark_stays_on_its_spot_in_whole_images(examples, network):
 def test_validation_of_whole_images_has_its_labels_on_the_same_canvas(examples):
     for network in ("hourglass", "unet"):
         model = make_config(network, "sa", ("a", "b")).model
-        images, labels, _ = next(
-            iter(input_pipeline.validation_batches(examples, 6, model))
-        )
+        images, labels, _ = next(iter(validation(examples, model)))
         heat = labels["heatmap"]
 
         found, _ = peak.peak(heat, 512 // heat.shape[1])
 
-        example = next(iter(examples))
+        example = next(iter(examples.in_order()))
         height, width = example["image"].shape
         expected = geometry.image_to_canvas(
             example["landmarks"][None], height, width, example["pixel_spacing"][None]
@@ -123,9 +125,9 @@ def test_validation_of_whole_images_has_its_labels_on_the_same_canvas(examples):
 
 
 def test_validation_covers_every_image_once_on_whole_canvases(examples):
-    data = input_pipeline.validation_batches(examples, 6, MODEL)
+    data = validation(examples, MODEL)
     images, labels, weights = next(iter(data))
-    example = next(iter(examples))
+    example = next(iter(examples.in_order()))
 
     assert sum(len(batch[0]) for batch in data) == 6 and len(data) == 2
     assert images.shape == (4, 512, 512, 1)

@@ -1,10 +1,11 @@
+import functools
 from dataclasses import replace
 
 import pytest
-from support.drawn import examples
-from support.training import settings
+from support.training import Drawn, settings
 
-from phdnet_tf.training.members import train_members
+from phdnet_tf.training.data import Folds
+from phdnet_tf.training.members import one_after_the_other, train_members
 
 
 @pytest.mark.slow
@@ -19,21 +20,21 @@ def test_a_member_that_is_not_complete_is_left_out_and_the_run_can_go_on(tmp_pat
         if len(networks) == 4:
             raise KeyboardInterrupt
 
-    outcomes = train_members(
-        config,
-        examples(4),
-        examples(2, 1),
-        tmp_path,
-        2,
+    trainer = functools.partial(
+        one_after_the_other,
+        Drawn(),
         on_progress=interrupt,
-        on_network=lambda number, of: networks.append((number, of)),
+        on_network=lambda folder, number, of: networks.append((number, of)),
     )
+    folds = Folds([2, 3], [1], [])
+    outcomes = train_members(config, folds, tmp_path, trainer, 2)
 
     assert networks == [(1, 4), (2, 4), (3, 4), (4, 4)]
     # One member of two networks; a run that ended would not be taken up again.
     assert [outcome.ended_by for outcome in outcomes] == ["epochs", "interrupt"]
 
-    outcomes = train_members(config, examples(4), examples(2, 1), tmp_path, 2)
+    trainer = functools.partial(one_after_the_other, Drawn())
+    outcomes = train_members(config, folds, tmp_path, trainer, 2)
 
     assert [outcome.ended_by for outcome in outcomes] == ["epochs"] * 4
     assert {folder.name for folder in tmp_path.iterdir()} == {"member_1", "member_2"}

@@ -1,6 +1,7 @@
-"""Shards one after the other on this machine, in a process that may die.
+"""Pieces of work one after the other on this machine, in a process that may die.
 
-It needs no cluster: a job of Slurm or Kubernetes does its slice of an archive so.
+It needs no cluster: a job of Slurm or Kubernetes does its slice of an archive so. A
+piece is a shard.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ files: perhaps there is too little memory.
 GRACE_SECONDS = 10.0
 """For a process to take its mark away when it is told to end."""
 
-Task = Callable[[int], dict[str, float]]
-Result = dict[str, float] | str
+Task = Callable[[int], Any]
+Result = dict[str, Any] | str
+"""What a task returned; or in words why the piece is not done."""
 
 
 def run_here(task: Task, shards: Iterable[int]) -> Iterator[tuple[int, Result]]:
@@ -126,4 +128,5 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     text = str(error).partition("\n")[0].rstrip(".")
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    plain = isinstance(error, ValueError | ChildProcessError)
+    return text if plain else f"{type(error).__name__}: {text}"
