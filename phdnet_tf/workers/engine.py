@@ -96,7 +96,7 @@ def local_cluster(workers: int) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def joined_cluster(address: str) -> Iterator[Client]:
-    """The workers of a scheduler that runs already.
+    """The workers of a scheduler that is already running.
 
     Args:
         address: For example "tcp://node1:8786".
