@@ -70,7 +70,7 @@ def run(name: str, data: Path, output: Path, epochs: int) -> None:
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.evaluation.predictions import predict_examples
     from phdnet_tf.export.graph import ServedGraph
-    from phdnet_tf.models.build import load_network
+    from phdnet_tf.export.networks import load_network
     from phdnet_tf.presets import USUAL_ORIENTATIONS
     from phdnet_tf.training.keeper import best_model
     from phdnet_tf.training.loop import train

@@ -33,7 +33,7 @@ def main() -> None:
     from phdnet_tf.evaluation.predictions import Predictions, join, predict_examples
     from phdnet_tf.evaluation.summary import radii_coverage, ranking_figures, rankings
     from phdnet_tf.export.graph import ServedGraph
-    from phdnet_tf.models.build import load_network
+    from phdnet_tf.export.networks import load_network
     from phdnet_tf.presets import USUAL_ORIENTATIONS
     from phdnet_tf.training.calibration import (
         calibrate,

@@ -45,8 +45,8 @@ def main() -> None:
     from phdnet_tf.comparison.tables import Points, read_points
     from phdnet_tf.datasets.annotated import open_dataset
     from phdnet_tf.export.description import load_description
+    from phdnet_tf.export.networks import load_network
     from phdnet_tf.export.versions import resolve_version
-    from phdnet_tf.models.build import load_network
     from phdnet_tf.training.data import (
         cross_validation_folds,
         describe_data,

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from phdnet_tf.models.build import load_network
+from phdnet_tf.models.normalisation import FusedBatchNormalization
 
 NETWORKS = "networks"
 """Folder below that of a version, with one file per network."""
@@ -28,6 +28,26 @@ def save_networks(version: Path, networks: Sequence[keras.Model]) -> None:
         (version / NETWORKS).mkdir()
     for number, network in enumerate(networks, 1):
         network.save(version / NETWORKS / f"{number:03}.keras")
+
+
+def load_network(file: Path) -> keras.Model:
+    """A network that was saved, for inference or as a start.
+
+    Keras finds a layer of ours by its name only if this module has imported it.
+
+    Args:
+        file: A `.keras` file.
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        OSError: If the file cannot be read.
+        TypeError: If it has a layer of another package.
+        ValueError: If it is no network.
+    """
+    layers = {"FusedBatchNormalization": FusedBatchNormalization}
+    return keras.models.load_model(file, layers, compile=False)
 
 
 def load_networks(version: Path) -> list[keras.Model]:

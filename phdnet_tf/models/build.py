@@ -1,7 +1,5 @@
 """Builds the network that the settings ask for."""
 
-from pathlib import Path
-
 import keras
 
 from phdnet_tf.config import ModelConfig
@@ -44,22 +42,3 @@ def _build(model: ModelConfig) -> keras.Model:
                 model.strided,
                 model.pool_last,
             )
-
-
-def load_network(file: Path) -> keras.Model:
-    """A network that was saved, for inference or as a start.
-
-    Keras finds the layers of a saved network by name, so this module, which imports
-    them, has to be the one that loads it.
-
-    Args:
-        file: A `.keras` file.
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is of another version, or of another package.
-    """
-    return keras.models.load_model(file, compile=False)

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.devices import take_memory_as_needed, training_strategy
-from phdnet_tf.export.networks import start_from
-from phdnet_tf.models.build import build_network, load_network
+from phdnet_tf.export.networks import load_network, start_from
+from phdnet_tf.models.build import build_network
 from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training import input_pipeline
 from phdnet_tf.training.checks import require_annotated
