@@ -2,7 +2,7 @@
 
 import numpy as np
 
-RECOGNISED_SHARE = 1 / 8
+RECOGNISED_SHARE = 1 / 5
 """An image is not recognised if its confidence is below this share of the usual one."""
 
 
@@ -24,7 +24,7 @@ def recognition_threshold(confidence: np.ndarray) -> float:
     """The image confidence below which an image is not recognised.
 
     Another view, another part of the body or noise gives hardly any heat, and votes at
-    scattered positions. The threshold is an eighth of the validation images' median.
+    scattered positions. The threshold is a fifth of the validation images' median.
     Their minimum would be a worse basis: they show few subjects, and a single odd image
     would determine it.
 

@@ -62,8 +62,8 @@ def test_no_fold_is_judged_by_what_it_taught():
 
     first, second = np.split(calibrated_by_the_others([one, two]).recognised, 2)
 
-    # By its own median every image of each would be recognised. By the other's, an
-    # eighth of which is twelve times what the first has, none of the first is.
+    # By its own median every image of each would be recognised. By the other's, a
+    # fifth of which is twenty times what the first has, none of the first is.
     assert not first.any() and second.all()
 
 
