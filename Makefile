@@ -27,8 +27,8 @@ demo: $(READY)
 	$(PHDNET) predict demo/short_axis/DICOM --model weights/phdnet_tf_weights/sa-acdc \
 	  --output demo/shipped
 	@echo
-	@echo "The last table is of the shipped weights, which learnt from real hearts, on drawn"
-	@echo "ones. Believe what it doubts: 'NOT RECOGNISED' and 'LOW' are what it is for."
+	@echo "The last table is by the shipped weights. They learnt from real hearts, and these are"
+	@echo "drawn: 'LOW' and 'NOT RECOGNISED' mark what a human has to check."
 	@echo "Look at demo/predictions/*/*.png, demo/shipped/*/*.png, demo/evaluation/error_curve.png"
 
 # The site, in `site/`. The tutorial's commands run on the way, with a minute of training.
