@@ -4,6 +4,7 @@ TensorFlow's own caches are read from the beginning only, and its shuffling then
 every image in memory a second time. Here numbers are shuffled, and images are read.
 """
 
+import errno
 import os
 import tempfile
 from typing import Any, Self
@@ -102,7 +103,10 @@ class Kept:
                 # error is raised here, and not when the file is closed.
                 self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
             for each in arrays:
-                self._file.write(each.tobytes())
+                data = each.tobytes()
+                # A disk that is all but full takes a part, and complains next time.
+                if self._file.write(data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise ValueError(
                 f"{cache_folder()}: expected space for the images that exceed "

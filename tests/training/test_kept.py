@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,12 +92,18 @@ def test_nothing_is_left_in_memory_or_on_the_disk_and_nothing_has_a_name(data):
         os.fstat(descriptor)
 
 
-def test_a_full_disk_is_told_with_a_remedy(data, monkeypatch):
-    class Full:
-        def write(self, data):
-            raise OSError(errno.ENOSPC, "No space left on device")
+def refuse(data):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(kept.tempfile, "TemporaryFile", lambda **_: Full())
+
+def take_a_part(data):
+    return len(data) - 1
+
+
+@pytest.mark.parametrize("write", [refuse, take_a_part])
+def test_a_full_disk_is_told_with_a_remedy(data, monkeypatch, write):
+    full = SimpleNamespace(write=write)
+    monkeypatch.setattr(kept.tempfile, "TemporaryFile", lambda **_: full)
 
     with pytest.raises(ValueError, match=r"No space left.*XDG_CACHE_HOME.*--cache-mem"):
         Kept(data, 0)
