@@ -40,9 +40,9 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     again = run(*benchmark(data, copy), "--fold", "1", "--fold", "2")
 
     assert "PHD-Net, augmented, all landmarks in one" in printed
-    assert "test folds 1 of 8" in printed
+    assert "Test folds 1 of 8" in printed
     assert "fold_1: finished before" in again.output
-    assert "test folds 1, 2 of 8" in again.output
+    assert "Test folds 1, 2 of 8" in again.output
     report = json.loads((copy / "report.json").read_text())
     assert report["folds"] == [1, 2] and report["points"] == 6
     assert (copy / "error_curves.png").stat().st_size > 0

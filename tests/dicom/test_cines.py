@@ -281,7 +281,7 @@ def test_phases_that_are_missing_are_told(sandbox, tmp_path):
 
     (note,) = survey([tmp_path], sandbox).notes
 
-    assert note.startswith("5 of the 6 phases")
+    assert note.startswith("found 5 of the 6 phases")
     # Who names them one by one knows it.
     assert not survey([paths[0], paths[1]], sandbox).notes
 

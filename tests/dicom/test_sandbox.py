@@ -90,7 +90,7 @@ def test_a_file_that_takes_too_long_is_left(tmp_path, cine):
     BOMBS["items.dcm"](slow)
     with Sandbox(seconds=2) as sandbox:
         sandbox.header(FileLocation(cine[0]))  # It is up.
-        with pytest.raises(DicomError, match="slow.dcm: takes longer than 2 seconds"):
+        with pytest.raises(DicomError, match="slow.dcm: reading it takes longer"):
             sandbox.header(FileLocation(slow))
 
         assert sandbox.image(FileLocation(cine[1])).pixels.shape == (80, 100)

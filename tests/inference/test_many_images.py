@@ -128,7 +128,7 @@ def test_with_one_model_a_series_that_tells_nothing_is_its(sandbox, tmp_path):
 
     assert one.jobs[0].view == "sa"
     assert "view sa, the only model" in next(iter(one.reasons))
-    assert not two.jobs and "Say --view sa or --view 4ch" in two.skipped[0].reason
+    assert not two.jobs and "it: --view sa or --view 4ch" in two.skipped[0].reason
 
 
 def test_a_series_of_a_view_without_model_is_left_out(sandbox, tmp_path):

@@ -102,7 +102,7 @@ def test_of_two_readers_nothing_is_taken_until_somebody_decides(read):
     put(read, ADA, 1, "apex", x=40.0)
     put(read, BO, 1, "apex", x=50.0)
 
-    with pytest.raises(ValueError, match=r"of 1 points .*--decide.*--reader Ada"):
+    with pytest.raises(ValueError, match=r"reviewed 1 points.*--decide.*--reader Ada"):
         select(read, None)
     assert select(read, "Bo").images[1]["apex"]["x"] == 50.0
 

@@ -29,6 +29,7 @@ class Drawn:
     """Drawn images by fold, two a fold, as `AnnotatedImages`."""
 
     name = "drawn"
+    drawn = True
     fingerprint = "0"
 
     def examples(self, folds, landmarks):

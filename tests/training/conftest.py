@@ -31,7 +31,7 @@ def spot_images(count=6, seed=0):
 
 
 @pytest.fixture(scope="module")
-def examples():
+def images():
     signature = {
         "image": tf.TensorSpec([None, None], tf.float32),
         "pixel_spacing": tf.TensorSpec([2], tf.float32),
@@ -39,7 +39,12 @@ def examples():
         "landmarks": tf.TensorSpec([None, 2], tf.float32),
     }
     data = tf.data.Dataset.from_generator(spot_images, output_signature=signature)
-    return Kept(input_pipeline.normalised(data, ()))
+    return input_pipeline.normalised(data, ()).cache()
+
+
+@pytest.fixture(scope="module")
+def examples(images):
+    return Kept(images)
 
 
 @pytest.fixture

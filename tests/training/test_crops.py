@@ -9,10 +9,10 @@ from phdnet_tf.training.crops import random_crop, random_whole
 STILL = CropConfig(rotation=0, scale=0, gain=0, gamma=0)
 
 
-def test_the_landmark_stays_on_its_spot_through_every_augmentation(examples):
+def test_the_landmark_stays_on_its_spot_through_every_augmentation(images):
     crops = CropConfig(near_landmark=1, rotation=180, scale=0.3, stretch=0.3)
     checked = 0
-    for number, example in enumerate(examples.take(6)):
+    for number, example in enumerate(images.take(6)):
         for trial in range(8):
             image, points = random_crop(
                 example, crops, tf.constant([trial, number], tf.int64)
@@ -36,8 +36,8 @@ def test_the_landmark_stays_on_its_spot_through_every_augmentation(examples):
     assert checked > 10
 
 
-def test_a_crop_without_augmentation_has_the_canvas_resolution(examples):
-    example = next(iter(examples))
+def test_a_crop_without_augmentation_has_the_canvas_resolution(images):
+    example = next(iter(images))
     _, points = random_crop(example, STILL, tf.constant([0, 0], tf.int64))
 
     between = (example["landmarks"][1] - example["landmarks"][0]).numpy()
@@ -47,8 +47,8 @@ def test_a_crop_without_augmentation_has_the_canvas_resolution(examples):
     )
 
 
-def test_a_stretch_changes_lengths_and_keeps_the_area(examples):
-    example = dict(next(iter(examples)))
+def test_a_stretch_changes_lengths_and_keeps_the_area(images):
+    example = dict(next(iter(images)))
     example["landmarks"] = tf.constant([[40.0, 40.0], [90.0, 40.0], [40.0, 100.0]])
 
     def triangle(stretch, trial):
@@ -69,8 +69,8 @@ def test_a_stretch_changes_lengths_and_keeps_the_area(examples):
     assert lengths.max() < 1 / 0.8 + 1e-3 and lengths.min() > 0.8 - 1e-3
 
 
-def test_crops_near_a_landmark_contain_it_and_others_lie_anywhere(examples):
-    example = next(iter(examples))
+def test_crops_near_a_landmark_contain_it_and_others_lie_anywhere(images):
+    example = next(iter(images))
 
     def inside(near):
         crops = CropConfig(near_landmark=near, rotation=0, scale=0)
@@ -84,8 +84,8 @@ def test_crops_near_a_landmark_contain_it_and_others_lie_anywhere(examples):
     assert inside(near=0) < 0.8
 
 
-def test_whole_images_move_by_the_shift_at_most(examples):
-    example = next(iter(examples))
+def test_whole_images_move_by_the_shift_at_most(images):
+    example = next(iter(images))
     still = CropConfig(rotation=0, scale=0, shift=0)
     moved = CropConfig(rotation=0, scale=0, shift=30)
     seeds = [tf.constant([0, trial], tf.int64) for trial in range(20)]
@@ -187,13 +187,13 @@ def test_a_crop_of_a_cut_image_shows_its_landmark_where_it_is():
         np.testing.assert_allclose(brightest[::-1], points[0], atol=1)
 
 
-def test_what_is_drawn_newly_moves_no_crop(examples):
+def test_what_is_drawn_newly_moves_no_crop(images):
     # Shares and sizes of nearly nothing: the numbers are drawn, and change nothing.
     still = CropConfig(rotation=35, scale=0.25, stretch=0.2)
     drawn = replace(
         still, exposure=1e-9, curve=1e-9, shading=1e-9, noise=1e-9, cut=1e-9
     )
-    for trial, example in enumerate(examples.take(4)):
+    for trial, example in enumerate(images.take(4)):
         seed = tf.constant([trial, 7], tf.int64)
         for draw in (random_crop, lambda e, c, s: random_whole(e, c, 2, s)):
             image, points = draw(example, still, seed)
