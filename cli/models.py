@@ -44,4 +44,5 @@ def list_models(models: Path) -> None:
 
 def _data(description: dict[str, Any]) -> str:
     data = description["data"]
-    return f"{data['name']}, {data['images']['training']} images"
+    kind = "drawings" if data.get("drawn") else "images"
+    return f"{data['name']}, {data['images']['training']} {kind}"

@@ -239,7 +239,7 @@ def no_model(models: Path, view: str | None) -> str:
     """The message for a folder without a model, when no weights are installed."""
     name = f" of the view {view}" if view else ""
     return (
-        f"{models}: found no model{name}, nor are there installed weights. Train one "
+        f"{models}: found no model{name}, and no weights are installed. Train one "
         f"with 'phdnet-tf train --view {view or next(iter(VIEWS))}', install weights, "
         "or say where it is with --model or --models."
     )

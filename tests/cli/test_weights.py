@@ -98,7 +98,7 @@ def test_weights_of_another_view_stand_beside_ones_own(site, image, version, tmp
 def test_without_any_model_the_ways_to_one_are_told(site, image):
     result = run("predict", image, code=1)
 
-    assert "models: found no model, nor are there installed weights." in result.stderr
+    assert "models: found no model, and no weights are installed." in result.stderr
 
 
 def test_models_are_listed_with_source_and_licence(site, version, tmp_path):
@@ -110,7 +110,7 @@ def test_models_are_listed_with_source_and_licence(site, version, tmp_path):
     assert listed[0].split() == "view model from trained_on landmarks".split()
     assert "4ch-drawn/1" in listed[1]
     assert "drawn-weights 0.3 (CC-BY-NC-SA-4.0)" in listed[1]
-    assert "6 images" in listed[1] and "lv_apex" in listed[1]
+    assert "6 drawings" in listed[1] and "lv_apex" in listed[1]
 
 
 def test_networks_are_made_again_from_what_was_published(trained, version):
