@@ -3,8 +3,7 @@
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import keras
-
+from phdnet_tf.export.networks import load_network
 from phdnet_tf.training.keeper import best_model
 from phdnet_tf.training.networks import Network
 from phdnet_tf.training.progress import Outcome
@@ -42,7 +41,6 @@ def side_by_side(
             raise ValueError(named(networks[number].folder, result))
         trained[number] = result
         while following in trained:
-            best = best_model(networks[following].folder)
-            model = keras.models.load_model(best, compile=False)
+            model = load_network(best_model(networks[following].folder))
             yield Outcome(model=model, **trained.pop(following))
             following += 1
