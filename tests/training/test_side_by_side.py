@@ -150,9 +150,7 @@ def test_what_a_landmarks_networks_wait_for_comes_when_all_are_trained(tmp_path)
 
 def test_outcomes_come_in_the_order_of_the_networks(tmp_path, monkeypatch):
     monkeypatch.setattr(client_side, "best_model", lambda folder: folder.name)
-    monkeypatch.setattr(
-        client_side.keras.models, "load_model", lambda name, compile: name
-    )
+    monkeypatch.setattr(client_side, "load_network", lambda name: name)
     networks = networks_of(settings(), Folds([1], [], []), tmp_path, 3)
     result = dict(epochs=1, steps=2, best_epoch=1, validation_loss=0.1, seconds=3)
 

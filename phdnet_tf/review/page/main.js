@@ -561,12 +561,12 @@ function note() {
   $("notes").showModal();
 }
 
-$("notes").addEventListener("close", () => {
-  if ($("notes").returnValue === "keep" && $("text").value !== (sheet.image?.note ?? "")) {
+// Not "close": that event comes later, when a key may have opened the next image.
+$("notes").addEventListener("submit", ({ submitter }) => {
+  if (submitter.value === "keep" && $("text").value !== (sheet.image?.note ?? "")) {
     sheet.note($("text").value);
     refresh();
   }
-  $("notes").returnValue = "";
 });
 
 function play() {
