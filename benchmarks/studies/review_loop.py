@@ -1,21 +1,27 @@
 """Does the loop pay: error against points corrected, worst first and in random order.
 
     python benchmarks/studies/review_loop.py loop --data acdc_sa --minutes 5
-        --seeds 3 --rounds 5
+        --seeds 3 --rounds 5 --processes 2
 
 The expert's points are the human. It trains on some subjects. Then so many points as so
 many subjects have are reviewed, in the order of the page's queue or at random, and it
-trains on all of them, again and again. Those that are tested are always the same.
+trains on all of them, again and again. Those that are tested are always the same. Both
+orders begin with the same subjects and the same training.
 Run it again to go on where it was; the table is printed at the end.
 """
 
 import argparse
 import csv
+import functools
 import json
+import multiprocessing
+import os
+import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +55,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--subjects", type=int, default=12, help="of a round")
+    parser.add_argument("--precision", default="bfloat16", help="of the trainings")
+    parser.add_argument("--processes", type=int, default=2, help="of one thread each")
     options = parser.parse_args()
-    load_tensorflow()
+    options.output = options.output.resolve()
     expert = read_expert(options.data)
-    tested, pool = split_subjects([*expert])
+    tested, _ = split_subjects([*expert])
     write_table(options.output / "test", options.data, expert, tested)
-    for seed in range(options.seeds):
-        for order in ORDERS:
-            arm = options.output / f"{order.replace(' ', '_')}_{seed}"
-            run_arm(arm, options, expert, pool, order, seed)
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        # TensorFlow reads it when a process begins.
+        os.environ[name] = "1"
+    seeds = range(options.seeds)
+    arms = [(seed, order) for seed in seeds for order in ORDERS]
+    with ProcessPoolExecutor(
+        options.processes, multiprocessing.get_context("spawn"), load_tensorflow
+    ) as pool:
+        [*pool.map(functools.partial(run_start, options), seeds)]
+        [*pool.map(functools.partial(run_arm, options), arms)]
     print_table(options.output, options.seeds, options.rounds)
 
 
@@ -89,51 +103,70 @@ def write_table(folder: Path, data: Path, expert: dict, subjects: list[str]) -> 
         table.writerows(rows)
 
 
-def run_arm(
-    arm: Path, options: Any, expert: dict, pool: list[str], order: str, seed: int
-) -> None:
-    """One order and seed, round after round."""
-    rng = np.random.default_rng(seed)
-    shuffled = [pool[index] for index in rng.permutation(len(pool))]
-    first = shuffled[: options.subjects]
-    points = {
-        str((options.data / image).resolve()): placed(row)
-        for subject in pool
-        for image, row in expert[subject].items()
-    }
-    # So many points as so many subjects have in the mean.
-    budget = options.subjects * sum(map(len, points.values())) // len(pool)
-    project = Project(arm / "project", create=True)
-    names = describe_names(expert)
-    project.choose_landmarks(VIEW, names)
+def run_start(options: Any, seed: int) -> None:
+    """The training on the first subjects, with which both orders begin."""
+    start = options.output / f"start_{seed}"
+    if (start / "round_0" / "result.json").exists():
+        return
+    expert = read_expert(options.data)
+    points = points_of_pool(options.data, expert)
+    project = Project(start / "project", create=True)
+    project.choose_landmarks(VIEW, describe_names(expert))
     if project.setting("inputs") is None:
         project.set("inputs", [*points])
         fill(project, "all", None, None, VIEW, Progress(), lambda *found: None)
-    rows = project.store.rows("SELECT id, path FROM images")
-    numbers = {row["path"]: row["id"] for row in rows}
-    start = [
-        numbers[str((options.data / image).resolve())]
+    first = shuffled(expert, seed)[: options.subjects]
+    images = [
+        str((options.data / image).resolve())
         for subject in first
         for image in expert[subject]
     ]
-    chance = [numbers[path] for path in points]
-    rng.shuffle(chance)
-    paths = {number: path for path, number in numbers.items()}
-    for number in range(options.rounds):
+    review(project, images, points, None)
+    train(project, start / "round_0", options, seed, predict=True)
+
+
+def run_arm(options: Any, part: tuple[int, str]) -> None:
+    """One order and seed, round after round."""
+    seed, order = part
+    arm = options.output / f"{order.replace(' ', '_')}_{seed}"
+    expert = read_expert(options.data)
+    points = points_of_pool(options.data, expert)
+    chance = [*points]
+    np.random.default_rng(seed).shuffle(chance)
+    # So many points as so many subjects have in the mean.
+    subjects = len(split_subjects([*expert])[1])
+    budget = options.subjects * sum(map(len, points.values())) // subjects
+    if not arm.exists():
+        start = options.output / f"start_{seed}" / "project"
+        shutil.copytree(start, arm.with_suffix(".part") / "project", dirs_exist_ok=True)
+        arm.with_suffix(".part").rename(arm)
+    project = Project(arm / "project")
+    for number in range(1, options.rounds):
         folder = arm / f"round_{number}"
         if (folder / "result.json").exists():
             continue
-        if number == 0:
-            review(project, start, points, paths, None)
-        else:
-            queue = worst_first(project) if order == ORDERS[0] else chance
-            review(project, queue, points, paths, (number + 1) * budget)
-        train(project, folder, options, seed)
-        result = json.loads((folder / "evaluation" / "evaluation.json").read_text())
-        overall = result["landmarks"]["overall"]["all"]
-        found = {"points": reviewed(project), "mean_mm": overall["mean"]}
-        (folder / "result.json").write_text(json.dumps(found))
-        print(f"{arm.name}, round {number}: {found}", flush=True)
+        by_queue = order == ORDERS[0]
+        queue = worst_first(project) if by_queue else chance
+        review(project, queue, points, (number + 1) * budget)
+        train(project, folder, options, seed, predict=by_queue)
+
+
+def shuffled(expert: dict, seed: int) -> list[str]:
+    """The subjects that may be reviewed, in random order."""
+    _, pool = split_subjects([*expert])
+    return [pool[index] for index in np.random.default_rng(seed).permutation(len(pool))]
+
+
+def points_of_pool(
+    data: Path, expert: dict
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """The expert's points of the images that may be reviewed, by path."""
+    _, pool = split_subjects([*expert])
+    return {
+        str((data / image).resolve()): placed(row)
+        for subject in pool
+        for image, row in expert[subject].items()
+    }
 
 
 def describe_names(expert: dict) -> list[str]:
@@ -157,32 +190,36 @@ def reviewed(project: Project) -> int:
     return project.store.rows(sql)[0]["n"]
 
 
-def worst_first(project: Project) -> list[int]:
+def worst_first(project: Project) -> list[str]:
     """The page's queue; what is not recognised comes last, as a queue of its own."""
-    found: list[int] = []
+    rows = project.store.rows("SELECT id, path FROM images")
+    paths = {row["id"]: row["path"] for row in rows}
+    found: list[str] = []
     for group in ("recognised", "unrecognised"):
         part = page(project, EXPERT, Wanted(group=group), 0, 100_000)
-        found += [item["id"] for item in part["items"]]
+        found += [paths[item["id"]] for item in part["items"]]
     return found
 
 
 def review(
     project: Project,
-    queue: list[int],
+    queue: list[str],
     points: dict[str, dict[str, tuple[float, float]]],
-    paths: dict[int, str],
     until: int | None,
 ) -> None:
     """Puts the expert's points into images, until there are so many."""
     sql = "SELECT image FROM state WHERE landmark = '' AND status = 'done'"
     done = {row["image"] for row in project.store.rows(sql)}
-    for image in queue:
+    for path in queue:
+        row = project.store.row(
+            "SELECT id, content_hash FROM images WHERE path = ?", path
+        )
+        assert row is not None
+        image = row["id"]
         if image in done:
             continue
         if until is not None and reviewed(project) >= until:
             return
-        row = project.store.row("SELECT content_hash FROM images WHERE id = ?", image)
-        assert row is not None
         step = str(uuid.uuid4())
         about = (step, image, row["content_hash"], project.model_named())
         changes = [
@@ -190,7 +227,7 @@ def review(
                 *(str(uuid.uuid4()), *about, name, "move", "", "corrected"),
                 *(*place, "", 0.0),
             )
-            for name, place in points[paths[image]].items()
+            for name, place in points[path].items()
         ]
         changes.append(
             Change(
@@ -201,8 +238,10 @@ def review(
         append(project.store, EXPERT, changes)
 
 
-def train(project: Project, folder: Path, options: Any, seed: int) -> None:
-    """Exports, trains, tests, and predicts the pool with the new model."""
+def train(
+    project: Project, folder: Path, options: Any, seed: int, predict: bool
+) -> None:
+    """Exports, trains, tests, and may predict the pool with the new model."""
     data = folder / "data"
     with Sandbox() as sandbox, OutputFolder(data, True, print) as output:
         pictures = Pictures(project, sandbox, None)
@@ -223,6 +262,8 @@ def train(project: Project, folder: Path, options: Any, seed: int) -> None:
         seed,
         "--time-limit",
         options.minutes,
+        "--precision",
+        options.precision,
     )
     command(
         "evaluate",
@@ -234,12 +275,22 @@ def train(project: Project, folder: Path, options: Any, seed: int) -> None:
         folder / "evaluation",
         "--overwrite",
     )
-    model = describe(models / f"phdnet_{VIEW}")
-    from phdnet_tf.inference.predictor import Predictor
+    if predict:
+        model = describe(models / f"phdnet_{VIEW}")
+        from phdnet_tf.inference.predictor import Predictor
 
-    project.choose_model(f"{folder.name}/1", model.checksums, model.version)
-    load: Callable[[], Predictor] = lambda: Predictor(model.version)  # noqa: E731
-    fill(project, "all", None, load, VIEW, Progress(), lambda *found: None)
+        project.choose_model(f"{folder.name}/1", model.checksums, model.version)
+        load: Callable[[], Predictor] = lambda: Predictor(model.version)  # noqa: E731
+        fill(project, "all", None, load, VIEW, Progress(), lambda *found: None)
+    result = json.loads((folder / "evaluation" / "evaluation.json").read_text())
+    overall = result["landmarks"]["overall"]["all"]
+    found = {
+        "points": reviewed(project),
+        "mean_mm": overall["mean"],
+        "median_mm": overall["median"],
+    }
+    (folder / "result.json").write_text(json.dumps(found))
+    print(f"{folder}: {found}", flush=True)
 
 
 def add_folds(table: Path) -> None:
@@ -265,28 +316,33 @@ def command(*arguments: object) -> None:
 
 
 def print_table(output: Path, seeds: int, rounds: int) -> None:
-    """Error of each round, its mean over the seeds and each by itself."""
-    print("| round | order | points | mean error, mm | by seed |")
-    print("| --- | --- | --- | --- | --- |")
+    """Error of each round: its mean over the seeds, and each by itself."""
+    print("| order | points | mean error, mm | by seed | median, mm | by seed |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for number in range(rounds):
-        for order in ORDERS:
+        for order in ORDERS if number else ("the first subjects",):
+            name = order.replace(" ", "_") if number else "start"
             found = [
                 json.loads(path.read_text())
                 for seed in range(seeds)
                 if (
                     path := output
-                    / f"{order.replace(' ', '_')}_{seed}"
+                    / f"{name}_{seed}"
                     / f"round_{number}"
                     / "result.json"
                 ).exists()
             ]
-            if found:
-                errors = [each["mean_mm"] for each in found]
-                points = np.mean([each["points"] for each in found])
-                print(
-                    f"| {number} | {order} | {points:.0f} | {np.mean(errors):.2f} | "
-                    f"{', '.join(f'{error:.2f}' for error in errors)} |"
-                )
+            if not found:
+                continue
+            points = np.mean([each["points"] for each in found])
+            cells = [order, f"{points:.0f}"]
+            for key in ("mean_mm", "median_mm"):
+                errors = [each[key] for each in found]
+                cells += [
+                    f"{np.mean(errors):.2f}",
+                    ", ".join(f"{error:.2f}" for error in errors),
+                ]
+            print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
