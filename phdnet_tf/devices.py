@@ -30,3 +30,12 @@ def training_strategy() -> tf.distribute.Strategy:
 def whole_canvases_at_once() -> int:
     """Number of whole canvases per batch. On a CPU, more are no faster."""
     return 32 if tf.config.list_logical_devices("GPU") else 4
+
+
+def images_a_call() -> int:
+    """Number of images per call of a published model's graph.
+
+    On one thread of a CPU, eight a call take a sixth less time than one, for 100 MB
+    more (`docs/results/batch.md`). A GPU has more to do with more of them.
+    """
+    return 32 if tf.config.list_logical_devices("GPU") else 8

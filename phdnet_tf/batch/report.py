@@ -157,6 +157,7 @@ def _picture(
 
 def _slowest(summary: Summary) -> Iterator[str]:
     yield "<h2>Slowest images</h2>"
+    yield "<p>Each with those of its study that were in the same call of the model.</p>"
     rows = [(name, f"{seconds:.2f}") for seconds, name in summary.record.slowest]
     yield _table(("image", "seconds"), rows)
 

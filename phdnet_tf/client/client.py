@@ -4,9 +4,8 @@ Only the pixels and their spacing are sent, and nothing else of the DICOM file.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.export.description import model_name, usual_orientations
 from phdnet_tf.export.versions import model_names
+from phdnet_tf.inference.calls import locate_in_calls
 from phdnet_tf.inference.errors import NotServedError, RefusedImageError
 from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
 from phdnet_tf.presets import VIEWS
@@ -170,24 +170,14 @@ class Client:
             ServerDownError: If it does not answer.
         """
         self._follow_label()
-        found: dict[int, Prediction | RefusedImageError] = {}
         turned = [self._turned(image) for image in images]
-        order = sorted(range(len(images)), key=lambda i: turned[i].pixels.shape)
-        for _, group in groupby(order, key=lambda i: turned[i].pixels.shape):
-            for indices in _pieces(list(group), self.at_once):
-                try:
-                    answers = self._locate([turned[i] for i in indices])
-                except RefusedImageError as error:
-                    if len(indices) == 1:
-                        found[indices[0]] = error
-                        continue
-                    # One of them is refused, and with it the request: ask one by one.
-                    for i in indices:
-                        found[i] = self._predict_or_refuse(images[i], names[i])
-                    continue
-                for i, outputs in zip(indices, answers, strict=True):
-                    found[i] = self._prediction(outputs, images[i], names[i])
-        return [found[i] for i in range(len(images))]
+        answers = locate_in_calls(self._locate, turned, self.at_once)
+        return [
+            answer
+            if isinstance(answer, RefusedImageError)
+            else self._prediction(answer, image, name)
+            for answer, image, name in zip(answers, images, names, strict=True)
+        ]
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
         """The smoothed candidate map of each landmark (equation 3).
@@ -210,7 +200,7 @@ class Client:
         """The image as it is sent to the server."""
         return turn_to_usual(image.orientation, self.usual_orientations).image(image)
 
-    def _locate(self, images: list[MRImage]) -> list[Outputs]:
+    def _locate(self, images: Sequence[MRImage]) -> list[Outputs]:
         if self._transport.prefers_png and all(map(fits_png, images)):
             inputs = inputs_of(images)
             inputs["image_bytes"] = np.array(
@@ -224,14 +214,6 @@ class Client:
             {name: value[index] for name, value in outputs.items()}
             for index in range(len(images))
         ]
-
-    def _predict_or_refuse(
-        self, image: MRImage, name: str
-    ) -> Prediction | RefusedImageError:
-        try:
-            return self._predict(image, name)
-        except RefusedImageError as error:
-            return error
 
     def _predict(self, image: MRImage, name: str) -> Prediction:
         [outputs] = self._locate([self._turned(image)])
@@ -343,8 +325,3 @@ def _open(
         )
     transport, secure = TRANSPORTS[parts.scheme]
     return transport(parts.netloc, secure, timeout, authority, token)
-
-
-def _pieces(values: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]

@@ -1,11 +1,13 @@
 """Loads a published model, and predicts images with it."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from phdnet_tf.devices import images_a_call
 from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.export.description import (
@@ -16,6 +18,7 @@ from phdnet_tf.export.description import (
 from phdnet_tf.export.refusals import what_is_wrong
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
+from phdnet_tf.inference.calls import locate_in_calls
 from phdnet_tf.inference.errors import RefusedImageError
 from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
 
@@ -34,12 +37,11 @@ class Predictor:
         landmarks: Names of the L landmarks, in the order of every output.
         name: Name and version, for example "phdnet_4ch/3"; see `model_name`.
         usual_orientations: How images of its view usually lie; see `dicom.turning`.
+        at_once: Images per call of its graph; see `devices.images_a_call`.
 
     Raises:
         ValueError: If there is no usable model.
     """
-
-    at_once = 1  # Sixteen save a fifth of the time on a CPU, for a third more memory.
 
     def __init__(self, path: Path) -> None:
         """Loads the model; see the class."""
@@ -51,6 +53,7 @@ class Predictor:
         folder = self.version.resolve()
         self.name = model_name(folder.parent.name, folder.name, self.description)
         self._signatures = load_signatures(self.version)
+        self.at_once = images_a_call()
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:
         """Locates the landmarks of one image.
@@ -65,12 +68,13 @@ class Predictor:
         Raises:
             RefusedImageError: If the model refuses the image.
         """
-        return make_prediction(self, self._run("serving_default", image), image, name)
+        [outputs] = self._run("serving_default", [self._turned(image)])
+        return make_prediction(self, outputs, image, name)
 
     def predict_many(
         self, images: Sequence[MRImage], names: Sequence[str]
     ) -> list[Prediction | RefusedImageError]:
-        """Locates the landmarks of several images, one after the other.
+        """Locates the landmarks of several images, in as few calls as possible.
 
         Args:
             images: The images.
@@ -79,13 +83,15 @@ class Predictor:
         Returns:
             For each image its prediction, or the error with which the model refuses it.
         """
-        found: list[Prediction | RefusedImageError] = []
-        for image, name in zip(images, names, strict=True):
-            try:
-                found.append(self.predict(image, name))
-            except RefusedImageError as error:
-                found.append(error)
-        return found
+        turned = [self._turned(image) for image in images]
+        run = functools.partial(self._run, "serving_default")
+        answers = locate_in_calls(run, turned, self.at_once)
+        return [
+            answer
+            if isinstance(answer, RefusedImageError)
+            else make_prediction(self, answer, image, name)
+            for answer, image, name in zip(answers, images, names, strict=True)
+        ]
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
         """The candidate map of each landmark, at the first look.
@@ -99,15 +105,27 @@ class Predictor:
             (x, y) of each map's first and last pixel, in pixels of the image. If the
             image was turned, the last may come before the first.
         """
-        return maps_of_image(self, self._run("explain", image), image)
+        [outputs] = self._run("explain", [self._turned(image)])
+        return maps_of_image(self, outputs, image)
 
-    def _run(self, signature: str, image: MRImage) -> dict[str, np.ndarray]:
-        turn = turn_to_usual(image.orientation, self.usual_orientations)
+    def _turned(self, image: MRImage) -> MRImage:
+        """The image as the graph expects it."""
+        return turn_to_usual(image.orientation, self.usual_orientations).image(image)
+
+    def _run(
+        self, signature: str, images: Sequence[MRImage]
+    ) -> list[dict[str, np.ndarray]]:
         try:
             outputs = self._signatures[signature](
-                image=turn.pixels(image.pixels)[None].astype(np.float32),
-                pixel_spacing=np.array([turn.spacing(image.pixel_spacing)], np.float32),
+                image=np.stack([image.pixels for image in images]).astype(np.float32),
+                pixel_spacing=np.array(
+                    [image.pixel_spacing for image in images], np.float32
+                ),
             )
         except tf.errors.InvalidArgumentError as error:
             raise RefusedImageError(what_is_wrong(error)) from error
-        return {name: value.numpy()[0] for name, value in outputs.items()}
+        values = {name: value.numpy() for name, value in outputs.items()}
+        return [
+            {name: value[index] for name, value in values.items()}
+            for index in range(len(images))
+        ]

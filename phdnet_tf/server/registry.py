@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from tensorflow_serving.apis import prediction_log_pb2 as log_pb2
 
+from phdnet_tf.devices import images_a_call
 from phdnet_tf.export import checksums, refusals, saved_model, versions, warm_up
 from phdnet_tf.server.refusal import Refusal, invalid
 from phdnet_tf.server.request_batches import Batches
@@ -193,7 +194,7 @@ class Models:
         """Starts without models; `poll` finds them."""
         self._folder = folder
         self._models: dict[str, _Model] = {}
-        self._batches = Batches(at_once)
+        self._batches = Batches(at_once, images_a_call())
 
     def poll(self) -> None:
         """Looks for new versions, and puts the newest usable one into service.

@@ -20,9 +20,6 @@ Inputs = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 Run = Callable[[Inputs], Outputs]
 
-MOST = 8
-"""Largest number of images in a merged call. More bring no gain, only longer waits."""
-
 GIVES_WAY = 0.5
 """Delay of a request for each image beyond its first, in seconds: smaller requests that
 come later may overtake it."""
@@ -56,12 +53,14 @@ class Batches:
 
     Args:
         at_once: Largest number of calls that run at the same time.
+        most: Largest number of images in a merged call.
         most_waiting: Largest number of waiting requests.
     """
 
-    def __init__(self, at_once: int, most_waiting: int = 128) -> None:
+    def __init__(self, at_once: int, most: int, most_waiting: int = 128) -> None:
         """Starts without requests."""
         self._at_once = at_once
+        self._most = most
         self._most_waiting = most_waiting
         self._running = 0
         self._waiting: list[_Request] = []
@@ -121,7 +120,7 @@ class Batches:
             if (
                 one is not first
                 and one.key == first.key
-                and images + one.images <= MOST
+                and images + one.images <= self._most
             ):
                 taken.append(one)
                 images += one.images

@@ -7,6 +7,7 @@ from support.drawn import LANDMARKS, exported
 from phdnet_tf.dicom.read import read_image
 from phdnet_tf.dicom.turning import TURNS
 from phdnet_tf.dicom.write import write_image
+from phdnet_tf.inference.errors import RefusedImageError
 from phdnet_tf.inference.predictor import Predictor
 from phdnet_tf.presets import USUAL_ORIENTATIONS
 
@@ -150,6 +151,40 @@ def test_without_a_header_nothing_is_turned(predictor, image):
     ]
     # 99 - x would be the same place; the network has not seen it so.
     assert other.landmarks[0].x != pytest.approx(99 - one.landmarks[0].x, abs=1)
+
+
+def test_images_of_a_size_share_calls_and_a_refused_one_spoils_no_other(
+    predictor, image, monkeypatch
+):
+    drawn = read_image(image)
+    images = [dataclasses.replace(drawn, pixels=drawn.pixels + n) for n in range(11)]
+    # Of another size as it lies, but not once it is turned.
+    images[1] = TURNS[-1].image(placed(image))
+    images[4] = dataclasses.replace(drawn, pixels=drawn.pixels[:60])
+    images[6] = dataclasses.replace(drawn, pixel_spacing=(0.0, 1.0))
+    names = [f"image {number}" for number in range(11)]
+    graph = predictor._signatures["serving_default"]
+    calls = []
+
+    def count(**inputs):
+        calls.append(len(inputs["image"]))
+        return graph(**inputs)
+
+    monkeypatch.setattr(predictor, "_signatures", {"serving_default": count})
+    found = predictor.predict_many(images, names)
+
+    # One of another size, eight with the refused one, these again singly, and two.
+    assert calls == [1, 8, *[1] * 8, 2]
+    assert isinstance(found.pop(6), RefusedImageError)
+    del images[6], names[6]
+    for one, own, name in zip(found, images, names, strict=True):
+        alone = predictor.predict(own, name)
+        assert one.image == name
+        np.testing.assert_allclose(
+            [(point.x, point.y, point.confidence) for point in one.landmarks],
+            [(point.x, point.y, point.confidence) for point in alone.landmarks],
+            rtol=1e-4,
+        )
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from phdnet_tf.server.refusal import Refusal
-from phdnet_tf.server.request_batches import GIVES_WAY, MOST, Batches
+from phdnet_tf.server.request_batches import GIVES_WAY, Batches
+
+MOST = 8
 
 
 class Doubling:
@@ -42,7 +44,7 @@ def waiting_behind_one(call, requests, keys=None):
     """Answers, or exceptions, of requests that came while a first one was running."""
 
     async def run():
-        batches = Batches(at_once=1)
+        batches = Batches(at_once=1, most=MOST)
         tasks = await ask(batches, call, [1.0], key="first")
         for request, key in zip(requests, keys or len(requests) * "k", strict=True):
             tasks += await ask(batches, call, request, key=key)
@@ -87,7 +89,7 @@ def test_requests_that_are_wrong_alone_do_not_become_right_together():
     inputs = [{"x": np.ones(2), "s": np.ones(1)}, {"x": np.ones(1), "s": np.ones(2)}]
 
     async def run():
-        batches = Batches(at_once=1)
+        batches = Batches(at_once=1, most=MOST)
         first = await ask(batches, call, [1.0])
         tasks = [asyncio.ensure_future(batches.run("k", call, one)) for one in inputs]
         await asyncio.sleep(0)
@@ -109,7 +111,7 @@ def test_a_request_of_many_images_lets_single_ones_pass_but_not_for_ever():
         return run
 
     async def run():
-        batches = Batches(at_once=1)
+        batches = Batches(at_once=1, most=MOST)
         tasks = await ask(batches, call, [1.0])
         tasks += await ask(batches, named("many"), [1.0] * 3, key="many")
         tasks += await ask(batches, named("one"), [1.0], key="one")
@@ -127,7 +129,7 @@ def test_who_leaves_before_his_turn_has_none():
     call = Doubling()
 
     async def run():
-        batches = Batches(at_once=1)
+        batches = Batches(at_once=1, most=MOST)
         first = await ask(batches, call, [1.0])
         left, stayed = await ask(batches, call, [7.0] * 5, [3.0])
         left.cancel()
@@ -144,7 +146,7 @@ def test_who_leaves_in_his_turn_does_not_disturb_those_who_share_it():
     call = Doubling()
 
     async def run():
-        batches = Batches(at_once=1)
+        batches = Batches(at_once=1, most=MOST)
         left, stayed, later = await ask(batches, call, [1.0], [2.0], [3.0])
         await asyncio.to_thread(call.begun.wait, 30)
         left.cancel()
@@ -159,7 +161,7 @@ def test_no_more_wait_than_may():
     call = Doubling()
 
     async def run():
-        batches = Batches(at_once=1, most_waiting=2)
+        batches = Batches(at_once=1, most=MOST, most_waiting=2)
         tasks = await ask(batches, call, [1.0], [2.0], [3.0], [4.0])
         call.go.set()
         return await values(tasks)
@@ -175,7 +177,7 @@ def test_who_waits_for_nobody_is_answered_at_once():
     call.go.set()
 
     async def run(inputs):
-        return await Batches(1).run("k", call, {"x": inputs})
+        return await Batches(1, MOST).run("k", call, {"x": inputs})
 
     assert asyncio.run(run(np.ones(40)))["y"].tolist() == [2.0] * 40
     with pytest.raises(ValueError, match="negative"):
