@@ -350,6 +350,52 @@ def test_two_fingers_zoom_and_move_no_point(chromium, project, server):
     context.close()
 
 
+def test_a_pen_drags_a_point_and_the_hand_that_holds_it_does_nothing(
+    chromium, project, server
+):
+    size = {"width": 820, "height": 1180}
+    context = chromium.new_context(viewport=size, has_touch=True)
+    page = open_page(context, server.address)
+    scale = float(page.get_attribute("#overlay", "data-scale"))
+    x, y = place(page)
+    device = context.new_cdp_session(page)
+
+    def pen(kind, x, y, buttons=1):
+        event = {"type": kind, "x": x, "y": y, "pointerType": "pen", "force": 0.5}
+        button = {"button": "left", "buttons": buttons, "clickCount": 1}
+        device.send("Input.dispatchMouseEvent", event | button)
+
+    def palm(kind, *points):
+        fingers = [{"x": x, "y": y} for x, y in points]
+        device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    pen("mouseMoved", x - 30, y, buttons=0)  # above the screen
+    palm("touchStart", (x + 60, y + 60))
+    pen("mousePressed", x, y)
+    pen("mouseMoved", x + 5 * scale, y)
+    palm("touchMove", (x + 90, y + 60))
+    palm("touchEnd")
+    palm("touchStart", (x + 60, y + 60))
+    pen("mouseMoved", x + 10 * scale, y)
+    pen("mouseReleased", x + 10 * scale, y, buttons=0)
+    palm("touchEnd")
+    stored(page)
+
+    moved = state(project, painted(page), "lv_apex")
+    assert moved["x"] == pytest.approx(SPOT[0] + 10, abs=0.1)
+    assert moved["y"] == pytest.approx(SPOT[1], abs=0.1)
+    assert project.store.row("SELECT COUNT(*) FROM trail")[0] == 1
+    assert float(page.get_attribute("#overlay", "data-scale")) == scale
+    # With the pen away a finger is a finger again.
+    palm("touchStart", place(page))
+    palm("touchMove", (x, y))
+    palm("touchEnd")
+    stored(page)
+    moved = state(project, painted(page), "lv_apex")
+    assert moved["x"] == pytest.approx(SPOT[0], abs=0.1)
+    context.close()
+
+
 def test_who_may_see_it_is_shown_whose_image_it_is(context, project):
     with serving(project, show_identity=True) as server:
         page = open_page(context, server.address)

@@ -8,6 +8,7 @@ const STILL = 3; // Screen pixels: a tremble is no move.
 export function listen(stage, actions) {
   const down = new Map(); // Where each pointer is, by its id.
   let gesture = null;
+  let pen = null; // Id of the pen that is on the screen.
 
   const at = (event) => {
     const box = stage.getBoundingClientRect();
@@ -16,6 +17,15 @@ export function listen(stage, actions) {
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.target.closest("button")) return;
+    if (event.pointerType === "pen") {
+      // The hand comes down before its pen.
+      if (gesture?.kind === "point") actions.cancel();
+      gesture = null;
+      down.clear();
+      pen = event.pointerId;
+    } else if (pen !== null) {
+      return; // The hand that holds the pen.
+    }
     const [X, Y] = at(event);
     down.set(event.pointerId, [X, Y]);
     stage.setPointerCapture(event.pointerId);
@@ -58,6 +68,7 @@ export function listen(stage, actions) {
   });
 
   const end = (event, done) => {
+    if (event.pointerId === pen) pen = null;
     if (!down.delete(event.pointerId) || !gesture) return;
     const { kind, hit, id, moved } = gesture;
     if (kind === "pinch") {
