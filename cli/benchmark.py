@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 )
 @options.seed
 @options.deterministic
+@options.precision
 @options.cache_memory
 @options.training_workers
 @options.scheduler
@@ -66,6 +67,7 @@ def benchmark(
     time_limit: float | None,
     seed: int,
     deterministic: bool,
+    precision: str,
     cache_memory: float,
     workers: int | None,
     scheduler: str | None,
@@ -98,10 +100,13 @@ def benchmark(
             "time_limit": time_limit,
             "seed": seed,
             "deterministic": deterministic,
+            "precision": precision,
         }
         claim(output, settings)
         configs = {
-            name: system_config(name, view, source.landmarks, seed, deterministic)
+            name: system_config(
+                name, view, source.landmarks, seed, deterministic, precision
+            )
             for name in systems or SYSTEMS
         }
         for name, config in configs.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phdnet_tf.config import FOLDS, require_view
+from phdnet_tf.config import FOLDS, PRECISIONS, require_view
 from phdnet_tf.presets import VIEWS
 
 if TYPE_CHECKING:
@@ -78,6 +78,14 @@ deterministic = click.option(
     "--deterministic",
     is_flag=True,
     help="Give bit-identical results for the same seed. Slower.",
+)
+precision = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=PRECISIONS[0],
+    show_default=True,
+    help="Of the layers between input and heads: bfloat16 is faster on processors that "
+    "have it, such as newer GPUs and CPUs with AMX, and slower on others.",
 )
 scheduler = click.option(
     "--scheduler",

@@ -17,7 +17,7 @@ from phdnet_tf.cli.resuming import (
     refuse_other_choices,
 )
 from phdnet_tf.cli.workers import refuse_both, trainer_of
-from phdnet_tf.config import MAPPINGS, NETWORKS, PRECISIONS
+from phdnet_tf.config import MAPPINGS, NETWORKS
 from phdnet_tf.presets import PRESETS, make_config
 from phdnet_tf.startup import load_tensorflow
 
@@ -106,14 +106,7 @@ if TYPE_CHECKING:
 )
 @options.seed
 @options.deterministic
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default=PRECISIONS[0],
-    show_default=True,
-    help="Of the layers between input and heads: bfloat16 is faster on processors that "
-    "have it, such as newer GPUs and CPUs with AMX, and slower on others.",
-)
+@options.precision
 @options.cache_memory
 @options.training_workers
 @options.scheduler

@@ -68,7 +68,7 @@ def write_report(
             f"{FOLDS}, with {source.count(common)} images. Folds are split by subject. "
             "For each test fold, the fold before it validates and the other six train. "
             f"{_protocol(settings['time_limit'], beside)}",
-            f"Seed {settings['seed']}.",
+            f"Seed {settings['seed']}. Trained with {settings['precision']}.",
         ],
         "settings": settings,
         "folds": common,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from phdnet_tf.config import Config
+from phdnet_tf.config import PRECISIONS, Config
 from phdnet_tf.presets import make_config
 
 
@@ -42,6 +42,7 @@ def system_config(
     landmarks: tuple[str, ...],
     seed: int = 0,
     deterministic: bool = False,
+    precision: str = PRECISIONS[0],
 ) -> Config:
     """The settings of a system's training.
 
@@ -51,6 +52,7 @@ def system_config(
         landmarks: What to locate.
         seed: See `TrainingConfig`.
         deterministic: Likewise.
+        precision: Likewise.
     """
     system = SYSTEMS[name]
     return make_config(
@@ -61,4 +63,5 @@ def system_config(
         system.strategy,
         seed,
         deterministic,
+        precision,
     )

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import zipfile
 
 import pytest
 from support.command import run
@@ -41,6 +42,7 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
 
     assert "PHD-Net, augmented, all landmarks in one" in printed
     assert "Test folds 1 of 8" in printed
+    assert "Trained with float32" in printed
     assert "fold_1: finished before" in again.output
     assert "Test folds 1, 2 of 8" in again.output
     report = json.loads((copy / "report.json").read_text())
@@ -72,6 +74,19 @@ def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):
     )
 
     assert "another view" in refused.output and "--output" in refused.output
+
+
+@pytest.mark.slow
+def test_a_benchmark_of_half_precision_trains_with_it(data, small, tmp_path):
+    said = run(
+        *benchmark(data, tmp_path), "--fold", "1", "--precision", "bfloat16"
+    ).output
+    refused = run(*benchmark(data, tmp_path), "--fold", "1", code=1).output
+
+    assert "Trained with bfloat16" in said
+    assert "another precision" in refused
+    [network] = tmp_path.glob("phdnet-small/fold_1/**/001.keras")
+    assert b"mixed_bfloat16" in zipfile.ZipFile(network).read("config.json")
 
 
 @pytest.mark.slow
