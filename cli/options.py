@@ -234,8 +234,8 @@ def find_models(models: Path, view: str | None) -> dict[str, Path]:
         if weights.view not in found and view in (None, weights.view):
             found[weights.view] = weights.version
             click.echo(
-                f"view {weights.view}: the weights {weights.name} of {weights.source} "
-                f"are taken, under the licence {weights.licence}.",
+                f"view {weights.view}: uses the weights {weights.name} of "
+                f"{weights.source}. Their licence is {weights.licence}.",
                 err=True,
             )
     if not found:

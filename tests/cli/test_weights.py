@@ -65,8 +65,8 @@ def test_predict_takes_installed_weights_and_says_whose_they_are(site, image, ve
     )
     [line] = [line for line in result.stderr.splitlines() if "weights" in line]
     assert line == (
-        "view 4ch: the weights 4ch-drawn of drawn-weights 0.3 are taken, under the "
-        "licence CC-BY-NC-SA-4.0."
+        "view 4ch: uses the weights 4ch-drawn of drawn-weights 0.3. Their licence is "
+        "CC-BY-NC-SA-4.0."
     )
 
 
