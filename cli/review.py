@@ -208,7 +208,9 @@ def _filling(
                 project.view if project.setting("forced_view") else None,
                 *(progress, _tell),
             )
-            project.set("filled", key)
+            # What is not there now, such as a drive, is looked for the next time.
+            if all(Path(each).exists() for each in project.setting("inputs") or []):
+                project.set("filled", key)
         except (OSError, ValueError) as error:
             click.echo(f"Error: {error}", err=True)
             progress.what = ""

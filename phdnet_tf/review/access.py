@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from phdnet_tf.review.project import Project
 from phdnet_tf.review.store import Store
+from phdnet_tf.review.trail import Lane
 
 TOKEN_SECONDS = 7 * 24 * 3600.0
 """How long a token is valid, in seconds. The server may be restarted meanwhile."""
@@ -94,18 +96,28 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def lane_key(project: Project, lane: Lane) -> str:
+    """Names a project and one of its readers in the requests of their page."""
+    own = project.setting("key")
+    if own is None:
+        own = secrets.token_hex(16)
+        project.set("key", own)
+    return _digest(f"{own}:{lane.role}:{lane.reader}")[:16]
+
+
 class Guard:
     """Refuses requests that are not the page's own, and adds headers to every answer.
 
     Args:
         app: Answers the requests that are allowed.
         keys: The tokens.
+        lane: Whose page is served, as `lane_key` names it.
         port: Port on which the server listens.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, port: int) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, lane: str, port: int) -> None:
         """Wraps an app."""
-        self._app, self._keys = app, keys
+        self._app, self._keys, self._lane = app, keys, lane
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,6 +169,13 @@ class Guard:
             kind, _, token = headers.get("authorization", "").partition(" ")
             if kind != "Bearer" or not self._keys.knows(token):
                 return 401, "Expected a token. Open the address in the terminal again."
+            # A tab that was open before may be of another reader or project.
+            if headers.get("x-lane", self._lane) != self._lane:
+                return 412, (
+                    "This tab is of another reader or project than the one that "
+                    "'phdnet-tf review open' serves now. Close it, or start the review "
+                    "for its reader again: then its changes are stored."
+                )
         return None
 
 

@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.review import trail
-from phdnet_tf.review.access import Guard, Keys
+from phdnet_tf.review.access import Guard, Keys, lane_key
 from phdnet_tf.review.changes import parse
 from phdnet_tf.review.filling import Progress
 from phdnet_tf.review.pictures import ChangedImageError, Pictures
@@ -77,7 +77,7 @@ def make_app(
         Route("/api/redo", _post(api.redo), methods=["POST"]),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
-    return Guard(Starlette(routes=routes), keys, port)
+    return Guard(Starlette(routes=routes), keys, lane_key(project, lane), port)
 
 
 Answer = Callable[..., Any]
@@ -158,6 +158,7 @@ class _Api:
             "landmarks": self._project.landmarks,
             "reader": self._lane.reader,
             "role": self._lane.role,
+            "lane": lane_key(self._project, self._lane),
             "model": self._project.model_named(),
             "identity": self._show_identity,
             "filling": vars(self._progress),
@@ -244,17 +245,17 @@ class _Api:
         if not isinstance(given, list):
             raise ValueError("expected a list of changes.")
         parsed, results = [], []
+        known = {*self._project.landmarks, ""}
         for each in given:
             try:
-                parsed.append(parse(each))
+                change = parse(each)
+                if change.landmark not in known:
+                    raise ValueError(f"expected one of {', '.join(sorted(known))}.")
+                parsed.append(change)
             except (TypeError, ValueError) as error:
                 uuid = each.get("uuid") if isinstance(each, dict) else None
                 refused = {"result": "refused", "reason": str(error)}
                 results.append({"uuid": uuid, **refused})
-        known = {*self._project.landmarks, ""}
-        for change in parsed:
-            if change.landmark not in known:
-                raise ValueError(f"expected one of {', '.join(sorted(known))}.")
         results += trail.append(self._project.store, self._lane, parsed)
         return {"results": results}
 

@@ -66,14 +66,15 @@ def select(project: Project, reader: str | None) -> Selection:
     for (image, landmark), some in looked.items():
         decided = [point for point in some if point["role"] == "judge"]
         own = [point for point in some if reader in (None, point["reader"])]
+        alike = {point["status"] for point in some}
         if decided:
             chosen = max(decided, key=lambda point: point["seq"])
-        elif len(own) > 1:
-            undecided += 1
-            continue
-        elif own:
+        elif len(some) == 1 or alike in ({"absent"}, {"unsure"}):
+            chosen = some[0]
+        elif len(own) == 1:
             chosen = own[0]
         else:
+            undecided += 1
             continue
         if chosen["status"] == "unsure":
             unsure += 1

@@ -205,7 +205,8 @@ class Project:
         found = image.content_hash()
         with self.store.writing() as connection:
             known = connection.execute(
-                "SELECT content_hash, changed FROM images WHERE id = ?", (number,)
+                "SELECT content_hash, changed, error FROM images WHERE id = ?",
+                (number,),
             ).fetchone()
             if known["content_hash"] is None:
                 height, width = image.pixels.shape
@@ -229,9 +230,10 @@ class Project:
                     "UPDATE images SET changed = ? WHERE id = ?", (found, number)
                 )
                 return None
-            elif known["changed"]:
+            elif known["changed"] or known["error"]:
                 connection.execute(
-                    "UPDATE images SET changed = NULL WHERE id = ?", (number,)
+                    "UPDATE images SET changed = NULL, error = NULL WHERE id = ?",
+                    (number,),
                 )
         return found
 

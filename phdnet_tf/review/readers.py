@@ -78,7 +78,7 @@ def moved_mm(point: sqlite3.Row) -> float | None:
 
 
 def to_decide(project: Project, lane: Lane, open_only: bool) -> list[dict[str, Any]]:
-    """Images that two readers have reviewed, the largest distance first.
+    """Images on whose points two readers differ, the largest distance first.
 
     Args:
         project: The project.
@@ -86,11 +86,11 @@ def to_decide(project: Project, lane: Lane, open_only: bool) -> list[dict[str, A
         open_only: Whether to leave out images that the judge has finished.
 
     Returns:
-        For each image its "id", the "distance" in mm, None if one says absent, and its
-        "status".
+        For each image its "id", the "distance" in mm, None if one says absent or is
+        unsure where the other is not, and its "status".
     """
     status = _statuses(project, lane)
-    worst: dict[int, float] = {}
+    worst: dict[int, float] = {image: math.inf for image in _half_unsure(project)}
     for each in disagreements(project):
         worst.setdefault(each.image, each.distance)
     return [
@@ -102,6 +102,16 @@ def to_decide(project: Project, lane: Lane, open_only: bool) -> list[dict[str, A
         for image, distance in worst.items()
         if not (open_only and status.get(image))
     ]
+
+
+def _half_unsure(project: Project) -> list[int]:
+    """Images with a point of which one reader is unsure, and another is not."""
+    rows = project.store.rows(
+        "SELECT DISTINCT image FROM state WHERE role = 'reader' AND landmark <> '' "
+        "AND status <> '' GROUP BY image, landmark "
+        "HAVING MAX(status = 'unsure') AND MIN(status = 'unsure') = 0"
+    )
+    return [row["image"] for row in rows]
 
 
 def _statuses(project: Project, lane: Lane) -> dict[int, str]:

@@ -119,6 +119,9 @@ class Store:
         """Opens the file; see the class."""
         self.path = path
         self._local = threading.local()
+        if not path.exists():
+            # Nobody else may read it, in a folder that was there before, too.
+            path.touch(mode=0o600)
         try:
             with self.writing() as connection:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -195,16 +195,20 @@ def _reverse(
             after: Any = line
             if action == UNDO:
                 after = connection.execute(
-                    "SELECT status, x, y, note FROM trail WHERE uuid = ?",
+                    "SELECT status, x, y, note, model FROM trail WHERE uuid = ?",
                     (line["previous"],),
-                ).fetchone() or {"status": "", "x": None, "y": None, "note": ""}
+                ).fetchone() or {
+                    **{"status": "", "x": None, "y": None, "note": ""},
+                    "model": line["model"],
+                }
             tail = _tail(connection, lane, image, line["landmark"])
             change = Change(
                 uuid=f"{uuid}.{number}",
                 step=uuid,
                 image=image,
                 content_hash=line["content_hash"],
-                model=line["model"],
+                # That which was shown then: a later one may have come between.
+                model=after["model"],
                 landmark=line["landmark"],
                 action=action,
                 previous=tail["uuid"] if tail else "",

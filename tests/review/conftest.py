@@ -1,4 +1,5 @@
 import pytest
+from support.browser import browser, copied, drawn_project, serving
 from support.review import HASH
 
 from phdnet_tf.review.project import Project
@@ -28,3 +29,31 @@ def project(tmp_path):
                     (image, number, name, place, place, r90 / 2, r90 + image, r90 * 2),
                 )
     return project
+
+
+chromium = pytest.fixture(scope="module")(browser)
+
+
+@pytest.fixture
+def context(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    project = drawn_project(tmp_path_factory.mktemp("drawn"), images=12)
+    project.store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return project
+
+
+@pytest.fixture
+def drawn_copy(drawn, tmp_path):
+    return copied(drawn, tmp_path / "project")
+
+
+@pytest.fixture
+def server(drawn_copy):
+    with serving(drawn_copy) as server:
+        yield server

@@ -172,8 +172,20 @@ def test_a_landmark_that_is_none_of_the_projects_is_refused(origin, session):
 
     answer = session.post(f"{origin}/api/changes", json=sent)
 
-    assert answer.status_code == 422
-    assert "lv_apex" in answer.json()["error"]
+    # With others in one request: these are not held up.
+    [result] = answer.json()["results"]
+    assert result["result"] == "refused" and "lv_apex" in result["reason"]
+
+
+def test_a_page_of_another_reader_is_refused(origin, session):
+    lane = session.get(f"{origin}/api/project").json()["lane"]
+    ask = f"{origin}/api/queue"
+
+    assert session.get(ask, headers={"X-Lane": lane}).ok
+    refused = session.get(ask, headers={"X-Lane": "another"})
+
+    assert refused.status_code == 412
+    assert "another reader" in refused.json()["error"]
 
 
 def test_a_tab_goes_on_when_the_server_starts_again(tmp_path):

@@ -111,6 +111,28 @@ def test_of_two_readers_nothing_is_taken_until_somebody_decides(read):
     assert select(read, "Bo").images[1]["apex"]["x"] == 45.0
 
 
+def test_one_readers_points_are_taken_where_several_have_looked_and_only_there(read):
+    put(read, ADA, 1, "apex", x=1.0, y=2.0)
+    put(read, BO, 1, "apex", x=3.0, y=4.0)
+    put(read, BO, 2, "apex", x=5.0, y=6.0)
+
+    found = select(read, "Ada").images
+
+    assert found[1]["apex"]["x"] == 1.0
+    assert found[2]["apex"]["x"] == 5.0
+
+
+def test_readers_who_agree_that_a_point_is_absent_have_decided(read):
+    for lane in (ADA, BO):
+        put(read, lane, 1, "apex", status="absent", action="absent", x=None, y=None)
+        put(read, lane, 2, "apex", status="unsure", action="unsure", x=1.0, y=1.0)
+
+    found = select(read, None)
+
+    assert found.images[1]["apex"]["status"] == "absent"
+    assert 2 not in found.images and found.unsure == 1
+
+
 def test_a_reader_who_is_not_there_is_told_who_is(read):
     with pytest.raises(ValueError, match="nobody has reviewed"):
         select(read, None)

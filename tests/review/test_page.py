@@ -8,9 +8,8 @@ import pytest
 from support.browser import (
     SPACING,
     SPOT,
-    browser,
     centroid,
-    copied,
+    drag,
     drawn_project,
     open_page,
     painted,
@@ -25,40 +24,10 @@ from phdnet_tf.review.trail import Lane
 
 pytestmark = pytest.mark.slow
 
-chromium = pytest.fixture(scope="module")(browser)
-
 
 @pytest.fixture
-def context(chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    yield context
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    project = drawn_project(tmp_path_factory.mktemp("drawn"), images=12)
-    project.store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return project
-
-
-@pytest.fixture
-def project(drawn, tmp_path):
-    return copied(drawn, tmp_path / "project")
-
-
-@pytest.fixture
-def server(project):
-    with serving(project) as server:
-        yield server
-
-
-def drag(page, start, to):
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move((start[0] + to[0]) / 2, (start[1] + to[1]) / 2, steps=3)
-    page.mouse.move(*to)
-    page.mouse.up()
+def project(drawn_copy):
+    return drawn_copy
 
 
 @pytest.mark.parametrize(("zoom", "ratio"), [(3, 1.25), (8, 2)])

@@ -146,3 +146,13 @@ def test_the_time_of_an_image_is_that_of_the_step_that_ends_it(project):
         append(project.store, ADA, [change(image, "", seconds=seconds, **done)])
 
     assert statistics(project)["seconds"] == {"Ada": 4.0}
+
+
+def test_what_one_reader_alone_is_unsure_of_is_to_be_decided(project):
+    unsure = {"status": "unsure", "action": "unsure"}
+    append(project.store, ADA, [change(1, **unsure), change(2, **unsure)])
+    append(project.store, BO, [change(1, uuid="b1"), change(2, uuid="b2", **unsure)])
+
+    [found] = to_decide(project, Lane("judge", "Cy"), open_only=True)
+
+    assert (found["id"], found["distance"]) == (1, None)

@@ -1,8 +1,10 @@
 import sqlite3
+import stat
 
 import pytest
 from support.review import ADA, change
 
+from phdnet_tf.review.project import Project
 from phdnet_tf.review.store import Store
 from phdnet_tf.review.trail import append
 
@@ -118,3 +120,11 @@ def test_a_database_of_another_format_is_refused(store):
 
     with pytest.raises(ValueError, match="format 1 .* Received: 99"):
         Store(store.path)
+
+
+def test_nobody_else_may_read_it_in_a_folder_that_was_there(tmp_path):
+    tmp_path.chmod(0o755)
+
+    project = Project(tmp_path, create=True)
+
+    assert stat.S_IMODE(project.store.path.stat().st_mode) == 0o600

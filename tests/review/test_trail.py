@@ -160,6 +160,17 @@ def test_what_comes_after_an_undo_ends_redo_and_is_undone_first(project):
     assert place(project)[1] == 3.0
 
 
+def test_undo_gives_a_point_the_model_back_that_was_shown(project):
+    append(project.store, ADA, [change(uuid="one")])
+    project.choose_model("phdnet_4ch/2", "others", project.folder)
+    append(project.store, ADA, [change(previous="one", model="phdnet_4ch/2")])
+
+    undo(project.store, ADA, "undo-request")
+
+    [point] = points(project.store)
+    assert point["model"] == "phdnet_4ch/1"
+
+
 def test_nobody_undoes_what_another_has_done(project):
     append(project.store, ADA, [change()])
 

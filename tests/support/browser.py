@@ -136,6 +136,14 @@ def stored(page):
     poll(lambda: page.inner_text("#stored") == "stored")
 
 
+def drag(page, start, to):
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + to[0]) / 2, (start[1] + to[1]) / 2, steps=3)
+    page.mouse.move(*to)
+    page.mouse.up()
+
+
 def place(page, landmark="lv_apex"):
     """Where a marker is on the screen: (x, y), CSS pixels of the page."""
     text = page.get_attribute(f".mark[data-landmark={landmark}]", "transform")

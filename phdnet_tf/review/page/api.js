@@ -2,6 +2,12 @@
 
 const KEY = "token";
 let token = localStorage.getItem(KEY);
+let lane = null; // Of which reader and project this page is.
+
+// From now on the server refuses this page's requests if it serves another reader.
+export function belongTo(value) {
+  lane = value;
+}
 
 // Exchanges the code behind "#", once, and takes it out of the address.
 export async function signIn() {
@@ -27,7 +33,7 @@ export class RequestError extends Error {
 export async function ask(path, options = {}) {
   const answer = await fetch(path, {
     ...options,
-    headers: { Authorization: `Bearer ${token}`, ...options.headers },
+    headers: { Authorization: `Bearer ${token}`, ...(lane && { "X-Lane": lane }), ...options.headers },
   });
   if (!answer.ok) {
     let text = `The server answers ${answer.status}.`;

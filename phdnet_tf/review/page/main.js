@@ -1,10 +1,10 @@
 // The review page: which image is open, what is painted, and what each key does.
 
-import { get, post, signIn, uuid } from "./api.js";
+import { belongTo, get, post, signIn, uuid } from "./api.js";
 import { Player } from "./cine.js";
 import { Markers, isPlaced, words } from "./markers.js";
 import { Outbox } from "./outbox.js";
-import { fillSelect, say, showFacts, showFilling, showPoints, showQueue } from "./panel.js";
+import { fillSelect, say as show, showFacts, showFilling, showPoints, showQueue } from "./panel.js";
 import { PixelStore, Window } from "./pixels.js";
 import { listen } from "./pointer.js";
 import { Queue } from "./queue.js";
@@ -24,7 +24,6 @@ const pixels = new PixelStore();
 const queue = new Queue();
 const sheets = new Map();
 const trace = []; // Images that were open, for the way back.
-const conflicts = new Map();
 const outbox = new Outbox(refused, (text) => ($("stored").textContent = text));
 const markers = new Markers($("overlay"), viewport, (index) => choose(index, false));
 const player = new Player(pixels, playFrame);
@@ -35,7 +34,10 @@ let values = null; // its pixels,
 let painted = null; // and the one that the reader has before the eyes.
 let wanted = null; // The number of the image that is being opened.
 let chosen = 0;
-let dragged = null; // Where the point is that is being moved.
+let dragged = null; // Where the point is that is being moved,
+let held = null; // and of which image and landmark it is.
+let reversing = 0; // Undo and redo that are on their way.
+let noted = null; // The image of the note that is being written.
 let bare = false;
 let votes = null;
 let identity = null;
@@ -49,6 +51,7 @@ async function start() {
     return;
   }
   project = await get("/api/project");
+  belongTo(project.lane);
   document.title = `Review: ${project.view || "landmarks"}`;
   $("title").textContent = `${project.view} ${project.reader}${project.role === "judge" ? " decides" : ""}`;
   view = { ...view, ...JSON.parse(sessionStorage.getItem("view") ?? "{}") };
@@ -56,12 +59,13 @@ async function start() {
   if (view.k) viewport.k = view.k;
   else viewport.closeUp();
   setUpFilters();
-  outbox.flush();
+  outbox.begin(project.lane);
   await queue.load();
   const first = view.id ?? queue.items[0]?.id;
   showQueue(queue, null, open);
   if (first !== undefined) await open(first);
   else waitForImages();
+  askAboutConflicts();
   setInterval(lookForNews, NEWS);
 }
 
@@ -98,6 +102,12 @@ function setUpFilters() {
   }
 }
 
+// What has to be decided stays until it is.
+function say(text, buttons) {
+  if (outbox.met?.length) askAboutConflicts();
+  else show(text, buttons);
+}
+
 // --- Opening images
 
 function fetchSheet(id) {
@@ -105,7 +115,11 @@ function fetchSheet(id) {
   sheets.delete(id);
   found ??= get(`/api/images/${id}`).then((facts) => new Sheet(facts, outbox));
   sheets.set(id, found);
-  found.catch(() => sheets.delete(id));
+  found.then(
+    // It is asked for again, for its prediction is still to come.
+    (each) => isUnpredicted(each) && sheets.get(id) === found && sheets.delete(id),
+    () => sheets.delete(id),
+  );
   for (const key of sheets.keys()) {
     if (sheets.size <= KEPT_SHEETS) break;
     if (key !== sheet?.id) sheets.delete(key);
@@ -113,11 +127,16 @@ function fetchSheet(id) {
   return found;
 }
 
+function isUnpredicted({ points, model }) {
+  return Boolean(model) && project.filling.what !== "" && points.every((point) => !point.model);
+}
+
 async function open(id, back = false) {
   player.stop();
   wanted = id;
   painted = null;
-  dragged = votes = identity = null;
+  if (dragged) stopDrag();
+  votes = identity = null;
   if (!back && sheet && sheet.id !== id) trace.push(sheet.id);
   let next;
   const asked = pixels.get(id);
@@ -145,7 +164,7 @@ async function open(id, back = false) {
   sheet.locked = problem?.status === 409;
   if (problem) {
     say(`Image ${id}: ${problem.message}`);
-  } else if (!conflicts.size) say(null);
+  } else say(null);
   place(before);
   chosen = firstChoice();
   markers.load(sheet);
@@ -159,7 +178,10 @@ async function open(id, back = false) {
 
 function unreadable(id, error) {
   sheets.delete(id);
-  queue.mark(id, true);
+  // Where the server is away, it comes again.
+  if (error.status) queue.passed.add(id);
+  wanted = sheet?.id ?? null;
+  refresh();
   say(`Image ${id} cannot be shown: ${error.message}`, [["next", () => goNext(id)]]);
 }
 
@@ -190,18 +212,23 @@ function firstChoice() {
 }
 
 async function showIdentity(id) {
-  identity = await get(`/api/images/${id}/identity`).catch(() => null);
-  if (sheet?.id === id) refresh();
+  const found = await get(`/api/images/${id}/identity`).catch(() => null);
+  if (sheet?.id !== id || wanted !== id) return;
+  identity = found;
+  refresh();
 }
 
 function goNext(id = sheet.id) {
   const [next] = queue.after(id, 1);
   if (next) return open(next.id);
+  // Until it is known what comes, no key changes what is done.
+  wanted = null;
   refresh();
   // More may have been predicted since the last part was asked for.
   return queue.more().then(() => {
     const [more] = queue.after(id, 1);
     if (more) return open(more.id);
+    wanted = sheet?.id ?? null;
     refresh();
     return say(`Nothing is left in this list${project.filling.what ? " yet" : ""}.`);
   });
@@ -302,8 +329,9 @@ async function toggleVotes() {
       data.data.set([255, 140, 0, levels.charCodeAt(i) * 0.8], 4 * i);
     }
     canvas.getContext("2d").putImageData(data, 0, 0);
+    if (sheet.id !== id || sheet.points[chosen].name !== name) return undefined;
     say(null);
-    if (sheet.id === id) votes = { canvas, corners: found.corners };
+    votes = { canvas, corners: found.corners };
     return draw();
   } catch (error) {
     return say(error.message);
@@ -322,7 +350,15 @@ function choose(index, focus = true) {
 }
 
 function editable() {
-  if (!sheet || !values || player.playing) return false;
+  if (!sheet || wanted !== sheet.id || !values || player.playing) return false;
+  if (reversing) {
+    say("The undo is not stored yet. Change points when it is.");
+    return false;
+  }
+  if (outbox.met.some(([, met]) => met.image === sheet.id)) {
+    askAboutConflicts();
+    return false;
+  }
   if (sheet.locked) say("This image has changed on disk, so it is locked. Restore the file.");
   return !sheet.locked;
 }
@@ -344,10 +380,16 @@ function put(to, action = "move") {
 }
 
 function nudge(x, y) {
-  const now = sheet.now(sheet.points[chosen]);
+  const point = sheet.points[chosen];
+  const now = sheet.now(point);
+  if (now.status === "absent") {
+    say(`${words(point.name)} is absent. Click on its position, or press R for the model's point.`);
+    return;
+  }
   // Without a place it begins in the middle of what is shown.
   const from = now.x === null ? viewport.toImage(viewport.width / 2, viewport.height / 2) : now;
-  put({ x: from.x + x, y: from.y + y });
+  // The next arrow moves it on: no other point is chosen, as after a click.
+  change(now.x === null ? "place" : "move", "corrected", { x: from.x + x, y: from.y + y });
 }
 
 function take(index, other) {
@@ -371,9 +413,13 @@ function accept() {
 }
 
 function skip() {
-  if (!sheet) return;
-  if (values && !sheet.locked) sheet.skip();
-  queue.mark(sheet.id, true);
+  if (!sheet || wanted !== sheet.id || reversing) return;
+  // What is not before the reader's eyes yet is not skipped.
+  if (values && painted !== sheet) return;
+  if (values && !sheet.locked) {
+    sheet.skip();
+    queue.mark(sheet.id, true);
+  } else queue.passed.add(sheet.id);
   goNext();
 }
 
@@ -383,9 +429,13 @@ function unsure() {
 }
 
 async function copy() {
-  const point = sheet.points[chosen];
+  const mine = sheet;
+  const index = chosen;
+  const point = sheet.points[index];
   const before = sheet.phases[sheet.phase - 2];
   const known = before === undefined ? null : await sheets.get(before)?.catch(() => null);
+  // Meanwhile the reader went on.
+  if (sheet !== mine || chosen !== index) return;
   const twin = known?.points.find((each) => each.name === point.name);
   const from = twin ? known.now(twin) : point.beside[0];
   if (from && isPlaced(from.status) && from.x !== null) put(from, "copy");
@@ -396,6 +446,7 @@ let undoing = Promise.resolve();
 
 function reverse(action) {
   const request = uuid();
+  reversing += 1;
   undoing = undoing.then(async () => {
     await outbox.flush();
     const { image } = await post(`/api/${action}`, { uuid: request });
@@ -404,7 +455,9 @@ function reverse(action) {
     const found = await fetchSheet(image);
     queue.mark(image, Boolean(found.image?.status));
     return open(image);
-  }).catch((error) => say(error.message));
+  }).catch((error) => say(error.message)).finally(() => {
+    reversing -= 1;
+  });
 }
 
 function back() {
@@ -417,46 +470,51 @@ function step(phases) {
   if (id !== undefined) open(id);
 }
 
-function refused(change, result) {
-  const own = sheet?.id === change.image;
+async function refused(change, result) {
+  sheets.delete(change.image);
   if (result.result === "conflict") {
-    const some = conflicts.get(change.step) ?? [];
-    conflicts.set(change.step, [...some, { change, current: result.current }]);
-    const names = [...new Set([...conflicts.values()].flat().map((each) => each.change.landmark || "the image"))];
-    sheets.delete(change.image);
-    const keep = () => resolve(true);
-    const drop = () => resolve(false);
-    say(`Image ${change.image}: ${names.map(words).join(", ")} changed in another window meanwhile. Your change is not stored.`,
-      [["show theirs", drop], ["keep mine", keep]]);
+    askAboutConflicts();
     return;
   }
-  sheets.delete(change.image);
-  if (result.result === "locked") say(`Image ${change.image} has changed on disk, so it is locked. Restore the file.`);
+  pixels.forget(change.image); // They may be those of another file.
+  if (sheet?.id === change.image) await open(change.image, true);
+  if (result.result === "locked") say(`Image ${change.image} has changed on disk, so it is locked. Restore the file. Your change is not stored.`);
   else say(`Image ${change.image}: not stored: ${result.reason ?? "see above"}`);
-  if (own) open(change.image, true);
 }
 
-async function resolve(mine) {
-  const met = [...conflicts.values()].flat();
-  conflicts.clear();
-  for (const id of new Set(met.map(({ change: each }) => each.image))) {
-    sheets.delete(id);
-    const found = await fetchSheet(id);
-    if (mine) {
-      // The last of each point is what was meant.
-      const last = new Map(met.filter((m) => m.change.image === id).map((m) => [m.change.landmark, m]));
-      const own = (name) => (name ? found.points.find((p) => p.name === name).own : found.image);
-      found.again([...last.values()].map(({ change: each }) => ({ change: each, current: own(each.landmark) ?? { uuid: "" } })));
-    }
-    await open(id, true);
+function askAboutConflicts() {
+  if (!outbox.met.length) return;
+  const { image } = outbox.met[0][1];
+  const names = new Set(outbox.met.filter(([, met]) => met.image === image).map(([, met]) => met.landmark || "the image"));
+  show(`Image ${image}: ${[...names].map(words).join(", ")} changed in another window meanwhile. Your change is not stored.`,
+    [["show theirs", () => resolve(image, false)], ["keep mine", () => resolve(image, true)]]);
+}
+
+async function resolve(image, mine) {
+  sheets.delete(image);
+  try {
+    const found = await fetchSheet(image);
+    const met = outbox.met.filter(([, each]) => each.image === image);
+    // The last of each point is what was meant.
+    const last = new Map(met.map(([, each]) => [each.landmark, each]));
+    const own = (name) => (name ? found.points.find((p) => p.name === name).own : found.image);
+    if (mine) found.again([...last.values()].map((each) => ({ change: each, current: own(each.landmark) ?? { uuid: "" } })));
+    outbox.settle(image);
+    await open(image, true);
+  } catch (error) {
+    // What was not settled is asked again.
+    say(error.message);
   }
 }
 
 async function lookForNews() {
   if (!sheet || outbox.sending || player.playing) return;
   const { id } = sheet;
-  const found = await get(`/api/images/${id}/news`).catch(() => null);
+  const found = await get(`/api/images/${id}/news`).catch((error) => {
+    if (error.status === 412) say(error.message);
+  });
   if (!found) return;
+  const waits = isUnpredicted(sheet);
   const busy = project.filling.what !== "";
   project.filling = found.filling;
   showFilling(found.filling);
@@ -466,7 +524,14 @@ async function lookForNews() {
     await queue.load();
     refresh();
   }
-  if (sheet?.id !== id || outbox.sending || dragged) return;
+  if (sheet?.id !== id || wanted !== id || outbox.sending || dragged || outbox.met.length) return;
+  if (waits && !sheet.image && sheet.points.every((point) => !point.own)) {
+    sheets.delete(id);
+    const now = await fetchSheet(id).catch(() => null);
+    const untouched = sheet?.id === id && wanted === id && sheet.points.every((point) => !point.own);
+    if (now && untouched && now.points.some((point) => point.model)) open(id, true);
+    return;
+  }
   if (sheet.refresh(found.own)) {
     say("This image was changed in another window.");
     refresh();
@@ -477,13 +542,16 @@ async function lookForNews() {
 
 listen(stage, {
   chosen: () => chosen,
-  hit: (X, Y, touch) => (sheet && !bare ? markers.hit(X, Y, chosen, REACH[touch ? "touch" : "mouse"]) : null),
+  hit: (X, Y, touch) => {
+    held = [sheet, chosen];
+    return sheet && !bare ? markers.hit(X, Y, chosen, REACH[touch ? "touch" : "mouse"]) : null;
+  },
   choose: (index) => choose(index),
   click: (X, Y) => {
-    if (sheet && !sheet.has(sheet.points[chosen]) && editable()) put(viewport.toImage(X, Y));
+    if (isHeld() && !sheet.has(sheet.points[chosen]) && editable()) put(viewport.toImage(X, Y));
   },
   drag: (X, Y, atX, atY) => {
-    if (!editable()) return;
+    if (!isHeld() || !editable()) return;
     const now = sheet.now(sheet.points[chosen]);
     dragged = sheet.clamp({ x: now.x + X / viewport.across, y: now.y + Y / viewport.down });
     const lens = $("magnifier");
@@ -494,7 +562,7 @@ listen(stage, {
     draw();
   },
   drop: () => {
-    const to = dragged;
+    const to = isHeld() ? dragged : null;
     stopDrag();
     if (to) put(to);
   },
@@ -511,6 +579,11 @@ listen(stage, {
     setWindow(middle - width / 2, middle + width / 2);
   },
 });
+
+// Whether what was pressed is still the one that is open and chosen.
+function isHeld() {
+  return sheet !== null && held?.[0] === sheet && held[1] === chosen;
+}
 
 function stopDrag() {
   dragged = null;
@@ -557,14 +630,15 @@ function fit() {
 
 function note() {
   if (!editable()) return;
+  noted = sheet;
   $("text").value = sheet.image?.note ?? "";
   $("notes").showModal();
 }
 
 // Not "close": that event comes later, when a key may have opened the next image.
 $("notes").addEventListener("submit", ({ submitter }) => {
-  if (submitter.value === "keep" && $("text").value !== (sheet.image?.note ?? "")) {
-    sheet.note($("text").value);
+  if (submitter.value === "keep" && $("text").value !== (noted.image?.note ?? "")) {
+    noted.note($("text").value);
     refresh();
   }
 });
@@ -601,8 +675,10 @@ const KEYS = {
 const REPEATED = new Set(["z", "+", "-", "=", ",", "."]);
 
 addEventListener("keydown", (event) => {
-  const typing = event.target.closest("textarea, select, input, button, dialog[open]");
+  const typing = event.target.closest("textarea, select, input, button") || document.querySelector("dialog[open]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !sheet) return;
+  // The point that is being dragged is put down first.
+  if (dragged) return event.preventDefault();
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const arrow = ARROWS[key];
   // By their place on the keyboard: French digits want Shift.

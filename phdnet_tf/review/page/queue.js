@@ -14,6 +14,7 @@ export class Queue {
   clear() {
     this.items = [];
     this.handled = new Set();
+    this.passed = new Set(); // Could not be shown, so nothing was done about them.
     this.left = 0;
     this.complete = false;
     this.loading = null;
@@ -26,17 +27,21 @@ export class Queue {
 
   // Asks for the next part, once at a time.
   more() {
-    this.loading ??= this.#more().finally(() => {
-      this.loading = null;
-    });
-    return this.loading;
+    const loading = (this.loading ??= this.#more().finally(() => {
+      if (this.loading === loading) this.loading = null;
+    }));
+    return loading;
   }
 
   async #more() {
     // What is done is no longer open, and so the open ones begin the server's list.
-    const offset = this.filters.state === "open" ? 0 : this.items.length;
+    const shrinks = this.filters.state === "open" && this.filters.group !== "second";
+    const offset = shrinks ? 0 : this.items.length;
+    const { items } = this;
     const query = new URLSearchParams({ ...this.filters, offset, limit: PART });
     const found = await get(`/api/queue?${query}`);
+    // Meanwhile another list was chosen.
+    if (this.items !== items) return;
     const known = new Set(this.items.map((item) => item.id));
     const fresh = found.items.filter((item) => !known.has(item.id));
     this.items.push(...fresh);
@@ -58,7 +63,7 @@ export class Queue {
   // The images to look at after this one, the nearest first.
   after(id, count) {
     const at = this.items.findIndex((item) => item.id === id);
-    const open = (item) => !this.handled.has(item.id) && item.id !== id;
+    const open = (item) => !this.handled.has(item.id) && !this.passed.has(item.id) && item.id !== id;
     const ahead = this.items.slice(at + 1).filter(open);
     // What was passed over comes at the end, when nothing is left ahead.
     const found = ahead.length ? ahead : this.items.slice(0, Math.max(at, 0)).filter(open);
