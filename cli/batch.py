@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,6 +136,8 @@ def run_command(
     """
     if sum(each is not None for each in (workers, scheduler, piece)) > 1:
         raise click.UsageError("Give only one of --workers, --scheduler and --shard.")
+    # Workers may be started in another folder.
+    output = Path(os.path.abspath(output))
     from phdnet_tf.batch.layout import INDEX, alone
     from phdnet_tf.batch.manifest import claim, describe_model
     from phdnet_tf.batch.plan import require_same_sources
@@ -221,14 +224,18 @@ def _plan(sources: tuple[Path, ...], listed: Path | None, output: Path) -> None:
 
 def _run(output: Path, manifest: Manifest, shards: list[int], engine: Engine) -> None:
     """Processes shards, shows the progress, and prints a summary."""
-    from phdnet_tf.batch.run import finish, run, summarise
+    from phdnet_tf.batch.run import finish, run, slice_of, summarise
     from phdnet_tf.cli.progress_bars import batch_display
 
     with batch_display() as show:
         for progress in run(output, shards, engine):
             show(progress)
-    summary = summarise(output, manifest)
-    finish(output, summary)
+    while True:
+        summary = summarise(output, manifest)
+        finish(output, summary)
+        # Other slices may have ended meanwhile, and what they wrote was replaced.
+        if len(slice_of(manifest, output)) == summary.missing:
+            break
     _tell(output, summary)
 
 

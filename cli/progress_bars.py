@@ -168,7 +168,8 @@ def training_display() -> Iterator[Callable[[progress.Progress], None]]:
                         f" (heatmap {now.losses['heatmap_loss']:.4f}, displacement "
                         f"{now.losses['displacement_loss']:.4f})"
                     )
-                losses += f"  validation {now.losses['val_loss']:.4f}"
+                if "val_loss" in now.losses:
+                    losses += f"  validation {now.losses['val_loss']:.4f}"
             better = now.losses is not None and now.best_epoch == now.epoch
             due = now.losses and time.monotonic() - told > QUIET_SECONDS
             if better or (due and not console.is_terminal):

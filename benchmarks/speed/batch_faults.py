@@ -28,6 +28,7 @@ import psutil
 from pyarrow import parquet
 
 from phdnet_tf.batch import worker
+from phdnet_tf.batch.layout import MANIFEST
 from phdnet_tf.batch.manifest import load_manifest
 from phdnet_tf.batch.run import finish, slice_of, summarise
 from phdnet_tf.batch.shard import run_shard
@@ -181,7 +182,7 @@ class Aborting:
 @functools.cache
 def aborting_tools(folder, study):
     """What a worker has, with such a model."""
-    manifest, locators, sandbox = worker._tools(folder)
+    manifest, locators, sandbox = worker._tools(folder, (folder / MANIFEST).read_text())
     return manifest, {v: Aborting(m, study) for v, m in locators.items()}, sandbox
 
 

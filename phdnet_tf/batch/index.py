@@ -30,7 +30,7 @@ create table about (name text primary key, value text);
 create table studies (
     number integer primary key, key text unique,
     files integer default 0, frames integer default 0, slices integer default 0);
-create table files (study integer, source text, named integer);
+create table files (study integer, source text unique, named integer);
 create table slices (study integer, slice blob, primary key (study, slice))
     without rowid;
 create table failures (source text, reason text);
@@ -72,6 +72,12 @@ class IndexWriter:
     def add(self, found: Found, header: FileHeader) -> None:
         """Adds a file that may be an image."""
         run = self._database.execute
+        text = _text(found.source)
+        known = run("select 1 from files where source = ?", (text,)).fetchone()
+        if known:
+            # In a folder and in a list, or twice in the list.
+            self._skipped["named twice"] += 1
+            return
         key = study_key(found.source, header)
         row = run("select number from studies where key = ?", (key,)).fetchone()
         if row is None:
@@ -87,7 +93,7 @@ class IndexWriter:
             "slices = slices + ? where number = ?",
             (len(header.frames), sum(new), study),
         )
-        values = (study, _text(found.source), found.named)
+        values = (study, text, found.named)
         run("insert into files values (?, ?, ?)", values)
 
     def leave_out(self, skipped: Skipped) -> None:

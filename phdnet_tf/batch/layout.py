@@ -24,11 +24,20 @@ def record(folder: Path, shard: int) -> Path:
     return folder / "records" / f"shard-{shard:05d}.json"
 
 
+def is_done(folder: Path, shard: int) -> bool:
+    """Whether a shard is done: its part is there, and its record has something in it.
+
+    After a power cut a file may be there and be empty.
+    """
+    try:
+        return part(folder, shard).exists() and record(folder, shard).stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 def unfinished(folder: Path, shards: int) -> list[int]:
     """Numbers of the shards that are not done, of so many."""
-    parts = folder / "parts"
-    there = {path.name for path in parts.iterdir()} if parts.is_dir() else set()
-    return [n for n in range(shards) if part(folder, n).name not in there]
+    return [number for number in range(shards) if not is_done(folder, number)]
 
 
 @contextmanager

@@ -8,11 +8,14 @@ What is left tells at which study how many processes ended.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Self
+
+from phdnet_tf.workers.processes import at_end, not_at_end
 
 DEATHS = 2
 """So many processes have to end at a study before it is left out.
@@ -47,11 +50,15 @@ class Marks:
         self._folder.mkdir(parents=True, exist_ok=True)
         for path in self._folder.glob(self._pattern):
             # Another that is alive may end at any moment.
-            with contextlib.suppress(FileNotFoundError):
-                text = path.read_text()
-                if text.strip():
+            with contextlib.suppress(FileNotFoundError), path.open() as file:
+                text = file.read()
+                if text.strip() and not _is_held(file.fileno()):
                     self.deaths[int(text)] += 1
-        self._descriptor = os.open(self._own, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        self._descriptor = os.open(self._own, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        # Where a file system has no locks, all that left no end count as dead.
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        at_end(self._remove)
         return self
 
     def at(self, study: int) -> None:
@@ -61,8 +68,23 @@ class Marks:
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         """Removes the own file; of a shard that is done, those of others, too."""
+        not_at_end(self._remove)
         os.close(self._descriptor)
-        self._own.unlink(missing_ok=True)
+        self._remove()
         if kind is None:
             for path in self._folder.glob(self._pattern):
                 path.unlink(missing_ok=True)
+
+    def _remove(self) -> None:
+        self._own.unlink(missing_ok=True)
+
+
+def _is_held(descriptor: int) -> bool:
+    """Whether the process that made a mark is alive, be it stopped or slow."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

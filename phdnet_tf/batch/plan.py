@@ -75,10 +75,16 @@ def described(sources: Sequence[Path], listed: Path | None) -> dict[str, object]
     """What an index says of its sources.
 
     Raises:
-        OSError: If the list cannot be read.
+        ValueError: If the list is no file, but a pipe.
+        OSError: If it cannot be read.
     """
     about: dict[str, object] = {"sources": [os.path.abspath(s) for s in sources]}
     if listed is not None:
+        if not listed.is_file():
+            raise ValueError(
+                f"{listed}: expected a file, which is read again when the batch goes "
+                "on. Write the list to a file."
+            )
         about["list"] = hashlib.sha256(listed.read_bytes()).hexdigest()
     return about
 
@@ -108,7 +114,7 @@ def _paths(sources: Sequence[Path], listed: Path | None) -> Iterator[Path]:
         yield Path(os.path.abspath(source))
     if listed is not None:
         # As the system has names: any bytes but a line break.
-        with listed.open(encoding="utf-8", errors="surrogateescape") as lines:
+        with listed.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
             for line in lines:
                 if line.strip():
                     yield Path(os.path.abspath(line.rstrip("\r\n")))

@@ -6,6 +6,7 @@ a shard that is done is left, and one that is not is done again from its beginni
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from phdnet_tf.batch import layout, rows
-from phdnet_tf.batch.index import Index, Study
+from phdnet_tf.batch.index import Index, Study, sync
 from phdnet_tf.batch.manifest import Manifest
 from phdnet_tf.batch.marks import DEATHS, Marks
 from phdnet_tf.dicom.errors import printable
@@ -119,15 +120,16 @@ def run_shard(
         Its `Record.counts`.
 
     Raises:
-        OSError: If the part cannot be written.
+        OSError: If the part cannot be written, or no file of the shard is there.
     """
     target = layout.part(folder, shard)
-    if target.exists():
+    if layout.is_done(folder, shard):
         return load_record(folder, shard).counts()
     began = time.monotonic()
     result = Record()
     values: list[dict[str, Any]] = []
     with Marks(folder, shard) as marks, Index(folder) as index:
+        _require_files(index, *manifest.shards[shard])
         for study in index.studies(*manifest.shards[shard]):
             result.studies += 1
             if marks.deaths[study.number] >= DEATHS:
@@ -150,13 +152,33 @@ def run_shard(
             except Exception as error:
                 line = f"{type(error).__name__}: {error}".partition("\n")[0]
                 result.errors.append(_of_study(study, f"{line}. Report it"))
+        if layout.is_done(folder, shard):
+            # Another did it while this process was stopped, or cut off.
+            return load_record(folder, shard).counts()
         result.seconds = round(time.monotonic() - began, 3)
         with whole_file(layout.record(folder, shard)) as partial:
             partial.write_text(json.dumps(vars(result)))
+            sync(partial)
         # The part comes last: where it is, all is.
         with whole_file(target) as partial:
             rows.write(partial, rows.SCHEMA, values)
     return result.counts()
+
+
+def _require_files(index: Index, first: int, last: int) -> None:
+    """Refuses a shard whose files are all away: no row is to say that they failed."""
+    found = None
+    for study in index.studies(first, last):
+        for found in study.files:
+            if found.source.path.exists():
+                return
+    if found is not None:
+        raise FileNotFoundError(
+            errno.ENOENT,
+            "neither this file nor any other of its shard is there. Is the archive "
+            "mounted on this machine?",
+            str(found.source.path),
+        )
 
 
 def _predict(

@@ -6,6 +6,8 @@ import functools
 import os
 from pathlib import Path
 
+from phdnet_tf import __version__
+from phdnet_tf.batch.layout import MANIFEST
 from phdnet_tf.batch.manifest import Manifest, describe_model, load_manifest
 from phdnet_tf.batch.shard import run_shard
 from phdnet_tf.dicom.sandbox import Sandbox
@@ -27,13 +29,21 @@ def do_shard(folder: Path, shard: int) -> dict[str, float]:
         ValueError: If a model is missing, or is no longer what the manifest says.
         OSError: If the part cannot be written.
     """
-    manifest, locators, sandbox = _tools(folder)
+    # A worker may outlive a batch, and the next may be in the same folder.
+    text = (folder / MANIFEST).read_text()
+    manifest, locators, sandbox = _tools(folder, text)
     return run_shard(folder, shard, manifest, locators, sandbox)
 
 
-@functools.cache
-def _tools(folder: Path) -> tuple[Manifest, dict[str, Locator], Sandbox]:
+@functools.lru_cache(1)
+def _tools(folder: Path, text: str) -> tuple[Manifest, dict[str, Locator], Sandbox]:
     manifest = load_manifest(folder)
+    if manifest.version != __version__:
+        raise ValueError(
+            f"{folder}: expected the phdnet-tf {manifest.version} that the batch was "
+            f"started with. Received a worker with {__version__}: install the same "
+            "version on all machines, and start the workers again."
+        )
     for model in manifest.models:
         if describe_model(Path(model.path)) != model:
             raise ValueError(

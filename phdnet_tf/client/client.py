@@ -4,7 +4,7 @@ Only the pixels and their spacing are sent, and nothing else of the DICOM file.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from phdnet_tf.client.encoding import encode_png, fits_png, inputs_of
+from phdnet_tf.client.encoding import encode_png, fits_png
 from phdnet_tf.client.grpc import GrpcTransport
 from phdnet_tf.client.rest import RestTransport
 from phdnet_tf.client.served import served_models
@@ -21,7 +21,7 @@ from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.export.description import model_name, usual_orientations
 from phdnet_tf.export.versions import model_names
-from phdnet_tf.inference.calls import locate_in_calls
+from phdnet_tf.inference.calls import inputs_of, locate_in_calls
 from phdnet_tf.inference.errors import NotServedError, RefusedImageError
 from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
 from phdnet_tf.presets import VIEWS
@@ -219,7 +219,9 @@ class Client:
         [outputs] = self._locate([self._turned(image)])
         return self._prediction(outputs, image, name)
 
-    def _prediction(self, outputs: Outputs, image: MRImage, name: str) -> Prediction:
+    def _prediction(
+        self, outputs: Mapping[str, np.ndarray], image: MRImage, name: str
+    ) -> Prediction:
         try:
             return make_prediction(self, outputs, image, name)
         except KeyError as error:

@@ -6,16 +6,6 @@ import tensorflow as tf
 from phdnet_tf.dicom.image import MRImage
 
 
-def inputs_of(images: list[MRImage]) -> dict[str, np.ndarray]:
-    """Inputs of a signature from images of one size: float32[B, H, W] and [B, 2]."""
-    return {
-        "image": np.stack([image.pixels for image in images]).astype(np.float32),
-        "pixel_spacing": np.array(
-            [image.pixel_spacing for image in images], np.float32
-        ),
-    }
-
-
 def fits_png(image: MRImage) -> bool:
     """Whether 16 bits hold the pixels exactly, so that the answer is the same."""
     pixels = image.pixels

@@ -72,12 +72,13 @@ def find_files(
         Each file. Those of a folder or an archive are in the order of their names.
     """
     for path in paths:
-        if path.is_dir():
+        # Not of Path: that raises where a name is too long, or a folder is closed.
+        if os.path.isdir(path):
             folder = Path(path.resolve().name)
             for file in _files(path, skipped):
                 name = folder / file.relative_to(path)
                 yield from _in_folder(file, name, sandbox, skipped)
-        elif not path.is_file():
+        elif not os.path.isfile(path):
             # To open a pipe would be to wait for somebody to write into it.
             source = FileLocation(path)
             line = (

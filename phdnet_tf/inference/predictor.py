@@ -18,7 +18,7 @@ from phdnet_tf.export.description import (
 from phdnet_tf.export.refusals import what_is_wrong
 from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
-from phdnet_tf.inference.calls import locate_in_calls
+from phdnet_tf.inference.calls import inputs_of, locate_in_calls
 from phdnet_tf.inference.errors import RefusedImageError
 from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
 
@@ -116,12 +116,7 @@ class Predictor:
         self, signature: str, images: Sequence[MRImage]
     ) -> list[dict[str, np.ndarray]]:
         try:
-            outputs = self._signatures[signature](
-                image=np.stack([image.pixels for image in images]).astype(np.float32),
-                pixel_spacing=np.array(
-                    [image.pixel_spacing for image in images], np.float32
-                ),
-            )
+            outputs = self._signatures[signature](**inputs_of(images))
         except tf.errors.InvalidArgumentError as error:
             raise RefusedImageError(what_is_wrong(error)) from error
         values = {name: value.numpy() for name, value in outputs.items()}

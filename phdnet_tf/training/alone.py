@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
+from phdnet_tf import __version__
 from phdnet_tf.startup import load_tensorflow
+from phdnet_tf.training.folder_lock import folder_lock
 from phdnet_tf.workers.processes import in_words
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 TELL_SECONDS = 30.0
 """Least time between two messages of one training."""
-
-LOCK_SECONDS = 120.0
-"""Longest to wait for another process that is told to leave a training's folder."""
 
 
 def main() -> None:
@@ -77,10 +74,14 @@ def do(
             message = dataclasses.asdict(dataclasses.replace(now, losses=losses))
             send({"folder": str(folder), **message})
 
+    if place.version != __version__:
+        return (
+            f"expected the phdnet-tf {place.version} of the command. Received a worker "
+            f"with {__version__}: install the same version on all machines."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        # The system lets go of it when its process ends, however it does.
-        with FileLock(folder / ".phdnet-tf.lock", timeout=LOCK_SECONDS):
+        with folder_lock(folder):
             load_tensorflow()
             source = place.open_source()
             if source.fingerprint != place.fingerprint:
@@ -89,11 +90,6 @@ def do(
                     "on a worker: all machines need the same data under one path."
                 )
             return work(source, on_progress)
-    except Timeout:
-        return (
-            f"{folder}: another phdnet-tf trains there now. Wait for its end, and give "
-            "the same command again."
-        )
     except ValueError as error:
         # To try again would lead to the same.
         return str(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from phdnet_tf.config import Config
 from phdnet_tf.export.networks import load_networks
 from phdnet_tf.training.data import AnnotatedImages, Folds
+from phdnet_tf.training.folder_lock import folder_lock
 from phdnet_tf.training.kept import CACHE_MEMORY
 from phdnet_tf.training.loop import train
 from phdnet_tf.training.networks import Network, networks_of
@@ -39,16 +40,17 @@ def train_network(
     landmarks, folds = network.config.model.landmarks, network.folds
     starts = load_networks(network.init) if network.init else []
     network.folder.mkdir(parents=True, exist_ok=True)
-    return train(
-        network.config,
-        source.examples(folds.training, landmarks),
-        source.examples(folds.validation, landmarks) if folds.validation else None,
-        network.folder,
-        init=starts[network.number % len(starts)] if starts else None,
-        time_limit=network.time_limit,
-        cache_memory=cache_memory,
-        on_progress=on_progress,
-    )
+    with folder_lock(network.folder):
+        return train(
+            network.config,
+            source.examples(folds.training, landmarks),
+            source.examples(folds.validation, landmarks) if folds.validation else None,
+            network.folder,
+            init=starts[network.number % len(starts)] if starts else None,
+            time_limit=network.time_limit,
+            cache_memory=cache_memory,
+            on_progress=on_progress,
+        )
 
 
 def one_after_the_other(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phdnet_tf import __version__
 from phdnet_tf.training.data import AnnotatedImages
 from phdnet_tf.training.networks import Network
 from phdnet_tf.workers.engine import give_back, is_wanted, tell
@@ -49,6 +50,7 @@ class Workplace:
         cache_memory: As for `loop.train`, of each worker.
         threads: TensorFlow's threads; None leaves them to the worker's environment.
         topic: Names whom to tell; see `engine.listening`.
+        version: Of the command's phdnet-tf.
     """
 
     open_source: Callable[[], AnnotatedImages]
@@ -56,6 +58,7 @@ class Workplace:
     cache_memory: float
     threads: int | None
     topic: str
+    version: str = __version__
 
 
 def train_apart(

@@ -29,7 +29,14 @@ from distributed import (
 from distributed.client import FutureCancelledError
 from distributed.core import Status
 
-from phdnet_tf.workers.processes import MAX_DEATHS, Result, Task, died, in_words
+from phdnet_tf.workers.processes import (
+    MAX_DEATHS,
+    Result,
+    Task,
+    died,
+    end_in_order,
+    in_words,
+)
 
 SILENCE = "30s"
 """After so long without a sign of life a worker is taken for dead.
@@ -56,7 +63,16 @@ SETTINGS = {
 }
 
 
-class _LeaveCtrlC(WorkerPlugin):
+class _EndInOrder(WorkerPlugin):
+    """A worker that is told to end leaves no study to blame for it."""
+
+    name = "phdnet-tf-end-in-order"
+
+    def teardown(self, worker: Worker) -> None:
+        end_in_order()
+
+
+class _LeaveCtrlC(_EndInOrder):
     """Ctrl-C reaches workers of this machine, too, but it is the client that ends them.
 
     They then have the time to leave nothing half-written.
@@ -105,7 +121,7 @@ def joined_cluster(address: str) -> Iterator[Client]:
         The client to give to `run_on`.
 
     Raises:
-        ValueError: If no scheduler answers there.
+        ValueError: If no scheduler answers there, or a worker has several threads.
     """
     with dask.config.set(SETTINGS), _quiet():
         try:
@@ -117,6 +133,14 @@ def joined_cluster(address: str) -> Iterator[Client]:
                 f"{address} --nthreads 1'."
             ) from error
         with client:
+            busy = [name for name, threads in client.nthreads().items() if threads > 1]
+            if busy:
+                raise ValueError(
+                    f"{busy[0]}: expected workers of one thread, for a study that ends "
+                    "its process would take the others' with it. Start them with 'dask "
+                    f"worker {address} --nthreads 1'."
+                )
+            client.register_plugin(_EndInOrder())
             yield client
 
 

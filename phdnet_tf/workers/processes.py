@@ -32,6 +32,29 @@ Result = dict[str, Any] | str
 """What a task returned; or in words why the piece is not done."""
 
 
+_endings: set[Callable[[], None]] = set()
+
+
+def at_end(ending: Callable[[], None]) -> None:
+    """Has a function called when this worker is told to end in the middle of a piece.
+
+    Dask does not wait for the piece, nor does it raise anything in it. A process of
+    `run_here` is told by an exception.
+    """
+    _endings.add(ending)
+
+
+def not_at_end(ending: Callable[[], None]) -> None:
+    """Takes back what `at_end` was given."""
+    _endings.discard(ending)
+
+
+def end_in_order() -> None:
+    """Calls what `at_end` was given."""
+    for ending in list(_endings):
+        ending()
+
+
 def run_here(task: Task, shards: Iterable[int]) -> Iterator[tuple[int, Result]]:
     """Does shards in a process of their own, and in another when that one dies.
 

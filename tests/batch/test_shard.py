@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,8 @@ def test_a_study_is_left_out_when_two_processes_ended_at_it(tmp_path, do, ended)
     for _ in range(ended):
         marks = Marks(folder, 0)
         marks.__enter__()
-        marks.at(2)  # and there the process was ended
+        marks.at(2)
+        os.close(marks._descriptor)  # as the system does when a process ends
 
     counts, seen = do(folder, manifest, 0)
 
