@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from pathlib import Path
 
@@ -35,8 +34,22 @@ def do_shard(folder: Path, shard: int) -> dict[str, float]:
     return run_shard(folder, shard, manifest, locators, sandbox)
 
 
-@functools.lru_cache(1)
-def _tools(folder: Path, text: str) -> tuple[Manifest, dict[str, Locator], Sandbox]:
+Tools = tuple[Manifest, dict[str, Locator], Sandbox]
+
+_ready: dict[tuple[Path, str], Tools] = {}
+"""The tools of the batch that this process works for."""
+
+
+def _tools(folder: Path, text: str) -> Tools:
+    if (folder, text) not in _ready:
+        for *_, sandbox in _ready.values():
+            sandbox.close()
+        _ready.clear()
+        _ready[folder, text] = _prepare(folder)
+    return _ready[folder, text]
+
+
+def _prepare(folder: Path) -> Tools:
     manifest = load_manifest(folder)
     if manifest.version != __version__:
         raise ValueError(

@@ -161,3 +161,38 @@ def test_a_study_is_the_same_wherever_it_lies(tmp_path):
 
     assert here.key == there.key and len(here.key) == 32
     assert Path(here.files[0].source.path).parent == tmp_path / "in"
+
+
+def test_what_is_named_twice_is_there_once(tmp_path):
+    write_study(tmp_path / "one", "one", images=2)
+    listed = tmp_path / "list.txt"
+    first = tmp_path / "one" / "one_0.dcm"
+    listed.write_text(f"\ufeff{first}\n{first}\n", encoding="utf-8")
+
+    plan([tmp_path / "one"], listed, tmp_path / "out", readers=2)
+
+    [study] = studies(tmp_path / "out")
+    assert [file.source.path.name for file in study.files] == ["one_0.dcm", "one_1.dcm"]
+    with Index(tmp_path / "out") as index:
+        assert index.about()["skipped"] == {"named twice": 2}
+        assert list(index.sizes(all_phases=True)) == [2]
+
+
+def test_a_line_that_can_be_no_path_is_one_error(tmp_path):
+    write_study(tmp_path / "one", "one", images=1)
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{tmp_path / ('x' * 300)}\n{tmp_path / 'one'}\n")
+
+    plan([], listed, tmp_path / "out", readers=1)
+
+    assert len(studies(tmp_path / "out")) == 1
+    with Index(tmp_path / "out") as index:
+        [(source, reason)] = index.failures()
+    assert source.endswith("x") and "not a regular file" in reason
+
+
+def test_a_list_that_can_be_read_only_once_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(ValueError, match="Write the list to a file"):
+        plan([], tmp_path / "pipe", tmp_path / "out", readers=1)

@@ -15,7 +15,7 @@ from support.batch import (
 )
 from support.cines import write_cine
 
-from phdnet_tf.batch.layout import part, record
+from phdnet_tf.batch.layout import part, record, unfinished
 from phdnet_tf.batch.manifest import claim
 from phdnet_tf.batch.marks import Marks
 from phdnet_tf.batch.plan import plan
@@ -216,3 +216,58 @@ def test_a_record_that_is_missing_is_told_with_the_remedy(tmp_path, do):
 
     with pytest.raises(ValueError, match=r"Remove .*part-00000\.parquet and run"):
         load_record(folder, 0)
+
+
+def test_a_study_is_not_blamed_for_processes_that_are_alive(tmp_path, do):
+    folder, manifest = planned(tmp_path, ["a", "b"], shard_images=9)
+    alive = [Marks(folder, 0) for _ in range(2)]
+    for marks in alive:
+        marks.__enter__()
+        marks.at(1)  # and there it is stopped, or slow
+
+    do(folder, manifest, 0)
+
+    assert images(folder) == files_of("ab")
+    for marks in alive:
+        marks.__exit__(None)
+
+
+def test_a_shard_whose_archive_is_away_is_not_done(tmp_path, do):
+    folder, manifest = planned(tmp_path, ["a", "b"], shard_images=9)
+    (tmp_path / "archive").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(FileNotFoundError, match="mounted") as error:
+        do(folder, manifest, 0)
+
+    assert error.value.filename.endswith("b_1.dcm")
+    assert not part(folder, 0).exists() and unfinished(folder, 1) == [0]
+    (tmp_path / "elsewhere").rename(tmp_path / "archive")
+    (tmp_path / "archive" / "a" / "a_0.dcm").unlink()
+    counts, _ = do(folder, manifest, 0)
+    assert (counts["images"], counts["failed"]) == (3, 1)
+
+
+def test_a_record_that_a_power_cut_has_emptied_is_made_again(tmp_path, do):
+    folder, manifest = planned(tmp_path, ["a"])
+    do(folder, manifest, 0)
+    before = part_bytes(folder)
+    record(folder, 0).write_text("")
+
+    assert unfinished(folder, 1) == [0]
+    counts, _ = do(folder, manifest, 0)
+
+    assert counts["images"] == 2 and part_bytes(folder) == before
+
+
+def test_who_comes_last_leaves_what_another_has_done_meanwhile(tmp_path, do, sandbox):
+    folder, manifest = planned(tmp_path, ["a"])
+
+    class Slow(Stub):
+        def predict_many(self, images, names):
+            do(folder, manifest, 0)
+            record(folder, 0).write_text('{"images": 77}')
+            return super().predict_many(images, names)
+
+    counts = run_shard(folder, 0, manifest, {"sa": Slow(tmp_path / "f")}, sandbox)
+
+    assert counts["images"] == 77

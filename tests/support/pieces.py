@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from phdnet_tf.batch.marks import Marks
 from phdnet_tf.workers import engine
 
 
@@ -24,6 +25,13 @@ def tell_number(topic: str, go: Path, number: int):
     while number == 2 and not go.exists():
         time.sleep(0.02)
     return {"square": number**2}
+
+
+def at_a_study(folder: Path, number: int):
+    """Is at a study, of which it has left a mark."""
+    with Marks(folder, number) as marks:
+        marks.at(7)
+        time.sleep(60)
 
 
 if __name__ == "__main__":

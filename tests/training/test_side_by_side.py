@@ -17,7 +17,7 @@ from support.workers import drawn, drawn_and_killed_once
 from phdnet_tf.comparison.cross_validation import PREDICTIONS, train_and_test
 from phdnet_tf.comparison.side_by_side import Turn, train_and_test_all
 from phdnet_tf.comparison.systems import system_config
-from phdnet_tf.training import alone, worker
+from phdnet_tf.training import alone, folder_lock, worker
 from phdnet_tf.training import side_by_side as client_side
 from phdnet_tf.training.crossfit import train_crossfit
 from phdnet_tf.training.data import Folds
@@ -212,13 +212,16 @@ def here(monkeypatch):
 
 @pytest.mark.usefixtures("here")
 def test_what_cannot_be_done_is_told_in_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(alone, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(folder_lock, "LOCK_SECONDS", 0.1)
 
     def told(work=lambda source, on_progress: {"epochs": 3}, **options):
         return alone.do(workplace(**options), tmp_path / "run", work, print)
 
     assert told() == {"epochs": 3}
     assert "expected the data of the command" in told(fingerprint="other")
+    other = replace(workplace(), version="0.0.1")
+    refused = alone.do(other, tmp_path / "run", lambda *_: {}, print)
+    assert "expected the phdnet-tf 0.0.1 of the command" in refused
     with FileLock(tmp_path / "run" / ".phdnet-tf.lock"):
         assert "another phdnet-tf trains there now" in told()
 

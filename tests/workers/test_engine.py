@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 from support import pieces
 from support.batch import wait_for
 
@@ -77,3 +78,26 @@ def is_there(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_worker_that_is_told_to_end_blames_no_study(tmp_path):
+    def marks():
+        return [path.read_text().strip() for path in (tmp_path / "started").glob("*")]
+
+    with engine.local_cluster(1) as client:
+        future = client.submit(functools.partial(pieces.at_a_study, tmp_path), 0)
+        wait_for(lambda: marks() == ["7"])
+        del future
+
+    assert marks() == []
+
+
+def test_workers_of_several_threads_are_refused():
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        pytest.raises(ValueError, match="--nthreads 1"),
+        engine.joined_cluster(cluster.scheduler_address),
+    ):
+        pass
