@@ -136,9 +136,9 @@ def joined_cluster(address: str) -> Iterator[Client]:
             busy = [name for name, threads in client.nthreads().items() if threads > 1]
             if busy:
                 raise ValueError(
-                    f"{busy[0]}: expected workers of one thread, for a study that ends "
-                    "its process would take the others' with it. Start them with 'dask "
-                    f"worker {address} --nthreads 1'."
+                    f"{busy[0]}: expected workers of one thread each. Received one of "
+                    "several: work that ends its process would end the rest with it. "
+                    f"Start workers with 'dask worker {address} --nthreads 1'."
                 )
             client.register_plugin(_EndInOrder())
             yield client
