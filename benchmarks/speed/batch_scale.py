@@ -186,12 +186,15 @@ def cost(files, work):
         seconds.append(total)
         print(f"| {size} | {planning:.1f} | {total:.1f} | {1000 * total / size:.2f} |")
         sys.stdout.flush()
+    slope, start = np.polyfit(SIZES, seconds, 1)
     figure = Figure((5, 3.4), layout="constrained")
     axes = figure.subplots()
-    axes.loglog(SIZES, seconds, "o-", label="measured")
-    even = [seconds[-1] * size / SIZES[-1] for size in SIZES]
-    axes.loglog(SIZES, even, "--", color="grey", label="in proportion to the largest")
+    axes.plot(SIZES, seconds, "o", label="measured")
+    ends = np.array([0, SIZES[-1]])
+    line = f"{start:.0f} s and {1000 * slope:.1f} ms an image"
+    axes.plot(ends, start + slope * ends, "--", color="grey", label=line)
     axes.set(xlabel="images", ylabel="seconds of CPU, without a model")
+    axes.set(xlim=(0, None), ylim=(0, None))
     axes.legend()
     target = Path(__file__).parents[2] / "docs" / "results" / "batch_cost.png"
     figure.savefig(target, dpi=110)

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from phdnet_tf.batch.index import Index, new_index
 from phdnet_tf.dicom.find import Found, Skipped, find_files
 from phdnet_tf.dicom.read import FileHeader
-from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.dicom.sandbox import UNATTENDED_SECONDS, Sandbox
 from phdnet_tf.dicom.survey import look
 
 TOGETHER = 32
@@ -51,7 +51,10 @@ def plan(
     about = described(sources, listed)
     skipped: list[Skipped] = []
     with new_index(folder) as index, ExitStack() as stack:
-        sandboxes = [stack.enter_context(Sandbox()) for _ in range(readers)]
+        sandboxes = [
+            stack.enter_context(Sandbox(seconds=UNATTENDED_SECONDS))
+            for _ in range(readers)
+        ]
         found = find_files(_paths(sources, listed), sandboxes[0], skipped)
         images = 0
         for each, header in _looked_at(found, sandboxes):

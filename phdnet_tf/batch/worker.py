@@ -9,7 +9,7 @@ from phdnet_tf import __version__
 from phdnet_tf.batch.layout import MANIFEST
 from phdnet_tf.batch.manifest import Manifest, describe_model, load_manifest
 from phdnet_tf.batch.shard import run_shard
-from phdnet_tf.dicom.sandbox import Sandbox
+from phdnet_tf.dicom.sandbox import UNATTENDED_SECONDS, Sandbox
 from phdnet_tf.inference.results import Locator
 from phdnet_tf.startup import load_tensorflow
 
@@ -70,4 +70,4 @@ def _prepare(folder: Path) -> Tools:
     from phdnet_tf.inference.predictor import Predictor
 
     locators = {m.view: Predictor(Path(m.path)) for m in manifest.models}
-    return manifest, {**locators}, Sandbox()
+    return manifest, {**locators}, Sandbox(seconds=UNATTENDED_SECONDS)

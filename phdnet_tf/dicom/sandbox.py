@@ -31,6 +31,12 @@ SECONDS = 10.0
 A phase of a cine takes some milliseconds, 240 MB of frames at once take four seconds.
 """
 
+UNATTENDED_SECONDS = 60.0
+"""The same for an archive, where nobody waits for the answer and nobody tries again.
+
+A network drive, or a busy machine, may pause for longer than ten seconds.
+"""
+
 START_SECONDS = 60.0
 """Longest time for the process to start, in seconds. An idle machine takes 0.5."""
 

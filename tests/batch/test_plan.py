@@ -8,9 +8,11 @@ from support.batch import write_study
 from support.cines import edit, write_cine
 
 from phdnet_tf.batch import index as index_module
+from phdnet_tf.batch import plan as plan_module
 from phdnet_tf.batch.index import Index
 from phdnet_tf.batch.layout import INDEX
 from phdnet_tf.batch.plan import plan, require_same_sources
+from phdnet_tf.dicom.sandbox import Sandbox
 
 
 def studies(folder):
@@ -33,6 +35,21 @@ def test_files_of_one_study_in_several_folders_are_one_study(tmp_path):
     assert names(one) == ["one_0.dcm", "one_0.dcm", "one_1.dcm", "one_2.dcm"]
     assert names(two) == ["two_0.dcm", "two_1.dcm"]
     assert (one.number, two.number) == (1, 2)
+
+
+def test_a_drive_that_pauses_for_half_a_minute_costs_no_file(tmp_path, monkeypatch):
+    limits = []
+
+    def patient(seconds):
+        limits.append(seconds)
+        return Sandbox(seconds=seconds)
+
+    monkeypatch.setattr(plan_module, "Sandbox", patient)
+    write_study(tmp_path / "in", "one", images=1)
+
+    plan([tmp_path / "in"], None, tmp_path / "out", readers=2)
+
+    assert len(limits) == 2 and min(limits) > 30
 
 
 def test_all_kinds_of_sources_are_taken(tmp_path):

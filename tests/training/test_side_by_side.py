@@ -211,7 +211,8 @@ def here(monkeypatch):
 
 
 @pytest.mark.usefixtures("here")
-def test_what_cannot_be_done_is_told_in_words(tmp_path, monkeypatch):
+def test_what_cannot_be_done_is_told_in_words(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(folder_lock, "NOTICE_SECONDS", 0.1)
     monkeypatch.setattr(folder_lock, "LOCK_SECONDS", 0.1)
 
     def told(work=lambda source, on_progress: {"epochs": 3}, **options):
@@ -222,8 +223,12 @@ def test_what_cannot_be_done_is_told_in_words(tmp_path, monkeypatch):
     other = replace(workplace(), version="0.0.1")
     refused = alone.do(other, tmp_path / "run", lambda *_: {}, print)
     assert "expected the phdnet-tf 0.0.1 of the command" in refused
+    assert not caplog.messages
     with FileLock(tmp_path / "run" / ".phdnet-tf.lock"):
         assert "another phdnet-tf trains there now" in told()
+    assert caplog.messages == [
+        f"{tmp_path / 'run'}: waiting for another phdnet-tf there to end"
+    ]
 
     def fail(source, on_progress):
         raise ValueError("nowhere annotated")
