@@ -48,6 +48,31 @@ def refuse_ended(run: Path, settings: RunSettings, time_limit: float | None) -> 
         )
 
 
+def refuse_first_limit(
+    run: Path, settings: RunSettings, time_limit: float | None
+) -> None:
+    """Refuses a time limit for a run that has begun at a constant learning rate.
+
+    A limit would have the rate fall, which is another training; see
+    `schedule.learning_rate`.
+
+    Args:
+        run: Folder of the run.
+        settings: The settings that the run was started with.
+        time_limit: The new time limit, in minutes.
+
+    Raises:
+        click.ClickException: If the run cannot get one.
+    """
+    decays = settings.time_limit is not None or settings.config.training.decay
+    if time_limit is not None and not decays:
+        raise click.ClickException(
+            f"{run} was started without a time limit, at a constant learning rate. Drop "
+            "--time-limit: Ctrl-C ends the training at any time and publishes the best "
+            "model."
+        )
+
+
 def refuse_other_choices(context: click.Context, names: set[str]) -> None:
     """Refuses options that were fixed when a run was started.
 

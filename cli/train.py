@@ -14,6 +14,7 @@ from phdnet_tf.cli.resuming import (
     find_run,
     is_given,
     refuse_ended,
+    refuse_first_limit,
     refuse_other_choices,
 )
 from phdnet_tf.cli.workers import refuse_both, trainer_of
@@ -165,6 +166,7 @@ def train(
         if resume:
             settings = load_settings(run)
             refuse_ended(run, settings, time_limit)
+            refuse_first_limit(run, settings, time_limit)
             source = open_dataset(settings.data and Path(settings.data), view)
             if settings.fingerprint != source.fingerprint:
                 raise click.ClickException(

@@ -79,6 +79,27 @@ def test_a_run_without_epochs_left_is_not_resumed(trained, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_at_a_constant_rate_gets_no_time_limit_later(trained, tmp_path):
+    first = trained[1] / "runs/4ch/first/run.json"
+    settings = json.loads(first.read_text())
+    settings |= {"ended_by": ["interrupt"], "time_limit": None}
+    settings["config"]["training"]["decay"] = False
+    file = tmp_path / "4ch/stopped/run.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(settings))
+    before = file.read_text()
+
+    refused = run(
+        *("train", "--view", "4ch", "--resume", "--runs", tmp_path),
+        *("--time-limit", 9, "--models", tmp_path / "models"),
+        code=1,
+    )
+
+    assert "was started without a time limit, at a constant" in refused.output
+    assert file.read_text() == before
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_resumed_run_keeps_the_settings_it_was_started_with(
     data, tmp_path, monkeypatch
