@@ -67,9 +67,9 @@ def refuse_first_limit(
     decays = settings.time_limit is not None or settings.config.training.decay
     if time_limit is not None and not decays:
         raise click.ClickException(
-            f"{run} was started without a time limit, at a constant learning rate. Drop "
-            "--time-limit: Ctrl-C ends the training at any time and publishes the best "
-            "model."
+            f"{run} was started without a time limit, at a constant learning rate. "
+            "Drop --time-limit: Ctrl-C ends the training at any time and publishes the "
+            "best model."
         )
 
 
