@@ -11,7 +11,6 @@ Run as `python -m phdnet_tf.dicom.sandbox_process DESCRIPTOR MEMORY SECONDS FOLD
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import select
@@ -66,7 +65,7 @@ class SandboxProcess:
                 return {"members": file_set(Path(path))}, None
             file = self._open(path, member)
             if request["what"] == "header":
-                return dataclasses.asdict(file.header()), None
+                return vars(file.header()), None
             if request["what"] == "identity":
                 return file.identity(request["token"]), None
             if request["what"] == "content":
@@ -220,7 +219,8 @@ def main() -> None:
             signal.setitimer(signal.ITIMER_REAL, 2 * float(seconds))
             values, pixels = process.answer(request)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            connection.send_bytes(json.dumps(values).encode())
+            # The frames of a header are objects. `dataclasses.asdict` would copy all.
+            connection.send_bytes(json.dumps(values, default=vars).encode())
             if pixels is not None:
                 connection.send_bytes(pixels.tobytes())
     except (EOFError, OSError):
