@@ -28,36 +28,18 @@ def steps(preset: str, way: str) -> dict[str, float]:
     """Seconds a step, and seconds of CPU, of one network on drawn noise."""
     load_tensorflow()
     import keras
-    import numpy as np
     import tensorflow as tf
+    from untrained import training_on_noise
 
     from phdnet_tf.models import normalisation
     from phdnet_tf.presets import VIEWS, make_config
-    from phdnet_tf.training import input_pipeline
-    from phdnet_tf.training.kept import Kept
-    from phdnet_tf.training.loop import compile_model
 
     if way == "before":
         tf.config.experimental.enable_op_determinism()
         normalisation.FusedBatchNormalization = keras.layers.BatchNormalization
     precision = "bfloat16" if way == "bfloat16" else "float32"
     config = make_config(preset, "sa", VIEWS["sa"], precision=precision)
-    noise = np.random.default_rng(0)
-    example = {
-        "image": 900 * noise.random((256, 216), "f4"),
-        "pixel_spacing": np.array([1.5, 1.5], "f4"),
-        "landmarks": np.array([[100, 100], [120, 90], [90, 130]], "f4"),
-    }
-    batches = iter(
-        input_pipeline.training_batches(
-            Kept(tf.data.Dataset.from_tensors(example)),
-            config.model,
-            config.crops,
-            config.training.batch_size,
-            seed=0,
-        )
-    )
-    model = compile_model(config, 1000)
+    model, batches = training_on_noise(config)
     model.make_train_function()
     for _ in range(5):
         model.train_function(batches)

@@ -1,6 +1,6 @@
 """What an accelerator gains, in less than eight minutes: one command, prepared.
 
-    python benchmarks/accelerator/measure.py weights/phdnet_tf_weights/sa-acdc
+    python benchmarks/speed/accelerator.py weights/phdnet_tf_weights/sa-acdc
 
 On whatever TensorFlow finds, a GPU or only the CPU, it times training steps of the
 default by precision, with and without XLA, and with `--deterministic`; the input
@@ -20,13 +20,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from phdnet_tf.startup import load_tensorflow
 
 SECONDS = 15.0
 """How long each of them is timed."""
+
+TOGETHER = 5
+"""Steps between two looks at the loss."""
 
 WAYS = ("float32", "no XLA", "deterministic", "bfloat16")
 SIZES = (1, 8, 32)
@@ -37,13 +40,10 @@ IMAGES = 16
 def steps(way: str) -> dict[str, float]:
     """Steps and crops a second of a training on drawn noise, and of its input alone."""
     load_tensorflow()
-    import numpy as np
     import tensorflow as tf
+    from untrained import training_on_noise
 
     from phdnet_tf.presets import VIEWS, make_config
-    from phdnet_tf.training import input_pipeline
-    from phdnet_tf.training.kept import Kept
-    from phdnet_tf.training.loop import compile_model
 
     if way == "deterministic":
         tf.config.experimental.enable_op_determinism()
@@ -55,26 +55,17 @@ def steps(way: str) -> dict[str, float]:
         precision=precision,
         deterministic=way == "deterministic",
     )
-    noise = np.random.default_rng(0)
-    example = {
-        "image": 900 * noise.random((256, 216), "f4"),
-        "pixel_spacing": np.array([1.5, 1.5], "f4"),
-        "landmarks": np.array([[100, 100], [120, 90], [90, 130]], "f4"),
-    }
-    batches = iter(
-        input_pipeline.training_batches(
-            Kept(tf.data.Dataset.from_tensors(example)),
-            config.model,
-            config.crops,
-            config.training.batch_size,
-            seed=0,
-        )
-    )
-    model = compile_model(config, 1000)
+    model, batches = training_on_noise(config)
     if way == "no XLA":
         model.jit_compile = False
     model.make_train_function()
-    trained = _a_second(lambda: float(model.train_function(batches)["loss"]))
+
+    def train() -> None:
+        for _ in range(TOGETHER):
+            logs = model.train_function(batches)
+        float(logs["loss"])  # Waits for the device, as training does only now and then.
+
+    trained = TOGETHER * _a_second(train)
     return {
         "steps": trained,
         "crops": trained * config.training.batch_size,
@@ -82,10 +73,9 @@ def steps(way: str) -> dict[str, float]:
     }
 
 
-def _a_second(work: object) -> float:
-    """How often it is done in a second, after a start."""
-    for _ in range(5):
-        work()
+def _a_second(work: Callable[[], object]) -> float:
+    """How often it is done in a second, after the first time, which compiles."""
+    work()
     done, began = 0, time.perf_counter()
     while (spent := time.perf_counter() - began) < SECONDS:
         work()
@@ -94,7 +84,7 @@ def _a_second(work: object) -> float:
 
 
 def points(model: Path) -> dict[str, object]:
-    """Devices, and landmarks and confidences of drawn images."""
+    """GPUs, and landmarks of drawn images."""
     load_tensorflow()
     import numpy as np
     import tensorflow as tf
@@ -111,7 +101,7 @@ def points(model: Path) -> dict[str, object]:
             image=tf.constant(image.pixels[None], tf.float32),
             pixel_spacing=tf.constant([image.pixel_spacing], tf.float32),
         )
-        found.append([*answer["landmarks"].numpy()[0].tolist()])
+        found.append(answer["landmarks"].numpy()[0].tolist())
     return {
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
         "points": found,
@@ -164,6 +154,8 @@ def main() -> int:
     parser.add_argument("--steps", choices=WAYS, help="time these, in this process")
     parser.add_argument("--points", action="store_true", help="locate, in this process")
     options = parser.parse_args()
+    if not options.model.is_dir():
+        parser.error(f"{options.model}: expected the folder of a model. Found none.")
     if options.steps:
         print(json.dumps(steps(options.steps)))
         return 0
@@ -186,7 +178,7 @@ def main() -> int:
             f"second; its input alone {found['input']:.1f} steps; {busy}",
             flush=True,
         )
-    images_a_call = Path(__file__).parents[1] / "speed" / "images_a_call.py"
+    images_a_call = Path(__file__).with_name("images_a_call.py")
     for size in SIZES:
         found, busy = apart(str(images_a_call), model, "--size", str(size))
         print(f"{size} images a call: {1000 / found['ms']:.1f} a second; {busy}")
