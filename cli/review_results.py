@@ -68,6 +68,11 @@ def export(
     """
     if previous and not verified_as:
         raise click.UsageError("--previous needs --verified-as.")
+    if previous and previous.resolve() == output.resolve():
+        raise click.UsageError(
+            "--previous is the --output folder, whose reports are replaced before they "
+            "are read. Choose another --output."
+        )
     if verified_as and "sr" not in formats:
         raise click.UsageError("--verified-as needs --format sr.")
     from phdnet_tf.dicom.sandbox import Sandbox

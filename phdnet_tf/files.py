@@ -5,6 +5,7 @@ Until then a reader sees the previous content. Two writers cannot mix, and a kil
 process leaves the target unchanged.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -77,7 +78,8 @@ class OutputFolder:
     """A context that claims an output folder for one process.
 
     `manifest.txt` lists each file before it is written. When results are replaced, even
-    those of a killed run, only the listed files are removed.
+    those of a killed run, only the listed files are removed, and only when there is a
+    first new one: a command that fails before leaves the earlier results.
 
     Args:
         folder: The folder. It is created if it does not exist.
@@ -105,9 +107,11 @@ class OutputFolder:
         # The system releases the lock when its process ends, however it ends.
         self._lock = FileLock(folder / ".phdnet-tf.lock")
         self._manifest = folder / "manifest.txt"
+        self._earlier: list[str] | None = None
+        self._written: set[Path] = set()
 
     def __enter__(self) -> Self:
-        """Claims the folder, and removes the results that are to be replaced."""
+        """Claims the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
@@ -117,8 +121,7 @@ class OutputFolder:
                 "ends, or choose another --output."
             ) from None
         try:
-            self._clear()
-            self._manifest.unlink(missing_ok=True)
+            self._earlier = self._replaceable()
         except BaseException:
             self._lock.release()
             raise
@@ -127,15 +130,29 @@ class OutputFolder:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         """Marks the results as complete, unless there was an error, and unlocks."""
         try:
-            if kind is None and self._manifest.exists():
+            if kind is None and self._written:
                 self._note(self.COMPLETE)
         finally:
             self._lock.release()
 
     def whole_file(self, target: Path) -> AbstractContextManager[Path]:
-        """Lists a file of the folder, then writes it; see the function `whole_file`."""
+        """Lists a file of the folder, then writes it; see the function `whole_file`.
+
+        Raises:
+            FileExistsError: If there is a file that phdnet-tf did not write.
+            OSError: If the file cannot be written.
+        """
+        self._clear()
+        if target not in self._written and target.exists():
+            raise FileExistsError(
+                errno.EEXIST,
+                "phdnet-tf did not write this file, so it is not replaced. Move it "
+                "away, or choose another --output",
+                str(target),
+            )
         # As JSON, for a name may hold a line break, or anything else.
         self._note(json.dumps(target.relative_to(self.folder).as_posix()))
+        self._written.add(target)
         return whole_file(target)
 
     def _note(self, line: str) -> None:
@@ -144,12 +161,13 @@ class OutputFolder:
                 manifest.write(f"{self.HEADER}\n")
             manifest.write(f"{line}\n")
 
-    def _clear(self) -> None:
+    def _replaceable(self) -> list[str]:
+        """The lines of the earlier manifest, if its files may be replaced."""
         manifest = self._manifest
         if not any(
             path != Path(self._lock.lock_file) for path in self.folder.iterdir()
         ):
-            return
+            return []
         lines: list[str] = []
         if manifest.exists():
             lines = manifest.read_text("utf-8", errors="replace").splitlines()
@@ -170,14 +188,25 @@ class OutputFolder:
                 "files. Choose another --output, or add --overwrite, which replaces "
                 "only the files that phdnet-tf wrote there."
             )
+        return lines
+
+    def _clear(self) -> None:
+        """Removes the earlier results, once."""
+        if self._earlier is None:
+            return
         here = self.folder.resolve()
-        for line in lines:
-            if not line.startswith('"'):
+        for line in self._earlier:
+            try:
+                path = (self.folder / json.loads(line)).resolve()
+            except (TypeError, ValueError):
+                # No name: a comment, or what a full disk left of a line. The file of
+                # such a line was never begun.
                 continue
-            path = (self.folder / json.loads(line)).resolve()
             # A manifest that somebody changed may name files elsewhere.
             if path.is_relative_to(here) and path.is_file():
                 path.unlink()
+        self._manifest.unlink(missing_ok=True)
+        self._earlier = None
 
 
 @contextmanager

@@ -104,6 +104,41 @@ def test_a_folder_with_files_of_others_is_refused(tmp_path):
     assert names(tmp_path) == {"a.txt", "notes.txt", "manifest.txt"}
 
 
+def test_a_command_that_fails_before_its_first_file_leaves_the_earlier_ones(tmp_path):
+    write(tmp_path / "out", "a.txt")
+    before = (tmp_path / "out" / "manifest.txt").read_text()
+
+    with pytest.raises(RuntimeError), OutputFolder(tmp_path / "out", True, print):
+        raise RuntimeError
+    write(tmp_path / "out", overwrite=True)
+
+    assert (tmp_path / "out" / "a.txt").read_text() == "a.txt"
+    assert (tmp_path / "out" / "manifest.txt").read_text() == before
+
+
+def test_a_file_of_somebody_else_is_not_replaced(tmp_path):
+    (tmp_path / "a.txt").write_text("mine")
+
+    with pytest.raises(FileExistsError, match="did not write this file"):
+        write(tmp_path, "b.txt", "a.txt", overwrite=True)
+    told = []
+    write(tmp_path, "c.txt", "c.txt", told=told)
+
+    assert "the previous run was stopped" in told[0]
+    assert (tmp_path / "a.txt").read_text() == "mine"
+    assert names(tmp_path) == {"a.txt", "c.txt", "manifest.txt"}
+
+
+def test_a_manifest_that_a_full_disk_cut_short_can_be_replaced(tmp_path):
+    write(tmp_path, "a.txt")
+    whole = (tmp_path / "manifest.txt").read_text()
+    (tmp_path / "manifest.txt").write_text(whole.removesuffix("# complete\n") + '"b/c')
+
+    write(tmp_path, "d.txt")
+
+    assert names(tmp_path) == {"d.txt", "manifest.txt"}
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("beside", [[], ["notes.txt"]])
 def test_a_manifest_of_somebody_else_is_never_touched(tmp_path, overwrite, beside):
