@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from phdnet_tf import __version__
-from phdnet_tf.datasets.aspire_cmr.cache import prepare
+from phdnet_tf.datasets.aspire_cmr.cache import prepare, still_used
 from phdnet_tf.files import cache_folder
 from phdnet_tf.phantom.folder import DRAWN, write_folder
 from phdnet_tf.presets import VIEWS
@@ -76,6 +76,7 @@ class AnnotatedDataset:
         def select(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             return {**example, "landmarks": tf.gather(example["landmarks"], order)}
 
+        still_used(self.builder)
         return self.builder.as_dataset(split="+".join(splits)).map(select)
 
     def count(self, folds: list[int]) -> int:
@@ -147,7 +148,12 @@ def _phantom(view: str, on_message: Callable[[str], None], progress: Progress) -
     if not folder.exists():
         on_message(f"Drawing {PHANTOM_SUBJECTS} {view} phantoms, once, in {folder}")
         with progress("phantoms", PHANTOM_SUBJECTS) as advance:
-            write_folder(
-                folder, view, PHANTOM_SUBJECTS, PHANTOM_SEED, on_subject=advance
-            )
+            try:
+                write_folder(
+                    folder, view, PHANTOM_SUBJECTS, PHANTOM_SEED, on_subject=advance
+                )
+            except (OSError, ValueError):
+                # Another command that started together with this one was faster.
+                if not (folder / DRAWN).exists():
+                    raise
     return folder

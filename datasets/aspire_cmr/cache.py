@@ -61,7 +61,8 @@ def prepare(
         root = cache / state[:16]
         if not _builder(view, root).data_path.exists():
             _build(folder, view, cache, root, state)
-        os.utime(root)
+        builder = _builder(view, root)
+        still_used(builder)
     except ValueError as error:
         raise ValueError(
             f"{error} `phdnet-tf dataset check {folder}` lists every problem."
@@ -75,7 +76,18 @@ def prepare(
         reason = str(error.__cause__.message).rpartition("; ")[2]
         raise _not_written(cache, reason) from error
     _remove_unused(cache)
-    return _builder(view, root)
+    return builder
+
+
+def still_used(builder: tfds.core.DatasetBuilder) -> None:
+    """Notes that prepared data are in use, so that they are kept for another week.
+
+    Args:
+        builder: Of the data, as `prepare` returns it.
+    """
+    # The root, above the names of data set, view and version.
+    with contextlib.suppress(OSError):
+        os.utime(Path(builder.data_path).parents[2])
 
 
 def _not_written(cache: Path, reason: str) -> ValueError:

@@ -36,7 +36,8 @@ def content(inspection: Inspection) -> str:
     """A short text that depends only on what the table and the images hold.
 
     It changes with a subject, a point, a fold, the name of an image, or an image's
-    pixels. Unlike `fingerprint` it does not depend on how and when a file was written.
+    pixels or orientation. Unlike `fingerprint` it does not depend on how and when a
+    file was written.
 
     Args:
         inspection: The result of `inspect`, without an error.
@@ -49,6 +50,8 @@ def content(inspection: Inspection) -> str:
         points = points_in_pixels(table, row, facts.height, facts.width) + 0.0
         named = sorted(zip(table.landmarks, points.tolist(), strict=True))
         fold = inspection.folds[row.subject]
-        said = (row.id, row.subject, fold, named, facts.content_hash)
+        # How an image lies decides how it is turned.
+        seen = (facts.content_hash, facts.orientation)
+        said = (row.id, row.subject, fold, named, *seen)
         digest.update(repr(said).encode())
     return digest.hexdigest()

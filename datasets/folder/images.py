@@ -1,12 +1,13 @@
-"""Facts that are kept of each image, and warnings of unusual images."""
+"""Facts that are kept of each image, and problems of single images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from phdnet_tf.datasets.folder.problems import Problem, warning_at
+from phdnet_tf.datasets.folder.problems import Problem, error_at, warning_at
 from phdnet_tf.datasets.folder.table import Row
+from phdnet_tf.dicom.guards import MIN_SIDE
 from phdnet_tf.dicom.image import MRImage
 
 # Cardiac MR has pixels of about 0.6 to 2.5 mm.
@@ -34,7 +35,15 @@ class ImageFacts:
 
 
 def image_problems(row: Row, image: MRImage) -> Iterator[Problem]:
-    """Warns of an unusual pixel spacing, and of pixels that are all equal."""
+    """Errors of images that no model takes, and warnings of unusual ones."""
+    height, width = image.pixels.shape
+    if min(height, width) < MIN_SIDE:
+        yield error_at(
+            row.id,
+            row.line,
+            f"expected {MIN_SIDE} rows and columns or more. Received: {height} x "
+            f"{width}. Remove the row.",
+        )
     low, high = USUAL_SPACING
     if not all(low <= spacing <= high for spacing in image.pixel_spacing):
         y, x = image.pixel_spacing

@@ -25,6 +25,9 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 # and small enough for the network as well as for the decoder.
 MAX_PIXELS = 4 * 1024 * 1024
 
+# Rows and columns of an image that has landmarks: two patches of the network.
+MIN_SIDE = 16
+
 # Of one file. A list is made of them all, in this process too: some megabytes.
 MAX_FRAMES = 10_000
 

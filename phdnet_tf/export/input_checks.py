@@ -5,10 +5,7 @@ Every program that runs the graph therefore refuses invalid input in the same wo
 
 import tensorflow as tf
 
-from phdnet_tf.dicom.guards import SPACING_LIMITS
-
-MIN_SIDE = 16
-"""Smallest number of rows and columns of an image: two patches."""
+from phdnet_tf.dicom.guards import MIN_SIDE, SPACING_LIMITS
 
 MAX_PNG_PIXELS = 16 * 1024 * 1024
 """Largest number of pixels of a PNG, as a few kilobytes can unpack to gigabytes."""

@@ -20,7 +20,7 @@ def folder(tmp_path):
         image = f"{number}.dcm"
         write_image(
             tmp_path / image,
-            np.arange(number, number + 80, dtype=np.uint16).reshape(8, 10),
+            np.arange(number, number + 320, dtype=np.uint16).reshape(16, 20),
             (1 + number / 10, 1),
             uid_seed="test",
             series_description="drawn",
@@ -40,8 +40,8 @@ def test_a_good_folder_is_summed_up_in_one_line(folder):
 
     assert result.exit_code == 0
     assert result.output == (
-        "0 errors, 0 warnings; 9 images of 8 subjects; landmarks lv_apex; 8 to 8 rows; "
-        "10 to 10 columns; pixel spacing 1 to 1.9 mm; "
+        "0 errors, 0 warnings; 9 images of 8 subjects; landmarks lv_apex; 16 to 16 "
+        "rows; 20 to 20 columns; pixel spacing 1 to 1.9 mm; "
         "folds of 1, 1, 1, 1, 1, 1, 1, 2 images.\n"
     )
 

@@ -70,3 +70,17 @@ def test_the_phantom_is_drawn_once_and_tells_how_far_it_is(monkeypatch):
     message, *others = told
     assert message.startswith("Drawing 2 4ch phantoms, once, in ")
     assert others == [("phantoms", 2), "one more", "one more"]
+
+
+def test_two_commands_that_draw_the_phantom_together_both_get_it(monkeypatch):
+    monkeypatch.setattr(annotated, "PHANTOM_SUBJECTS", 2)
+
+    @contextmanager
+    def other(what, total):
+        # It is done while this one draws.
+        open_dataset(None, "4ch")
+        yield lambda: None
+
+    data = open_dataset(None, "4ch", progress=other)
+
+    assert (data.name, data.count([0, 1])) == ("4ch phantom", 2)

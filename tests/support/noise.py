@@ -25,7 +25,7 @@ def make_source(folder, landmarks=VIEWS["sa"], subjects=FOLDS, seed="dummy"):
         image = f"DICOM/{subject}/phase_1.dcm"
         (folder / image).parent.mkdir(parents=True, exist_ok=True)
         generator = np.random.default_rng([number, *seed.encode()])
-        height, width = 12 + number, 10 + 2 * number
+        height, width = 15 + number, 14 + 2 * number
         write_image(
             folder / image,
             generator.integers(0, 4096, (height, width), np.uint16),

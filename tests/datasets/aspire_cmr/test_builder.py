@@ -64,7 +64,7 @@ def test_an_example_holds_what_the_table_and_the_file_hold(source, tmp_path):
 
     first = found["DICOM/subject_1/phase_1.dcm"]
     pixels = np.random.default_rng([1, *b"dummy"]).integers(
-        0, 4096, (13, 12), np.uint16
+        0, 4096, (16, 16), np.uint16
     )
     np.testing.assert_array_equal(first["image"], pixels)
     assert first["image"].dtype == np.float32

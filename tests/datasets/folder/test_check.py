@@ -101,6 +101,15 @@ def test_an_image_twice_under_one_subject_is_a_warning(folder):
     assert "subject s2 has an image twice. Keep only one" in the_problem(folder)
 
 
+def test_an_image_that_no_model_takes_is_an_error(folder):
+    write(folder / "DICOM/s2/a.dcm", seed=2, shape=(20, 15))
+
+    line = the_problem(folder)
+
+    assert line.startswith("error: DICOM/s2/a.dcm (row 3): expected 16 rows and")
+    assert "Received: 20 x 15. Remove the row." in line
+
+
 def test_the_same_scan_with_other_pixels_is_no_twin(folder):
     write(folder / "DICOM/s2/b.dcm", seed=2, shape=(20, 16))
     append(folder, "s2,DICOM/s2/b.dcm,1,2")

@@ -41,13 +41,17 @@ def test_a_copy_has_the_same_content(folder, tmp_path_factory):
     assert content(inspect(copy)) == content(inspect(folder))
 
 
-@pytest.mark.parametrize("change", ["cell", "pixels", "spacing"])
-def test_the_content_changes_with_the_table_pixels_and_spacing(folder, change):
+@pytest.mark.parametrize("change", ["cell", "pixels", "spacing", "orientation"])
+def test_the_content_changes_with_the_table_and_what_images_hold(folder, change):
     before = content(inspect(folder))
     if change == "cell":
         replace(folder, "s4/a.dcm,4", "s4/a.dcm,5")
     elif change == "pixels":
         write(folder / "DICOM/s3/a.dcm", seed=30)
+    elif change == "orientation":
+        ds = pydicom.dcmread(folder / "DICOM/s3/a.dcm")
+        ds.ImageOrientationPatient = [1, 0, 0, 0, -1, 0]
+        ds.save_as(folder / "DICOM/s3/a.dcm")
     else:
         write(folder / "DICOM/s3/a.dcm", seed=3, spacing=(1.5, 1.25))
 
