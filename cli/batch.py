@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from phdnet_tf.cli import options
-from phdnet_tf.cli.workers import connected, cores
+from phdnet_tf.cli.workers import connected
+from phdnet_tf.startup import cores
 
 if TYPE_CHECKING:
     from phdnet_tf.batch.manifest import Manifest

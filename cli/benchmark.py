@@ -88,6 +88,8 @@ def benchmark(
     from phdnet_tf.comparison.claim import claim
     from phdnet_tf.comparison.cross_validation import is_finished
     from phdnet_tf.comparison.side_by_side import Turn, train_and_test_all
+    from phdnet_tf.training.checks import require_images
+    from phdnet_tf.training.data import cross_validation_folds
 
     with options.plain_errors():
         data = data and data.resolve()
@@ -102,7 +104,9 @@ def benchmark(
             "deterministic": deterministic,
             "precision": precision,
         }
-        claim(output, settings)
+        for fold in sorted(set(folds)) or range(FOLDS):
+            require_images(source, cross_validation_folds(fold))
+        claim(output, settings, SYSTEMS)
         configs = {
             name: system_config(
                 name, view, source.landmarks, seed, deterministic, precision
@@ -163,8 +167,10 @@ def benchmark(
                     for turn, trouble in train_and_test_all(engine, place, turns):
                         note(turn, trouble)
             else:
-                for turn in _one_after_the_other(turns, source, cache_memory * 1e9):
-                    note(turn, None)
+                for turn, trouble in _one_after_the_other(
+                    turns, source, cache_memory * 1e9
+                ):
+                    note(turn, trouble)
         except KeyboardInterrupt:
             click.echo("\nStopped. The same command goes on from here.", err=True)
             raise click.exceptions.Exit(130) from None
@@ -176,21 +182,26 @@ def benchmark(
 
 def _one_after_the_other(
     turns: list[Turn], source: AnnotatedDataset, cache_memory: float
-) -> Iterator[Turn]:
+) -> Iterator[tuple[Turn, str | None]]:
     from phdnet_tf.cli.progress_bars import training_display
     from phdnet_tf.comparison.cross_validation import train_and_test
 
     for turn in turns:
         click.echo(f"{turn.folder}: training", err=True)
-        with training_display() as display:
-            train_and_test(
-                turn.system,
-                turn.fold,
-                turn.config,
-                source,
-                turn.folder,
-                time_limit=turn.time_limit,
-                cache_memory=cache_memory,
-                on_progress=display,
-            )
-        yield turn
+        trouble = None
+        try:
+            with training_display() as display:
+                train_and_test(
+                    turn.system,
+                    turn.fold,
+                    turn.config,
+                    source,
+                    turn.folder,
+                    time_limit=turn.time_limit,
+                    cache_memory=cache_memory,
+                    on_progress=display,
+                )
+        except ValueError as error:
+            # The others do not depend on it.
+            trouble = str(error)
+        yield turn, trouble

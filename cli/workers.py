@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phdnet_tf.config import FOLDS
+from phdnet_tf.startup import cores
 
 if TYPE_CHECKING:
     from phdnet_tf.datasets.annotated import AnnotatedDataset
@@ -28,13 +29,6 @@ def refuse_both(workers: int | None, scheduler: str | None) -> None:
     """
     if workers and scheduler:
         raise click.UsageError("Give one of --workers and --scheduler.")
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

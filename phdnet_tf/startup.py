@@ -1,10 +1,17 @@
-"""Loads TensorFlow for our programs: fast, and silent on standard error."""
+"""What our programs begin with: their cores, and TensorFlow, fast and silent."""
 
 import contextlib
 import gc
 import logging
 import os
 from collections.abc import Iterator
+
+
+def cores() -> int:
+    """Number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def load_tensorflow() -> None:

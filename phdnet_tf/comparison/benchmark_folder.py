@@ -1,7 +1,6 @@
 """The report of what is finished in the folder of a benchmark."""
 
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ from phdnet_tf.comparison.tables import compare, curves, read_points
 from phdnet_tf.config import FOLDS
 from phdnet_tf.evaluation.plots import save_error_curves
 from phdnet_tf.files import whole_file
+from phdnet_tf.startup import cores
 from phdnet_tf.training.data import AnnotatedImages
 from phdnet_tf.training.publish import PACKAGES
 
@@ -50,6 +50,8 @@ def write_report(
     common = [
         fold for fold in range(FOLDS) if all((s, fold) in finished for s in systems)
     ]
+    if not systems:
+        return f"{output}: no report yet, for nothing is finished."
     if not common:
         return (
             f"{output}: no report yet, for {', '.join(systems)} have no fold in "
@@ -64,7 +66,8 @@ def write_report(
     report = {
         "title": f"Benchmark: {source.name}",
         "protocol": [
-            f"View {settings['view']}. Test folds {', '.join(map(str, common))} of "
+            f"View {settings['view']}. Test fold{'s' * (len(common) > 1)} "
+            f"{', '.join(map(str, common))} of "
             f"{FOLDS}, with {source.count(common)} images. Folds are split by subject. "
             "For each test fold, the fold before it validates and the other six train. "
             f"{_protocol(settings['time_limit'], beside)}",
@@ -108,6 +111,5 @@ def _protocol(minutes: float | None, beside_others: bool) -> str:
 
 
 def _machine() -> str:
-    cores = len(os.sched_getaffinity(0))
     accelerators = len(tf.config.list_physical_devices("GPU"))
-    return f"{platform.machine()}, {cores} cores, {accelerators} GPUs"
+    return f"{platform.machine()}, {cores()} cores, {accelerators} GPUs"

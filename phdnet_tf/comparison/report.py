@@ -25,16 +25,7 @@ def markdown(report: dict[str, Any]) -> str:
         "interval of the mean, by subject. *Difference* is how much larger the mean is "
         "than PHD-Net's, on the same points.",
         "",
-        "## Table 1: map and strategy",
-        "",
-        *_table(
-            ["map", "coordinate", *_COLUMNS],
-            [
-                [row["mapping"], row["strategy"], *_row(row["all"])]
-                for row in report["table_1"]
-            ],
-        ),
-        "",
+        *_table_1(report["table_1"]),
         "## Table 2: systems",
         "",
         "*High confidence* rows count only the images in which PHD-Net calls every "
@@ -94,6 +85,14 @@ _COLUMNS = (
     + [f"≤ {radius} mm" for radius in SDR_RADII]
     + ["> 20 mm"]
 )
+
+
+def _table_1(rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    cells = [[row["mapping"], row["strategy"], *_row(row["all"])] for row in rows]
+    table = _table(["map", "coordinate", *_COLUMNS], cells)
+    return ["## Table 1: map and strategy", "", *table, ""]
 
 
 def _row(cell: dict[str, Any]) -> list[str]:

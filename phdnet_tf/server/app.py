@@ -6,7 +6,6 @@ incomplete version. `docs/serving.md` explains when to use which server.
 
 import asyncio
 import logging
-import os
 import threading
 from concurrent.futures import Future
 from types import TracebackType
@@ -23,6 +22,7 @@ from phdnet_tf.server.grpc import Services
 from phdnet_tf.server.monitoring import Metrics
 from phdnet_tf.server.registry import Models
 from phdnet_tf.server.rest import make_app
+from phdnet_tf.startup import cores
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Server:
         """Starts nothing yet."""
         self._config = config
         # A call uses about two cores, and takes memory of its own.
-        self.models = Models(config.models, at_once=max(1, _cores() // 2))
+        self.models = Models(config.models, at_once=max(1, cores() // 2))
         self._stopping = threading.Event()
 
     def __enter__(self) -> Self:
@@ -151,13 +151,6 @@ class Server:
                 logger.exception(
                     "%s: the check for versions failed", self._config.models
                 )
-
-
-def _cores() -> int:
-    """Number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _grpc_server(config: ServerConfig, connections: int) -> tuple[grpc.aio.Server, int]:

@@ -9,6 +9,8 @@ import pytest
 from support.command import run
 from support.training import shrink
 
+from phdnet_tf.comparison import cross_validation
+
 
 def benchmark(data, folder):
     return [
@@ -41,7 +43,7 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     again = run(*benchmark(data, copy), "--fold", "1", "--fold", "2")
 
     assert "PHD-Net, augmented, all landmarks in one" in printed
-    assert "Test folds 1 of 8" in printed
+    assert "Test fold 1 of 8" in printed
     assert "Trained with float32" in printed
     assert "fold_1: finished before" in again.output
     assert "Test folds 1, 2 of 8" in again.output
@@ -64,6 +66,48 @@ def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, copy
 
     assert "unet, phdnet-small have no fold in common" in told.output
     assert not (copy / "README.md").exists()
+
+
+def test_files_of_others_are_not_written_over(data, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+
+    refused = run(*benchmark(data, tmp_path), code=1)
+
+    assert "expected a new or an empty folder" in refused.output
+    assert "README.md" in refused.output
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_a_fold_that_is_empty_is_found_before_the_first_training(data, tmp_path):
+    folder = shutil.copytree(data, tmp_path / "few")
+    header, *rows = (folder / "landmarks.csv").read_text().splitlines()
+    (folder / "landmarks.csv").write_text("\n".join([header, *rows[:5]]) + "\n")
+
+    refused = run(*benchmark(folder, tmp_path / "b"), code=1)
+
+    assert "Received none" in refused.output
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.slow
+def test_a_system_that_cannot_be_trained_does_not_keep_the_others(
+    data, small, tmp_path, monkeypatch
+):
+    real = cross_validation.train_and_test
+
+    def fails(system, fold, *arguments, **options):
+        if fold == 1:
+            raise ValueError("the loss was no longer a number")
+        return real(system, fold, *arguments, **options)
+
+    monkeypatch.setattr(cross_validation, "train_and_test", fails)
+
+    told = run(*benchmark(data, tmp_path), "--fold", "1", "--fold", "2", code=1)
+    nothing = run(*benchmark(data, tmp_path / "b"), "--fold", "1", code=1)
+
+    assert "fold_1: the loss was no longer a number" in told.output
+    assert "Test fold 2 of 8" in told.output
+    assert "no report yet, for nothing is finished" in nothing.output
 
 
 def test_a_benchmark_of_other_settings_is_not_mixed_in(data, tmp_path):

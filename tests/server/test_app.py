@@ -30,8 +30,9 @@ from tensorflow_serving.apis import (
 )
 
 from phdnet_tf.export import checksums, saved_model
-from phdnet_tf.server import app, json_requests
+from phdnet_tf.server import json_requests
 from phdnet_tf.server.app import Server, ServerConfig
+from phdnet_tf.startup import cores
 
 SPACING = [[1.5, 1.25]]
 
@@ -546,7 +547,7 @@ def test_polling_goes_on_after_an_error(server, monkeypatch, caplog):
 def test_cores_are_counted_where_the_system_does_not_tell_which(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
 
-    assert app._cores() == os.cpu_count()
+    assert cores() == os.cpu_count()
 
 
 def test_mixed_requests_at_once_are_each_answered_as_they_deserve(server):
