@@ -66,6 +66,8 @@ def evaluate(
     """
     path = options.find_model(model, models, view)
     load_tensorflow()
+    import numpy as np
+
     from phdnet_tf.cli.open_data import open_dataset
     from phdnet_tf.cli.text_tables import confidence_table, error_table, summary
     from phdnet_tf.evaluation.predictions import predict_examples
@@ -109,6 +111,12 @@ def evaluate(
                     "--test-fold', give other --data, or add --include-seen."
                 ) from error
             raise
+        if not np.isfinite(predictions.errors).any():
+            raise click.ClickException(
+                f"{source.name}: expected an annotated landmark of the model in the "
+                f"images to score. Received none of {', '.join(landmarks)}. Choose "
+                "other folds, or other --data."
+            )
         bins = [Bins.from_dict(description["bins"][name]) for name in landmarks]
         resolved = version.resolve()
         result = {

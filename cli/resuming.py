@@ -21,6 +21,21 @@ ENDS = {
 """Why a training ended, in words."""
 
 
+EXISTS = "{} exists. Choose another --name, or resume it with --resume."
+
+
+def claim_run(run: Path) -> None:
+    """Makes the folder of a new run.
+
+    Raises:
+        click.ClickException: If another command has just made it.
+    """
+    try:
+        run.mkdir(parents=True)
+    except FileExistsError:
+        raise click.ClickException(EXISTS.format(run)) from None
+
+
 def refuse_ended(run: Path, settings: RunSettings, time_limit: float | None) -> None:
     """Refuses to resume a run that has ended, unless it gets a longer time limit.
 
@@ -117,9 +132,7 @@ def find_run(runs: Path, name: str | None, resume: bool) -> Path:
     if not resume:
         run = runs / (name or time.strftime("%Y%m%d-%H%M%S"))
         if run.exists():
-            raise click.ClickException(
-                f"{run} exists. Choose another --name, or resume it with --resume."
-            )
+            raise click.ClickException(EXISTS.format(run))
         return run
     if name:
         return runs / name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import click
 from phdnet_tf.cli import options
 from phdnet_tf.cli.resuming import (
     ENDS,
+    claim_run,
     find_run,
     is_given,
     refuse_ended,
@@ -159,6 +162,7 @@ def train(
         refuse_other_choices(context, set(choices))
     load_tensorflow()
     from phdnet_tf.cli.open_data import open_dataset
+    from phdnet_tf.training.keeper import STATE
     from phdnet_tf.training.settings import RunSettings, load_settings, save_settings
 
     with options.plain_errors():
@@ -170,11 +174,14 @@ def train(
             source = open_dataset(settings.data and Path(settings.data), view)
             if settings.fingerprint != source.fingerprint:
                 raise click.ClickException(
-                    f"{settings.data} has changed since {run} was started. Start a new "
-                    "run, without --resume."
+                    f"{settings.data or source.name} has changed since {run} was "
+                    "started. Start a new run, without --resume."
                 )
             time_limit = time_limit or settings.time_limit
-            settings = replace(settings, time_limit=time_limit)
+            # Until it has ended again, it can be resumed again.
+            settings = replace(
+                settings, time_limit=time_limit, published=None, ended_by=()
+            )
         else:
             data = choices["data"] and choices["data"].resolve()
             source = open_dataset(data, view)
@@ -197,7 +204,7 @@ def train(
                 time_limit=time_limit,
                 init=choices["init"] and str(options.find_weights(choices["init"])),
             )
-        run.mkdir(parents=True, exist_ok=True)
+            claim_run(run)
         save_settings(run, settings)
         try:
             with trainer_of(
@@ -205,12 +212,21 @@ def train(
             ) as trainer:
                 published = _train(trainer, settings, source, run.resolve(), models)
         except KeyboardInterrupt:
+            again = ["phdnet-tf", "train", "--view", view, "--name", run.name]
+            for folder, place in (("runs", runs), ("models", models)):
+                if is_given(context, folder):
+                    again += [f"--{folder}", str(place)]
             click.echo(
                 "\nStopped before there was a model to publish. To go on: "
-                f"phdnet-tf train --view {view} --resume",
+                f"{shlex.join(again)} --resume",
                 err=True,
             )
             raise click.exceptions.Exit(130) from None
+        except Exception:
+            if not resume and not any(run.rglob(STATE)):
+                # Nothing can go on with it, and the corrected command needs its name.
+                shutil.rmtree(run)
+            raise
         ends = tuple(outcome.ended_by for outcome in published.outcomes)
         save_settings(
             run, replace(settings, published=str(published.version), ended_by=ends)

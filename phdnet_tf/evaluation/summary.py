@@ -27,14 +27,14 @@ confidence (table 2)."""
 
 
 def evaluation_figures(
-    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
+    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins] | None
 ) -> dict[str, Any]:
     """All figures of an evaluation, for JSON.
 
     Args:
         predictions: The predictions.
         landmarks: Names of the L landmarks.
-        bins: The confidence bins of each landmark.
+        bins: The confidence bins of each landmark, or None if there are none to judge.
 
     Returns:
         A dictionary.
@@ -91,14 +91,14 @@ def rankings(predictions: Predictions) -> dict[str, np.ndarray]:
 
 
 def confidence_figures(
-    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins]
+    predictions: Predictions, landmarks: tuple[str, ...], bins: Sequence[Bins] | None
 ) -> dict[str, Any]:
     """How well confidence, radii and bins predict the errors.
 
     Args:
         predictions: The predictions.
         landmarks: Names of the L landmarks.
-        bins: The confidence bins of each landmark.
+        bins: The confidence bins of each landmark, or None.
 
     Returns:
         "rankings", the result of `ranking_figures` for each ranking; "radii", the
@@ -122,7 +122,9 @@ def confidence_figures(
             )
             for index, name in enumerate(landmarks)
             if known[:, index].any()
-        },
+        }
+        if bins
+        else {},
     }
 
 

@@ -77,7 +77,7 @@ def calibrated_by_the_others(parts: list[Predictions]) -> Predictions:
     """Predictions of all folds, each fold calibrated by the errors of the others.
 
     So no image is judged by what it taught itself: what cross-fitting can say of
-    thresholds, radii, bins and recognition (Barber et al., Annals of Statistics 2021).
+    thresholds, radii and recognition (Barber et al., Annals of Statistics 2021).
 
     Args:
         parts: The predictions of each fold, by a network that learnt from the others.

@@ -15,7 +15,7 @@ def require_annotated(
         examples: The examples, as `input_pipeline.normalised` takes them. They are read
             until every landmark was seen.
         landmarks: Names of the L landmarks.
-        purpose: Purpose of the data: "training" or "validation".
+        purpose: What the data are for, or which they are, such as "training".
 
     Raises:
         ValueError: If there is such a landmark.
@@ -28,8 +28,8 @@ def require_annotated(
     absent = [name for name, known in zip(landmarks, seen, strict=True) if not known]
     raise ValueError(
         f"{purpose}: expected every landmark to be annotated in at least one image. "
-        f"Not annotated: {', '.join(absent)}. Annotate it there, choose another "
-        "--validation-fold, or train only the others with --landmark."
+        f"Not annotated: {', '.join(absent)}. Annotate it there, choose other folds, "
+        "or train only the others with --landmark."
     )
 
 

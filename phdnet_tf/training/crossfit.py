@@ -7,6 +7,7 @@ from phdnet_tf.config import Config
 from phdnet_tf.evaluation.predictions import Predictions, predict_examples
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.presets import USUAL_ORIENTATIONS
+from phdnet_tf.training.checks import require_annotated
 from phdnet_tf.training.data import AnnotatedImages, Folds
 from phdnet_tf.training.members import Trainer
 from phdnet_tf.training.networks import networks_of
@@ -37,7 +38,7 @@ def train_crossfit(
         config: Settings; with `TrainingConfig.decay`, or a time limit, the last weights
             are settled ones.
         source: The data.
-        folds: Folds to learn from, two or more.
+        folds: Folds to learn from. Two or more hold images; the others are left out.
         run: Folder of the run; each training has a folder in it, `without_K` and `all`.
         trainer: How they are trained.
         members: As for `networks_of`.
@@ -50,10 +51,23 @@ def train_crossfit(
 
     Raises:
         KeyboardInterrupt: After Ctrl-C; the next call goes on.
-        ValueError: As for `loop.train`, or if the loss of a training is no longer a
-            number.
+        ValueError: As for `loop.train`, or if fewer than two folds hold images, a
+            landmark is annotated in only one of them, or the loss of a training is no
+            longer a number.
     """
     landmarks = config.model.landmarks
+    folds = [fold for fold in folds if source.count([fold])]
+    if len(folds) < 2:
+        raise ValueError(
+            f"{source.name}: expected images in two folds or more, to learn from one "
+            f"and be judged by another. Received {len(folds)}: add subjects."
+        )
+    for fold in folds:
+        # A training that would fail is found before those that come before it.
+        others = sorted(set(folds) - {fold})
+        require_annotated(
+            source.examples(others, landmarks), landmarks, f"all but fold {fold}"
+        )
     parts = {f"without_{fold}": sorted(set(folds) - {fold}) for fold in folds}
     parts["all"] = folds
     plans = {

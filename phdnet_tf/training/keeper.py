@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -234,7 +235,8 @@ class Keeper(keras.callbacks.Callback):
         if not path.exists():
             return
         try:
-            with np.load(path, allow_pickle=False) as state:
+            # NumPy leaves a damaged file open that it has opened itself.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as state:
                 self.epoch = int(state["epoch"])
                 self.best_epoch = int(state["best_epoch"])
                 self.steps = int(state["steps"])
@@ -246,7 +248,7 @@ class Keeper(keras.callbacks.Callback):
                 if self.ended_by not in FINAL:
                     for number, variable in enumerate(self._variables):
                         variable.assign(state[_key(number)])
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
             raise ValueError(
                 f"{path}: expected the state of a training of this network. "
                 f"Received: {error}. Start a new run."

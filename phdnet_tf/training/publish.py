@@ -1,6 +1,7 @@
 """From trained networks to a published model: thresholds, radii, export."""
 
 import importlib.metadata
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,9 @@ def publish(
         calibration.radii,
         calibration.recognition,
     )
-    validated = evaluation_figures(judged, landmarks, calibration.bins)
+    # Cross-fitted bins have learnt from the very errors that would judge them.
+    bins = calibration.bins if data["validation_folds"] else None
+    validated = evaluation_figures(judged, landmarks, bins)
     description = {
         "view": config.view,
         "landmarks": list(landmarks),
@@ -153,7 +156,9 @@ def publish(
                     "epochs": outcome.epochs,
                     "steps": outcome.steps,
                     "best_epoch": outcome.best_epoch,
-                    "validation_loss": outcome.validation_loss,
+                    "validation_loss": outcome.validation_loss
+                    if math.isfinite(outcome.validation_loss)
+                    else None,  # Without validation: JSON has no infinity.
                     "seconds": round(outcome.seconds, 1),
                     "ended_by": outcome.ended_by,
                 }

@@ -112,6 +112,19 @@ def test_where_nothing_is_left_to_score_it_is_said_in_a_line(models, data):
     assert "--include-seen" in refused.output
 
 
+def test_images_without_an_annotated_point_are_no_result(models, copy, tmp_path):
+    table = copy / "landmarks.csv"
+    header, *rows = table.read_text().splitlines()
+    empty = [",".join([*row.split(",")[:2], *[""] * 6]) for row in rows]
+    table.write_text("\n".join([header, *empty]) + "\n")
+    output = tmp_path / "out"
+
+    refused = evaluated(copy, models, "--output", output, code=1)
+
+    assert "expected an annotated landmark" in refused.output
+    assert not (output / "evaluation.json").exists()
+
+
 def test_images_that_were_learnt_from_are_scored_under_a_heading(models, data):
     result = evaluated(data, models, "--include-seen")
 

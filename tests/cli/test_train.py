@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 from support.command import run
+from support.training import bare_network
 
-from phdnet_tf.training import keeper
+from phdnet_tf.cli.resuming import claim_run
+from phdnet_tf.training import keeper, loop, members
 
 
 @pytest.mark.slow
@@ -135,7 +138,10 @@ def test_ctrl_c_before_the_first_model_says_how_to_go_on(data, tmp_path, monkeyp
 
     result = run(*arguments, "--runs", tmp_path / "runs", code=130)
 
-    assert "phdnet-tf train --view 4ch --resume" in result.output
+    assert "phdnet-tf train --view 4ch --name " in result.output
+    assert f"--runs {tmp_path / 'runs'} --models {tmp_path / 'm'} --resume" in (
+        result.output
+    )
     assert not (tmp_path / "m").exists()
 
 
@@ -158,6 +164,57 @@ def test_a_landmark_that_is_not_annotated_is_named(data, tmp_path):
 
     assert "Absent: apex" in result.output
     assert "lv_apex" in result.output
+    # Or the corrected command could not have the same name.
+    assert not list((tmp_path / "r/4ch").iterdir())
+
+
+def test_two_commands_that_start_together_do_not_share_a_run(tmp_path):
+    claim_run(tmp_path / "sa/first")
+
+    with pytest.raises(click.ClickException, match="exists. Choose another --name"):
+        claim_run(tmp_path / "sa/first")
+
+
+@pytest.mark.slow
+def test_a_cross_fitted_model_says_only_what_others_have_taught(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "build_network", bare_network)
+    few = shutil.copytree(data, tmp_path / "few")
+    header, *rows = (few / "landmarks.csv").read_text().splitlines()
+    (few / "landmarks.csv").write_text("\n".join([header, *rows[:2]]) + "\n")
+
+    told = run(
+        *("train", "--view", "4ch", "--data", few, "--calibrate", "crossfit"),
+        *("--time-limit", "0.1", "--models", tmp_path / "m", "--runs", tmp_path / "r"),
+    )
+
+    assert "Every fold, by networks and thresholds that learnt" in told.output
+    text = (tmp_path / "m/phdnet_4ch/1/phdnet.json").read_text()
+    # Other programs read it, too, and JSON has neither infinity nor NaN.
+    description = json.loads(text, parse_constant=pytest.fail)
+    assert description["training"]["members"][0]["validation_loss"] is None
+    assert description["validation"]["images"] == 2
+    # Its bins have learnt from all errors: nothing is left that could judge them.
+    assert len(description["bins"]) == 3
+    assert description["validation"]["confidence"]["bins"] == {}
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_while_it_was_trained_further_goes_on(trained, tmp_path):
+    folder = shutil.copytree(trained[1], tmp_path / "copy")
+    resume = ["train", "--view", "4ch", "--resume", "--time-limit", "0.07"]
+    resume += ["--models", folder / "models", "--runs", folder / "runs"]
+
+    def interrupt(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(members, "train_members", interrupt)
+        assert "--name first --runs" in run(*resume, code=130).output
+    again = run(*resume)
+
+    assert str(folder / "models/phdnet_4ch/2") in again.output
 
 
 def test_the_options_of_phdnet_are_refused_for_other_networks(data):

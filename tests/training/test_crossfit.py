@@ -43,12 +43,39 @@ def test_each_fold_is_predicted_by_what_learnt_from_the_others(tmp_path):
     )
 
     assert parts == ["without_0", "without_1", "without_2", "all"]
-    assert source.asked == [[1, 2], [0], [0, 2], [1], [0, 1], [2], [0, 1, 2]]
+    checked = [[1, 2], [0, 2], [0, 1]]
+    trained = [[1, 2], [0], [0, 2], [1], [0, 1], [2], [0, 1, 2]]
+    assert source.asked == checked + trained
     # The last weights, as nothing is validated on.
     [outcome] = outcomes
     assert (outcome.best_epoch, outcome.ended_by) == (2, "epochs")
     assert [len(part.images) for part in predictions] == [2, 2, 2]
     assert np.isfinite(np.concatenate([part.errors for part in predictions])).all()
+
+
+class Sparse(Drawn):
+    """Fold 2 alone has grey discs, and fold 3 has no image."""
+
+    def examples(self, folds, landmarks):
+        assert set(folds) <= {0, 1, 2}
+
+        def forget(example):
+            return {**example, "landmarks": [example["landmarks"][0], [np.nan] * 2]}
+
+        data = super().examples(folds, landmarks)
+        return data if 2 in folds else data.map(forget)
+
+    def count(self, folds):
+        return 2 * len({0, 1, 2} & set(folds))
+
+
+def test_what_no_part_can_learn_is_found_before_the_first_training(tmp_path):
+    with pytest.raises(ValueError, match=r"all but fold 2: .* Not annotated: grey\."):
+        crossfit(settings(), Sparse(), [0, 1, 2, 3], tmp_path)
+    with pytest.raises(ValueError, match=r"two folds or more.* Received 1: add"):
+        crossfit(settings(), Sparse(), [0, 3], tmp_path)
+
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -169,6 +169,14 @@ def test_a_state_of_another_network_is_refused_with_a_remedy(tmp_path):
         train(other, one, one, tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
+def test_a_damaged_state_is_refused_with_a_remedy(tmp_path, content):
+    (tmp_path / "state.npz").write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"state.npz: .* Start a new run"):
+        train(settings(), examples(4), examples(2, 1), tmp_path)
+
+
 def test_a_time_limit_needs_a_backend_that_follows_it(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
 

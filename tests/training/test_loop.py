@@ -160,8 +160,13 @@ def test_a_killed_run_goes_on_to_the_same_result(finished, killed, epoch, step):
     undisturbed, outcome, _ = finished
     run = killed[epoch, step]
 
-    resumed = train(settings(), examples(4), examples(2, 1), run)
+    told = []
+    resumed = train(
+        settings(), examples(4), examples(2, 1), run, on_progress=told.append
+    )
 
+    # Not from the beginning, which would lead to the same result.
+    assert min(progress.epoch for progress in told) == epoch
     assert resumed.best_epoch == outcome.best_epoch
     for one, two in zip(weights(outcome.model), weights(resumed.model), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
@@ -172,9 +177,11 @@ def test_a_killed_run_goes_on_to_the_same_result(finished, killed, epoch, step):
 
 def test_a_finished_run_is_not_trained_again(finished):
     run, outcome, _ = finished
+    told = []
 
-    again = train(settings(), examples(4), examples(2, 1), run)
+    again = train(settings(), examples(4), examples(2, 1), run, on_progress=told.append)
 
+    assert not told
     assert (again.epochs, again.ended_by) == (3, "epochs")
     for one, two in zip(weights(outcome.model), weights(again.model), strict=True):
         np.testing.assert_array_equal(one, two)
