@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,14 +178,28 @@ def plain_errors() -> Iterator[None]:
 
     Yields:
         Nothing. The block holds the calls of the library.
+
+    Raises:
+        OSError: If standard output cannot be written, which `Commands` reports.
     """
     try:
         yield
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and printing_failed(error):
+            raise
         message = str(error)
         if isinstance(error, OSError) and error.filename and error.strerror:
             message = f"{error.filename}: {error.strerror}."
         raise click.ClickException(message) from error
+
+
+def printing_failed(error: OSError) -> bool:
+    """Whether it was `click.echo` that failed.
+
+    Its errors name no file, but nor do those of a file on a disk that becomes full.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code is click.echo.__code__
 
 
 def find_model(model: Path | None, models: Path, view: str | None) -> Path:

@@ -1,5 +1,6 @@
 """What every command has: help at once, and one line for a slip."""
 
+import os
 import subprocess
 import sys
 import time
@@ -45,3 +46,48 @@ def test_a_users_mistake_is_one_clear_line(
     result = run(*arguments, code=code)
 
     assert message in result.output and "Traceback" not in result.output
+
+
+def printing(block, **options):
+    """A process whose command does a line of Python where errors become one line."""
+    program = (
+        "import click\n"
+        "from phdnet_tf.cli import main, options, outputs\n"
+        "@main.command()\n"
+        "def own():\n"
+        f"    with options.plain_errors(): {block}\n"
+        "main(['own'])\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+ECHO, JSON = "click.echo('landmarks')", "outputs.show([], [], 'json')"
+
+
+@pytest.mark.parametrize("block", [ECHO, JSON])
+def test_a_reader_that_needs_no_more_is_no_error(block):
+    done = printing(block, stdout=subprocess.PIPE)
+    done.stdout.close()
+
+    assert (done.communicate()[1], done.returncode) == ("", 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("block", [ECHO, JSON])
+def test_a_full_standard_output_is_told_apart_from_a_full_disk(block, unbuffered):
+    with open("/dev/full", "wb") as full:
+        done = printing(
+            block, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        )
+        told = done.communicate()[1]
+    disk = printing("open('/dev/full', 'w').write('landmarks' * 9999)")
+
+    assert (told, done.returncode) == (
+        "Error: standard output cannot be written: No space left on device. Redirect "
+        "it elsewhere, or free some disk space.\n",
+        1,
+    )
+    assert disk.communicate()[1] == "Error: [Errno 28] No space left on device\n"
