@@ -64,7 +64,8 @@ def evaluate(
     --details adds each strategy, the risk-coverage curve (AURC: its mean, in mm), the
     radii of 50 and 95 %, and the bins, from the least to the most confident.
     """
-    path = options.find_model(model, models, view)
+    with options.plain_errors():
+        path = options.find_model(model, models, view)
     load_tensorflow()
     from phdnet_tf.cli.open_data import open_dataset
     from phdnet_tf.cli.text_tables import confidence_table, error_table, summary

@@ -208,6 +208,7 @@ def find_model(model: Path | None, models: Path, view: str | None) -> Path:
     Raises:
         click.ClickException: If there is no model.
         click.UsageError: If there are several views and none was chosen.
+        ValueError: As `find_models`.
     """
     if model:
         return model
@@ -229,23 +230,32 @@ def find_models(models: Path, view: str | None) -> dict[str, Path]:
 
     Raises:
         click.ClickException: If there is no model.
-        ValueError: As `installed_weights`.
+        ValueError: If two models are of one view. Also as `load_description`, and if
+            installed weights are needed as `installed_weights`.
     """
-    from phdnet_tf.export.versions import model_folders
+    from phdnet_tf.export.description import load_description
+    from phdnet_tf.export.versions import model_folders, resolve_version
     from phdnet_tf.export.weights import installed_weights
 
     folders = model_folders(models)
-    found = {}
+    found: dict[str, Path] = {}
     for name in folders if view is None else {view} & folders.keys():
         taken, *others = folders[name]
-        found[name] = taken
+        # A copy has another name, and is still of the same view.
+        own = load_description(resolve_version(taken))["view"]
+        if own in found:
+            raise ValueError(
+                f"{found[own]} and {taken} are both models of {own}: choose one with "
+                "--model, or move one away."
+            )
+        found[own] = taken
         if others:
             click.echo(
                 f"view {name}: uses {taken.name}. For another, give --model "
                 f"{' or '.join(str(models / other.name) for other in others)}.",
                 err=True,
             )
-    for weights in installed_weights():
+    for weights in [] if view in found else installed_weights():
         if weights.view not in found and view in (None, weights.view):
             found[weights.view] = weights.version
             click.echo(
