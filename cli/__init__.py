@@ -17,6 +17,7 @@ from phdnet_tf.cli.benchmark import benchmark
 from phdnet_tf.cli.dataset import dataset
 from phdnet_tf.cli.evaluate import evaluate
 from phdnet_tf.cli.models import list_models
+from phdnet_tf.cli.options import printing_failed
 from phdnet_tf.cli.phantom import phantom
 from phdnet_tf.cli.predict import predict
 from phdnet_tf.cli.review import review
@@ -32,9 +33,8 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except OSError as error:
-            # click handles a closed pipe. Errors of files carry a file name; errors of
-            # streams carry none.
-            if error.errno == errno.EPIPE or error.filename:
+            # click handles a closed pipe.
+            if error.errno == errno.EPIPE or not printing_failed(error):
                 raise
             # Otherwise Python flushes once more at exit, and prints a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -144,8 +144,8 @@ def run_command(
     from phdnet_tf.batch.plan import require_same_sources
     from phdnet_tf.batch.run import slice_of
 
-    paths = [model] if model else [*options.find_models(models, view).values()]
     with options.plain_errors(), _stopping(output):
+        paths = [model] if model else [*options.find_models(models, view).values()]
         described = [describe_model(path) for path in paths]
         if view not in (None, described[0].view):
             raise click.UsageError(

@@ -64,7 +64,8 @@ def evaluate(
     --details adds each strategy, the risk-coverage curve (AURC: its mean, in mm), the
     radii of 50 and 95 %, and the bins, from the least to the most confident.
     """
-    path = options.find_model(model, models, view)
+    with options.plain_errors():
+        path = options.find_model(model, models, view)
     load_tensorflow()
     import numpy as np
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,14 +178,28 @@ def plain_errors() -> Iterator[None]:
 
     Yields:
         Nothing. The block holds the calls of the library.
+
+    Raises:
+        OSError: If standard output cannot be written, which `Commands` reports.
     """
     try:
         yield
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and printing_failed(error):
+            raise
         message = str(error)
         if isinstance(error, OSError) and error.filename and error.strerror:
             message = f"{error.filename}: {error.strerror}."
         raise click.ClickException(message) from error
+
+
+def printing_failed(error: OSError) -> bool:
+    """Whether it was `click.echo` that failed.
+
+    Its errors name no file, but nor do those of a file on a disk that becomes full.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code is click.echo.__code__
 
 
 def find_model(model: Path | None, models: Path, view: str | None) -> Path:
@@ -193,6 +208,7 @@ def find_model(model: Path | None, models: Path, view: str | None) -> Path:
     Raises:
         click.ClickException: If there is no model.
         click.UsageError: If there are several views and none was chosen.
+        ValueError: As `find_models`.
     """
     if model:
         return model
@@ -214,23 +230,32 @@ def find_models(models: Path, view: str | None) -> dict[str, Path]:
 
     Raises:
         click.ClickException: If there is no model.
-        ValueError: As `installed_weights`.
+        ValueError: If two models are of one view. Also as `load_description`, and if
+            installed weights are needed as `installed_weights`.
     """
-    from phdnet_tf.export.versions import model_folders
+    from phdnet_tf.export.description import load_description
+    from phdnet_tf.export.versions import model_folders, resolve_version
     from phdnet_tf.export.weights import installed_weights
 
     folders = model_folders(models)
-    found = {}
+    found: dict[str, Path] = {}
     for name in folders if view is None else {view} & folders.keys():
         taken, *others = folders[name]
-        found[name] = taken
+        # A copy has another name, and is still of the same view.
+        own = load_description(resolve_version(taken))["view"]
+        if own in found:
+            raise ValueError(
+                f"{found[own]} and {taken} are both models of {own}: choose one with "
+                "--model, or move one away."
+            )
+        found[own] = taken
         if others:
             click.echo(
                 f"view {name}: uses {taken.name}. For another, give --model "
                 f"{' or '.join(str(models / other.name) for other in others)}.",
                 err=True,
             )
-    for weights in installed_weights():
+    for weights in [] if view in found else installed_weights():
         if weights.view not in found and view in (None, weights.view):
             found[weights.view] = weights.version
             click.echo(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +49,12 @@ def show(results: Sequence[Result], done: Sequence[Done], form: str) -> None:
     """Prints predictions to standard output, and errors to standard error."""
     from phdnet_tf.outputs.formats import write_csv, write_json
 
-    if form == "json":
-        write_json(results, sys.stdout)
-    elif form == "csv":
-        write_csv(results, sys.stdout)
+    if form != "table":
+        text = io.StringIO(newline="")
+        write = write_json if form == "json" else write_csv
+        write(results, text)
+        # Unlike a stream, it fails here and not when Python ends.
+        click.echo(text.getvalue(), nl=False)
     else:
         stills = [p for each in done if not each.tracks for p in each.predictions]
         rows = [row for prediction in stills for row in prediction_rows(prediction)]

@@ -123,7 +123,8 @@ def predict(
             "--model is a folder here. Name the server's model behind its address: "
             f"--server {server.rstrip('/')}/phdnet_sa/3."
         )
-    paths = [] if server else _model_paths(model, models, view)
+    with options.plain_errors():
+        paths = [] if server else _model_paths(model, models, view)
 
     from phdnet_tf.dicom.sandbox import Sandbox
     from phdnet_tf.dicom.survey import survey

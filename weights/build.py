@@ -6,7 +6,7 @@ What was there under that name is replaced, but for a MODEL_CARD.md, which is wr
 once from what the model says of itself, and then is to be completed by hand.
 
 A model of drawn images promises nothing of real ones: its weights have no threshold
-that a confidence could reach, and no error radii.
+that a confidence could reach, no error radii, and no bounds of errors.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from phdnet_tf.startup import load_tensorflow
 
 load_tensorflow()
 
-from phdnet_tf.config import Config, require_view
+from phdnet_tf.config import VIEW_NAME, Config
+from phdnet_tf.export.checksums import require_complete
 from phdnet_tf.export.description import load_description
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.networks import load_networks
@@ -43,11 +44,16 @@ def take(model: Path, name: str, package: Path = PACKAGE) -> Path:
         The new version's folder; earlier ones are gone.
 
     Raises:
-        ValueError: If there is no model, or its name is none.
+        ValueError: If there is no model, it is incomplete, or its name is none.
         OSError: If it cannot be copied.
     """
-    require_view(name)
+    if not VIEW_NAME.fullmatch(name):
+        raise ValueError(
+            '--name: expected letters, digits, "-" and "_", such as sa-acdc. Received: '
+            f"{name!r}."
+        )
     version = resolve_version(model)
+    require_complete(version)
     load_networks(version)  # It has to have them, and in a form that can be read.
     target = package / name
     description = load_description(version)
@@ -67,7 +73,7 @@ def take(model: Path, name: str, package: Path = PACKAGE) -> Path:
 
 
 def _without_promises(version: Path, description: dict[str, Any], target: Path) -> Path:
-    """Exports it again: no point is high confidence, and no radius is promised."""
+    """Exports it again: no point is high confidence, and no error is bounded."""
     config = Config.from_dict(description["config"])
     networks = load_networks(version)
     served = ServedGraph(
@@ -77,9 +83,13 @@ def _without_promises(version: Path, description: dict[str, Any], target: Path) 
         recognition=description["recognition_threshold"],
     )
     unreachable = dict.fromkeys(description["thresholds"])
+    unbounded = {
+        name: bins | {"bounds_mm": [None] * len(bins["bounds_mm"])}
+        for name, bins in description["bins"].items()
+    }
     return export(
         served,
-        description | {"thresholds": unreachable},
+        description | {"thresholds": unreachable, "bins": unbounded},
         target,
         load_seen_images(version),
         networks,

@@ -4,10 +4,10 @@ Only the pixels and their spacing are sent, and nothing else of the DICOM file.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -23,7 +23,12 @@ from phdnet_tf.export.description import model_name, usual_orientations
 from phdnet_tf.export.versions import model_names
 from phdnet_tf.inference.calls import inputs_of, locate_in_calls
 from phdnet_tf.inference.errors import NotServedError, RefusedImageError
-from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
+from phdnet_tf.inference.results import (
+    Prediction,
+    make_prediction,
+    maps_of_image,
+    other_version,
+)
 from phdnet_tf.presets import VIEWS
 
 TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = {
@@ -32,6 +37,8 @@ TRANSPORTS: dict[str, tuple[type[GrpcTransport] | type[RestTransport], bool]] = 
     "grpc": (GrpcTransport, False),
     "grpcs": (GrpcTransport, True),
 }
+
+_Answers = TypeVar("_Answers")
 
 
 def connect(
@@ -72,9 +79,9 @@ class Client:
     """A model on a server, used like a `Predictor` for a model on disk.
 
     The newest version is looked up once, so that all answers come from one model. If
-    the server has replaced that version, the client uses its replacement. A label is
-    looked up for each call of `predict` and `predict_many`, so that a running program
-    follows it.
+    the server has replaced that version, the client uses its replacement, and asks
+    again for what the call has got from the other. A label is looked up for each call
+    of `predict` and `predict_many`, so that a running program follows it.
 
     Args:
         server: `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`. The path may
@@ -150,8 +157,10 @@ class Client:
             NotServedError: If the server no longer has the model.
             ServerDownError: If it does not answer.
         """
-        self._follow_label()
-        return self._predict(image, name)
+        [answer] = self.predict_many([image], [name])
+        if isinstance(answer, RefusedImageError):
+            raise answer
+        return answer
 
     def predict_many(
         self, images: Sequence[MRImage], names: Sequence[str]
@@ -170,14 +179,7 @@ class Client:
             ServerDownError: If it does not answer.
         """
         self._follow_label()
-        turned = [self._turned(image) for image in images]
-        answers = locate_in_calls(self._locate, turned, self.at_once)
-        return [
-            answer
-            if isinstance(answer, RefusedImageError)
-            else self._prediction(answer, image, name)
-            for answer, image, name in zip(answers, images, names, strict=True)
-        ]
+        return self._from_one_version(lambda: self._predict_many(images, names))
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
         """The smoothed candidate map of each landmark (equation 3).
@@ -193,6 +195,35 @@ class Client:
             NotServedError: If the server no longer has the model.
             ServerDownError: If it does not answer.
         """
+        return self._from_one_version(lambda: self._candidate_maps(image))
+
+    def _from_one_version(self, ask: Callable[[], _Answers]) -> _Answers:
+        """The answers; if the server replaces the version meanwhile, all the new one's.
+
+        Another version may name the landmarks in another order, and turn images
+        otherwise.
+        """
+        try:
+            return ask()
+        except NotServedError:
+            if self._wanted.isdecimal():
+                raise
+            self._resolve()
+            return ask()
+
+    def _predict_many(
+        self, images: Sequence[MRImage], names: Sequence[str]
+    ) -> list[Prediction | RefusedImageError]:
+        turned = [self._turned(image) for image in images]
+        answers = locate_in_calls(self._locate, turned, self.at_once)
+        return [
+            answer
+            if isinstance(answer, RefusedImageError)
+            else make_prediction(self, answer, image, name)
+            for answer, image, name in zip(answers, images, names, strict=True)
+        ]
+
+    def _candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
         outputs = self._ask("explain", inputs_of([self._turned(image)]))
         return maps_of_image(self, {k: v[0] for k, v in outputs.items()}, image)
 
@@ -215,35 +246,11 @@ class Client:
             for index in range(len(images))
         ]
 
-    def _predict(self, image: MRImage, name: str) -> Prediction:
-        [outputs] = self._locate([self._turned(image)])
-        return self._prediction(outputs, image, name)
-
-    def _prediction(
-        self, outputs: Mapping[str, np.ndarray], image: MRImage, name: str
-    ) -> Prediction:
-        try:
-            return make_prediction(self, outputs, image, name)
-        except KeyError as error:
-            raise NotServedError(
-                f"{self._server}: expected {self.name} to answer as models of this "
-                f"version of phdnet-tf do. Received no {error}. Serve a model of this "
-                "version, or use the version of phdnet-tf that exported this model."
-            ) from error
-
     def _ask(self, signature: str, inputs: Inputs) -> Outputs:
-        try:
-            return self._transport.predict(
-                self._model, self._version, signature, inputs
-            )
-        except NotServedError:
-            if self._wanted.isdecimal():
-                raise
-            # The server has replaced the version since it was looked up.
-            self._resolve()
-            return self._transport.predict(
-                self._model, self._version, signature, inputs
-            )
+        outputs = self._transport.predict(self._model, self._version, signature, inputs)
+        if told := other_version(self._server, self.name, signature, outputs):
+            raise NotServedError(told)
+        return outputs
 
     def _find_model(self, view: str | None) -> str:
         served = served_models(self._transport, view)
@@ -280,19 +287,19 @@ class Client:
 
     def _resolve(self) -> None:
         """Looks up the version in service, and its description."""
-        model = self._model
-        self._version = self._look_up()
-        self.name = f"{model}/{self._version}"
+        model, version = self._model, self._look_up()
         asked = {"field": np.array([b"description"], object)}
         try:
-            outputs = self._transport.predict(model, self._version, "describe", asked)
+            outputs = self._transport.predict(model, version, "describe", asked)
         except RefusedImageError as error:
             raise NotServedError(
-                f"{self._server}: expected {self.name} to be a model that this version "
-                f"of phdnet-tf exported. Received another: {error}"
+                f"{self._server}: expected {model}/{version} to be a model that this "
+                f"version of phdnet-tf exported. Received another: {error}"
             ) from error
         self.description: dict[str, Any] = json.loads(outputs["value"][0])
-        self.name = model_name(model, self._version, self.description)
+        # No earlier: without its description its answers would be misread.
+        self._version = version
+        self.name = model_name(model, version, self.description)
         self.view: str = self.description["view"]
         self.landmarks: tuple[str, ...] = tuple(self.description["landmarks"])
         self.usual_orientations = usual_orientations(self.description)

@@ -12,15 +12,22 @@ def load_description(version: Path) -> dict[str, Any]:
     """Reads `phdnet.json`.
 
     Raises:
-        ValueError: If it is missing or unreadable.
+        ValueError: If it is missing or unreadable, or names no view or landmarks.
     """
     try:
-        return json.loads((version / DESCRIPTION).read_text())
+        description = json.loads((version / DESCRIPTION).read_text())
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{version}: expected a model that phdnet-tf exported, with {DESCRIPTION}. "
             f"Received: {error}."
         ) from error
+    found = description if isinstance(description, dict) else {}
+    if missing := [name for name in ("view", "landmarks") if name not in found]:
+        raise ValueError(
+            f"{version}: expected a model that phdnet-tf exported, whose {DESCRIPTION} "
+            f"has a view and landmarks. Received no {' and no '.join(missing)}."
+        )
+    return description
 
 
 def model_name(model: str, version: str | int, description: dict[str, Any]) -> str:

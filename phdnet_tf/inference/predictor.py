@@ -20,7 +20,12 @@ from phdnet_tf.export.saved_model import load_signatures
 from phdnet_tf.export.versions import resolve_version
 from phdnet_tf.inference.calls import inputs_of, locate_in_calls
 from phdnet_tf.inference.errors import RefusedImageError
-from phdnet_tf.inference.results import Prediction, make_prediction, maps_of_image
+from phdnet_tf.inference.results import (
+    Prediction,
+    make_prediction,
+    maps_of_image,
+    other_version,
+)
 
 
 class Predictor:
@@ -40,7 +45,8 @@ class Predictor:
         at_once: Images per call of its graph; see `devices.images_a_call`.
 
     Raises:
-        ValueError: If there is no usable model.
+        ValueError: If there is no usable model, or it is of another version of
+            phdnet-tf that answered otherwise.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,6 +59,11 @@ class Predictor:
         folder = self.version.resolve()
         self.name = model_name(folder.parent.name, folder.name, self.description)
         self._signatures = load_signatures(self.version)
+        for name in ("serving_default", "explain"):
+            graph = self._signatures.get(name)
+            outputs = graph.structured_outputs if graph else ()
+            if told := other_version(self.version, self.name, name, outputs):
+                raise ValueError(told)
         self.at_once = images_a_call()
 
     def predict(self, image: MRImage, name: str = "") -> Prediction:

@@ -1,6 +1,6 @@
 """Predictions, and the protocol of the models that make them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,6 +10,18 @@ from phdnet_tf.dicom.image import MRImage
 from phdnet_tf.dicom.turning import turn_to_usual
 from phdnet_tf.inference.errors import RefusedImageError
 from phdnet_tf.trust.radii import RADIUS_NAMES
+
+POINTS = (
+    *("landmarks", "confidence", "high_confidence", "error_radius_mm"),
+    "recognised",
+)
+USED = {
+    "serving_default": POINTS,
+    "png": POINTS,
+    "explain": ("candidate_map", "candidate_corners"),
+}
+"""For each signature of a model, the outputs that `make_prediction` and `maps_of_image`
+use."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,30 @@ class Locator(Protocol):
 
     def candidate_maps(self, image: MRImage) -> tuple[np.ndarray, np.ndarray]:
         """The smoothed candidate maps; see `Predictor.candidate_maps`."""
+
+
+def other_version(
+    place: object, model: str, signature: str, outputs: Container[str]
+) -> str:
+    """The message for a model of another version of phdnet-tf.
+
+    Args:
+        place: Where the model is: its folder, or its server.
+        model: Its name and version.
+        signature: One of `USED`.
+        outputs: Names of its outputs; none if the model lacks the signature.
+
+    Returns:
+        The message; empty if no output is missing.
+    """
+    for output in USED[signature]:
+        if output not in outputs:
+            return (
+                f"{place}: expected {model} to answer as models of this version of "
+                f"phdnet-tf do. Received no {output!r}. Use a model of this version, "
+                "or the version of phdnet-tf that exported this one."
+            )
+    return ""
 
 
 def make_prediction(

@@ -8,12 +8,15 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import grpc
 import uvicorn
 
+from phdnet_tf.export.versions import model_names
+from phdnet_tf.export.weights import installed_weights
 from phdnet_tf.server import config as settings
 from phdnet_tf.server.admission import Admission
 from phdnet_tf.server.config import ServerConfig
@@ -66,6 +69,7 @@ class Server:
                 f"{config.models}: expected a folder with a model that can be served, "
                 "such as models/phdnet_sa/1. Received none. Train a model with "
                 "'phdnet-tf train', or give --models another folder."
+                f"{_about_weights(config.models)}"
             )
         started: Future[tuple[int, int]] = Future()
         # Outside the main thread, uvicorn leaves signals to whoever runs this server.
@@ -151,6 +155,15 @@ class Server:
                 logger.exception(
                     "%s: the check for versions failed", self._config.models
                 )
+
+
+def _about_weights(models: Path) -> str:
+    """How to serve the weights that are installed; empty if there are none."""
+    copies = [
+        f"{each.version} to {models / model_names(each.view)[0] / each.version.name}"
+        for each in installed_weights()
+    ]
+    return f" Or copy installed weights: {', or '.join(copies)}." if copies else ""
 
 
 def _grpc_server(config: ServerConfig, connections: int) -> tuple[grpc.aio.Server, int]:

@@ -133,10 +133,12 @@ class Batches:
         done: asyncio.Future[list[Outputs | Exception]],
     ) -> None:
         self._running -= 1
-        for request, answer in zip(taken, done.result(), strict=True):
+        failed = done.exception()
+        answers = [failed] * len(taken) if failed else done.result()
+        for request, answer in zip(taken, answers, strict=True):
             if request.answer.done():  # its client has left
                 continue
-            if isinstance(answer, Exception):
+            if isinstance(answer, BaseException):
                 request.answer.set_exception(answer)
             else:
                 request.answer.set_result(answer)
@@ -147,11 +149,12 @@ def _answers(call: Run, requests: list[Inputs]) -> list[Outputs | Exception]:
     """The answer to each request, from one call if possible."""
     if len(requests) > 1:
         names = requests[0]
-        merged = {n: np.concatenate([inputs[n] for inputs in requests]) for n in names}
         try:
+            merged = {n: np.concatenate([i[n] for i in requests]) for n in names}
             outputs = call(merged)
         except Exception:
-            # One of them is refused, and only its own call can tell which.
+            # One of them is refused, and only its own call can tell which. Or memory
+            # does not suffice for all of them together.
             pass
         else:
             ends = np.cumsum([len(next(iter(inputs.values()))) for inputs in requests])

@@ -21,7 +21,8 @@ class Bins:
     Attributes:
         edges: `BINS` - 1 rising confidences between the bins.
         bounds_mm: For each bin, the expected error at its lower edge, which is its
-            worst, in mm. The first bin has no lower edge, so its bound is None.
+            worst, in mm. The first bin has no lower edge, so its bound is None, and so
+            are all bounds of a model that promises nothing.
     """
 
     edges: tuple[float, ...]

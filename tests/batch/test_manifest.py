@@ -91,7 +91,7 @@ def test_a_model_is_known_by_its_content(tmp_path):
     version = tmp_path / "phdnet_sa" / "3"
     version.mkdir(parents=True)
     (version / "saved_model.pb").write_bytes(b"graph")
-    (version / "phdnet.json").write_text('{"view": "sa"}')
+    (version / "phdnet.json").write_text('{"view": "sa", "landmarks": []}')
 
     first = describe_model(tmp_path / "phdnet_sa")
     (version / "saved_model.pb").write_bytes(b"other")

@@ -16,7 +16,7 @@ def test_a_model_that_is_no_longer_the_same_is_refused(tmp_path):
     version = tmp_path / "models" / "phdnet_sa" / "1"
     version.mkdir(parents=True)
     (version / "saved_model.pb").write_bytes(b"graph")
-    (version / "phdnet.json").write_text('{"view": "sa"}')
+    (version / "phdnet.json").write_text('{"view": "sa", "landmarks": []}')
     claim(folder, [describe_model(version)], "sa", None, None, 4)
     (version / "saved_model.pb").write_bytes(b"other")
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -142,14 +143,38 @@ def test_training_goes_on_from_weights_and_keeps_what_they_have_seen(
     assert "4ch-drawn" in missing.stderr
 
 
-def test_a_published_model_is_packed_with_its_networks_and_a_card(
-    version, image, tmp_path, monkeypatch
-):
+@pytest.fixture(scope="module")
+def build():
+    """The script that packs weights."""
     script = Path(__file__).parents[2] / "weights/build.py"
     spec = importlib.util.spec_from_file_location("build_weights", script)
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
+    return build
 
+
+def test_an_incomplete_model_is_not_packed_and_costs_no_weights(
+    build, version, tmp_path
+):
+    shutil.copytree(version, tmp_path / "phdnet_4ch/2")
+    (tmp_path / "phdnet_4ch/2/variables/variables.index").unlink()
+    earlier = tmp_path / "package/4ch-drawn/1"
+    earlier.mkdir(parents=True)
+
+    with pytest.raises(ValueError, match=r"missing or different 'variables/variables"):
+        build.take(tmp_path / "phdnet_4ch", "4ch-drawn", tmp_path / "package")
+
+    assert [*earlier.parent.iterdir()] == [earlier]
+
+
+def test_weights_are_named_as_folders_may_be(build, tmp_path):
+    with pytest.raises(ValueError, match=r"^--name: expected letters.*\'sa\.acdc\'\.$"):
+        build.take(tmp_path, "sa.acdc", tmp_path)
+
+
+def test_a_published_model_is_packed_with_its_networks_and_a_card(
+    build, version, data, image, tmp_path
+):
     build.take(version, "4ch-drawn", tmp_path)
     packed = build.take(version.parent, "4ch-drawn", tmp_path)
 
@@ -171,6 +196,11 @@ def test_a_published_model_is_packed_with_its_networks_and_a_card(
     for landmark in found.landmarks:
         assert not landmark.high_confidence
         assert landmark.error_radius_mm["50"] > 600
+    scored = run("evaluate", "--data", data, "--model", packed, "--details").stdout
+    _, _, bins = scored.partition("bin of confidence")
+    rows = [line for line in bins.splitlines()[1:] if line]
+    # A share of the points, and nothing within a bound.
+    assert len(rows) == 15 and {row.count("%") for row in rows} == {1}
 
     description = load_description(version)
     description["data"] |= {"validation_folds": []}

@@ -18,6 +18,7 @@ from support.drawn import exported
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from phdnet_tf.cli import main
+from phdnet_tf.client import client as client_module
 from phdnet_tf.client import grpc as client_grpc
 from phdnet_tf.client import rest as client_rest
 from phdnet_tf.client.client import Client
@@ -32,6 +33,7 @@ from phdnet_tf.inference.errors import (
     ServerDownError,
 )
 from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.server.app import Server, ServerConfig
 
 PATIENT = "ROENTGEN-W-C-18450327"
@@ -359,6 +361,128 @@ def test_a_client_goes_on_with_the_version_that_took_its_place(
         assert client.predict(image()).model == "phdnet_sa/2"
         with pytest.raises(NotServedError, match=r"Specific\(phdnet_sa, 1\)"):
             pinned.predict(image())
+
+
+class Replaced:
+    """Two versions of a model, and the second takes the first one's place meanwhile.
+
+    They find the same point for each landmark, whatever the image is. The second names
+    the landmarks in another order, and does not turn images.
+    """
+
+    prefers_png = False
+    described = {
+        1: {
+            "landmarks": ["apex", "hinge"],
+            "usual_orientations": USUAL_ORIENTATIONS["sa"],
+        },
+        2: {"landmarks": ["hinge", "apex"], "usual_orientations": []},
+    }
+    points = {"apex": (3.0, 4.0), "hinge": (5.0, 6.0)}
+
+    def __init__(self, answers):
+        """The second version comes after so many answers of the first."""
+        self.answers = answers
+        self.calls = []
+
+    def versions(self, model, version):
+        return [1] if self.answers else [2]
+
+    def predict(self, model, version, signature, inputs):
+        if version not in self.versions(model, ""):
+            raise NotServedError(f"Specific({model}, {version})")
+        description = self.described[version]
+        if signature == "describe":
+            text = json.dumps({"view": "sa", **description})
+            return {"value": np.array([text.encode()], object)}
+        self.answers -= version == 1
+        self.calls.append((version, inputs["image"].shape))
+        images = len(inputs["image"])
+        if signature == "explain":
+            shape = inputs["image"].shape[1:]
+            return {
+                "candidate_map": np.zeros((images, 2, *shape), "f4"),
+                "candidate_corners": np.zeros((images, 2, 2, 2), "f4"),
+            }
+        points = np.array([self.points[name] for name in description["landmarks"]])
+        return {
+            "landmarks": np.stack([points] * images),
+            "confidence": np.ones((images, 2), "f4"),
+            "high_confidence": np.ones((images, 2), bool),
+            "error_radius_mm": np.ones((images, 2, 3), "f4"),
+            "recognised": np.ones(images, bool),
+        }
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def replaced(monkeypatch):
+    """A client of `Replaced`, and that, if it gives so many answers in version 1."""
+
+    def make(answers):
+        transport = Replaced(answers)
+        monkeypatch.setitem(
+            client_module.TRANSPORTS, "http", (lambda *_: transport, False)
+        )
+        return Client("http://host", view="sa"), transport
+
+    return make
+
+
+# As a short axis that is turned by a right angle, and in two sizes.
+TURNED = [
+    MRImage(image(shape=shape).pixels, (1.5, 1.5), (0, 0, 0), (0, 1, 0, -1, 0, 0))
+    for shape in ((70, 90), (60, 80))
+]
+
+
+def test_all_images_of_a_call_are_answered_by_one_version(replaced):
+    client, transport = replaced(answers=1)
+
+    found = client.predict_many(TURNED, ["a", "b"])
+
+    assert [version for version, _ in transport.calls] == [1, 2, 2]
+    assert transport.calls[1:] == [(2, (1, 60, 80)), (2, (1, 70, 90))]
+    for one in found:
+        assert one.model == "phdnet_sa/2"
+        points = {mark.name: (mark.x, mark.y) for mark in one.landmarks}
+        assert points == Replaced.points
+
+
+def test_what_a_replaced_version_does_not_answer_is_turned_anew(replaced):
+    for ask in (Client.predict, Client.candidate_maps):
+        client, transport = replaced(answers=1)
+        transport.answers = 0
+
+        found = ask(client, TURNED[0])
+
+        assert transport.calls == [(2, (1, 70, 90))]
+        if ask is Client.candidate_maps:
+            assert found[0].shape == (2, 70, 90)
+        else:
+            assert [mark.name for mark in found.landmarks] == ["hinge", "apex"]
+
+
+def test_a_version_that_cannot_tell_what_it_is_gives_no_answers(replaced):
+    client, transport = replaced(answers=1)
+    transport.answers = 0
+    predict, transport.predict = transport.predict, silent
+
+    with pytest.raises(ServerDownError):
+        client.predict(TURNED[0])
+    transport.predict = predict
+
+    assert client.name == "phdnet_sa/1"
+    found = client.predict(TURNED[0])
+    assert [mark.name for mark in found.landmarks] == ["hinge", "apex"]
+
+
+def silent(model, version, signature, inputs):
+    if version == 1:
+        raise NotServedError(f"Specific({model}, {version})")
+    raise ServerDownError("no answer")
 
 
 @pytest.fixture(scope="module")

@@ -23,3 +23,18 @@ def test_a_folder_without_a_model_is_refused_with_a_remedy(tmp_path):
         versions.resolve_version(tmp_path)
     with pytest.raises(ValueError, match=r"phdnet\.json"):
         description.load_description(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"view": "sa"}', r"has a view and landmarks\. Received no landmarks\."),
+        ("[]", r"Received no view and no landmarks\."),
+        ('{"view": ', "with phdnet.json. Received: "),
+    ],
+)
+def test_a_damaged_description_is_refused(tmp_path, content, message):
+    (tmp_path / "phdnet.json").write_text(content)
+
+    with pytest.raises(ValueError, match=message):
+        description.load_description(tmp_path)

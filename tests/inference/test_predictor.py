@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from phdnet_tf.dicom.turning import TURNS
 from phdnet_tf.dicom.write import write_image
 from phdnet_tf.inference.errors import RefusedImageError
 from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.inference.results import USED
 from phdnet_tf.presets import USUAL_ORIENTATIONS
 
 pytestmark = pytest.mark.slow
@@ -190,3 +192,30 @@ def test_images_of_a_size_share_calls_and_a_refused_one_spoils_no_other(
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="phdnet-tf train"):
         Predictor(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "missing"),
+    [
+        ({"serving_default": USED["serving_default"][:-1]}, "recognised"),
+        ({"explain": None}, "candidate_map"),
+    ],
+    ids=["output", "signature"],
+)
+def test_a_model_of_another_version_is_refused_when_it_is_loaded(
+    tmp_path, monkeypatch, lacking, missing
+):
+    version = tmp_path / "phdnet_sa" / "3"
+    version.mkdir(parents=True)
+    (version / "phdnet.json").write_text('{"view": "sa", "landmarks": ["apex"]}')
+    signatures = {
+        name: SimpleNamespace(structured_outputs=dict.fromkeys(outputs))
+        for name, outputs in (USED | lacking).items()
+        if outputs
+    }
+    monkeypatch.setattr(
+        "phdnet_tf.inference.predictor.load_signatures", lambda version: signatures
+    )
+
+    with pytest.raises(ValueError, match=rf"sa/3 to answer as .* no '{missing}'\. Use"):
+        Predictor(version.parent)

@@ -21,6 +21,7 @@ import pytest
 import requests
 import tensorflow as tf
 from support.drawn import LANDMARKS, exported
+from support.weights import install
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -644,6 +645,23 @@ def test_the_command_refuses_a_folder_without_models_in_one_line(tmp_path):
     result = CliRunner().invoke(main, ["serve", "--models", str(tmp_path)])
 
     assert result.exit_code == 1 and "phdnet-tf train" in result.output
+
+
+def test_installed_weights_can_be_served_where_they_are_copied(tmp_path, monkeypatch):
+    version = tmp_path / "phdnet_sa" / "1"
+    version.mkdir(parents=True)
+    (version / "phdnet.json").write_text('{"view": "sa", "landmarks": ["apex"]}')
+    (tmp_path / "site").mkdir()
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    source = install(tmp_path / "site", version)
+    models = tmp_path / "models"
+
+    with pytest.raises(ValueError) as error:
+        Server(ServerConfig(models, rest_port=0, grpc_port=0)).__enter__()
+
+    assert str(error.value).endswith(
+        f" Or copy installed weights: {source} to {models}/phdnet_sa/1."
+    )
 
 
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch, server):

@@ -73,6 +73,39 @@ def test_a_refused_request_spoils_no_other():
     assert isinstance(answers[1], ValueError)
 
 
+def test_requests_that_memory_cannot_merge_are_answered_one_by_one(monkeypatch):
+    def full(arrays):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "concatenate", full)
+    call = Doubling()
+
+    answers = waiting_behind_one(call, [[1.0], [2.0, 3.0]])
+
+    assert answers == [[2.0], [4.0, 6.0]]
+    assert call.sizes == [1, 1, 2]
+
+
+def test_after_answers_that_nobody_can_divide_those_who_wait_have_their_turn():
+    call = Doubling()
+
+    def whole(inputs):
+        return {"y": np.array(7.0)}
+
+    async def run():
+        batches = Batches(at_once=1, most=MOST)
+        tasks = await ask(batches, call, [1.0], key="first")
+        tasks += await ask(batches, whole, [1.0], [2.0], key="whole")
+        tasks += await ask(batches, call, [3.0], key="last")
+        call.go.set()
+        return await values(tasks)
+
+    first, *whole_ones, last = asyncio.run(run())
+
+    assert (first, last) == ([2.0], [6.0])
+    assert [type(each) for each in whole_ones] == [IndexError, IndexError]
+
+
 def test_unlike_requests_are_not_merged_and_batches_stay_small():
     call = Doubling()
 
