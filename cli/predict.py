@@ -118,6 +118,7 @@ def predict(
     """
     printed = outputs.printed_format(formats, output)
     written = (set(formats) or DEFAULTS) if output else set()
+    outputs.refuse_idle_options(click.get_current_context(), written or {printed})
     if server and model:
         raise click.UsageError(
             "--model is a folder here. Name the server's model behind its address: "
