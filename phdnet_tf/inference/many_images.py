@@ -161,8 +161,10 @@ def predict_jobs(
         pixel_spacing: (y, x), mm, for files that have none.
 
     Yields:
-        Each frame when it is done, and with the last frame of a job the whole job. On
-        Ctrl-C, the finished part of the job; then the interrupt is raised again.
+        Each frame when it is done, and with the last frame of a job the whole job. If
+        Ctrl-C comes while a frame is read or predicted, the finished part of the job;
+        then the interrupt is raised again. If it comes in the code that uses what is
+        yielded, that part is lost.
     """
     wanted = (
         ((job, frame), frame.file.source, frame.number)
