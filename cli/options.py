@@ -125,8 +125,12 @@ def pixel_spacing(
         raise click.BadParameter(
             f"{value!r} is not ROW,COLUMN in mm. Write, for example, 1.5,1.5."
         ) from None
-    if not (0 < row < 100 and 0 < column < 100):
-        raise click.BadParameter(f"{value!r} is not between 0 and 100 mm.")
+    # Which imports pydicom.
+    from phdnet_tf.dicom.guards import SPACING_LIMITS
+
+    low, high = SPACING_LIMITS
+    if not all(low <= each <= high for each in (row, column)):
+        raise click.BadParameter(f"{value!r} is not between {low:g} and {high:g} mm.")
     # "1,4" may be a number with a decimal comma.
     if not meant and max(row, column) > 2 * min(row, column):
         raise click.BadParameter(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from phdnet_tf.cli.text_tables import (
     PREDICTION_HEADER,
@@ -31,8 +32,14 @@ def printed_format(formats: tuple[str, ...], output: Path | None) -> str:
     """The format of standard output; a table where there is an output folder.
 
     Raises:
-        click.UsageError: If a format cannot be printed, or there is more than one.
+        click.UsageError: If a format cannot be printed, or there is more than one; with
+            a folder, if nothing would be written to it.
     """
+    if output and set(formats) == {"table"}:
+        raise click.UsageError(
+            "--format table is only printed. Choose another format as well, or leave "
+            "out --output."
+        )
     if output:
         return "table"
     for form in formats:
@@ -43,6 +50,43 @@ def printed_format(formats: tuple[str, ...], output: Path | None) -> str:
             "Only one format can be printed. Choose one, or add --output DIR."
         )
     return formats[0] if formats else "table"
+
+
+def refuse_idle_options(context: click.Context, formats: set[str]) -> None:
+    """Refuses options of `predict` that would change nothing.
+
+    Args:
+        context: The command's.
+        formats: What is written, or else printed.
+
+    Raises:
+        click.UsageError: If there is such an option.
+    """
+    server = context.params["server"]
+    no_server = "needs a server: add --server URL."
+    needs = {
+        "overwrite": (context.params["output"], "needs a folder: add --output DIR."),
+        "maps": ("png" in formats, "needs PNG: add --output DIR --format png."),
+        "include_uids": (
+            formats & {"json", "csv"},
+            "needs JSON or CSV: add --format json.",
+        ),
+        "include_unrecognised": (
+            formats & {"sr", "slicer"},
+            "needs reports or markups: add --output DIR --format sr.",
+        ),
+        "server_ca": (
+            (server or "").lower().startswith(("https:", "grpcs:")),
+            "needs a server with TLS: add --server https://HOST:8501.",
+        ),
+        "server_token": (server, no_server),
+        "timeout": (server, no_server),
+        "models": (not server, "is a folder here, and --server has its own models."),
+    }
+    for name, (met, line) in needs.items():
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and not met:
+            raise click.UsageError(f"--{name.replace('_', '-')} {line}")
 
 
 def show(results: Sequence[Result], done: Sequence[Done], form: str) -> None:

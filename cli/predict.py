@@ -118,6 +118,7 @@ def predict(
     """
     printed = outputs.printed_format(formats, output)
     written = (set(formats) or DEFAULTS) if output else set()
+    outputs.refuse_idle_options(click.get_current_context(), written or {printed})
     if server and model:
         raise click.UsageError(
             "--model is a folder here. Name the server's model behind its address: "
@@ -137,6 +138,7 @@ def predict(
         ThreadPoolExecutor(1) as aside,
         Sandbox() as sandbox,
     ):
+        named = server and urlsplit(server).path.strip("/")
         # The headers are read while TensorFlow is loaded, which takes seconds.
         read: list[None] = []
         looking = aside.submit(
@@ -144,7 +146,7 @@ def predict(
             list(images),
             sandbox,
             advance=lambda: read.append(None),
-            localisers=view is not None,
+            localisers=bool(view or model or named),
         )
         load_tensorflow()
         from phdnet_tf.cli.progress_bars import counting, wait_for
@@ -154,7 +156,6 @@ def predict(
             predictors = _connect(server, view, timeout, server_ca, server_token)
         else:
             predictors = _load(paths, view)
-        named = server and urlsplit(server).path.strip("/")
         chosen = next(iter(predictors)) if model or view or named else None
         found = wait_for(looking, "reading headers", lambda: len(read))
         planned = plan(found.cines, list(predictors), chosen, which)
@@ -281,7 +282,10 @@ def _refuse_nothing(
     if told:
         raise click.UsageError(told[0].reason)
     names = ", ".join(map(str, images))
-    raise click.ClickException(f"{names}: found no image to predict.")
+    raise click.ClickException(
+        f"{names}: found no image to predict. Name files of MR, or their folder; to "
+        "include localisers, choose the model with --view or --model."
+    )
 
 
 def _with_uids(done: Done, sandbox: Sandbox) -> Done:

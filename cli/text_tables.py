@@ -155,9 +155,12 @@ PREDICTION_HEADER = ["image", "landmark", "x", "y", "90% within", "confidence", 
 
 def prediction_rows(prediction: Prediction) -> list[list[str]]:
     """The landmarks of an image, a row each."""
+    # Frames of one file have one name.
+    frame = prediction.origin.get("frame")
+    name = prediction.image if frame is None else f"{prediction.image} frame {frame}"
     return [
         [
-            prediction.image,
+            name,
             landmark.name,
             f"{landmark.x:.1f}",
             f"{landmark.y:.1f}",

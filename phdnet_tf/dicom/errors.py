@@ -10,10 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-pass
-pass
-
-
 _ONE_AT_A_TIME = threading.Lock()
 
 

@@ -45,24 +45,37 @@ class MRImage:
         return digest.hexdigest()
 
     def patient_positions(self, points: np.ndarray) -> np.ndarray | None:
-        """Positions of the image's points in the patient (PS3.3, C.7.6.2.1.1).
+        """Positions of the image's points in the patient; see `patient_positions`."""
+        return patient_positions(
+            points, self.pixel_spacing, self.position, self.orientation
+        )
 
-        Args:
-            points: float[..., 2], (x, y), pixels of the image.
 
-        Returns:
-            float64[..., 3] in patient space (LPS), in mm: x to the patient's left, y
-            to the back, z to the head. None if the file has no position, or directions
-            that are not at right angles.
-        """
-        if self.position is None or self.orientation is None:
-            return None
-        axes = right_angles(self.orientation)
-        if axes is None:
-            return None
-        # (y, x), as DICOM has it; the points are (x, y).
-        step = np.array(self.pixel_spacing[::-1])
-        return np.array(self.position) + np.asarray(points, float) * step @ axes
+def patient_positions(
+    points: np.ndarray,
+    pixel_spacing: tuple[float, float],
+    position: Sequence[float] | None,
+    orientation: Sequence[float] | None,
+) -> np.ndarray | None:
+    """Positions of an image's points in the patient (PS3.3, C.7.6.2.1.1).
+
+    Args:
+        points: float[..., 2], (x, y), pixels of the image.
+        pixel_spacing: (between rows, between columns) = (y, x), in mm.
+        position: As of `MRImage`.
+        orientation: Likewise.
+
+    Returns:
+        float64[..., 3] in patient space (LPS), in mm: x to the patient's left, y to the
+        back, z to the head. None if there is no position, or no orientation, or its
+        directions are not at right angles.
+    """
+    axes = None if orientation is None else right_angles(orientation)
+    if position is None or axes is None:
+        return None
+    # (y, x), as DICOM has it; the points are (x, y).
+    step = np.array(pixel_spacing[::-1])
+    return np.array(position) + np.asarray(points, float) * step @ axes
 
 
 def right_angles(orientation: Sequence[float] | np.ndarray) -> np.ndarray | None:

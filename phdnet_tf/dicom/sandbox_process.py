@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -180,10 +181,6 @@ def _zip_errors(path: Path | str, failure: str) -> Iterator[None]:
 
 def _limit_memory(bytes_: int) -> None:
     """Limits the memory that the process can allocate from here on."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit.
-        return
     # What is mapped by now is the libraries, of which only a part is in memory.
     with contextlib.suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -16,6 +16,9 @@ import numpy as np
 
 from phdnet_tf.dicom.image import MRImage, right_angles
 
+AXIAL_DEGREES = 1.0
+"""How far a plane may lie from the axial one and count as axial, in degrees."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -121,7 +124,8 @@ def turn_to_usual(
     Args:
         orientation: Six direction cosines in patient space, those of x first; or None.
         usual: Usual orientations, in the same form. If there are several, the one whose
-            plane is nearest to the image's is used.
+            plane is nearest to the image's is used. One that is axial is what a
+            converter writes that knows no better, and is only used for such an image.
 
     Returns:
         The turn. An image does not change if its header has no orientation, or
@@ -132,5 +136,12 @@ def turn_to_usual(
         return TURNS[0]
     normal = np.cross(*axes)
     planes = [np.reshape(each, (2, 3)) for each in usual]
+    if not _is_axial(axes):
+        planes = [plane for plane in planes if not _is_axial(plane)] or planes
     nearest = max(planes, key=lambda plane: abs(np.cross(*plane) @ normal))
     return max(TURNS, key=lambda turn: (turn.axes(axes) * nearest).sum())
+
+
+def _is_axial(axes: np.ndarray) -> bool:
+    across = np.linalg.norm(np.cross(*axes)[:2])
+    return bool(across < np.sin(np.radians(AXIAL_DEGREES)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice, repeat
+from itertools import groupby, islice, pairwise, repeat
 from typing import Any
 
 from phdnet_tf.dicom.cines import Cine, Frame, choose
@@ -161,8 +161,10 @@ def predict_jobs(
         pixel_spacing: (y, x), mm, for files that have none.
 
     Yields:
-        Each frame when it is done, and with the last frame of a job the whole job. On
-        Ctrl-C, the finished part of the job; then the interrupt is raised again.
+        Each frame when it is done, and with the last frame of a job the whole job. If
+        Ctrl-C comes while a frame is read or predicted, the finished part of the job;
+        then the interrupt is raised again. If it comes in the code that uses what is
+        yielded, that part is lost.
     """
     wanted = (
         ((job, frame), frame.file.source, frame.number)
@@ -266,8 +268,10 @@ def _finish(
     frames: list[Frame],
     errors: list[tuple[Frame, ValueError]],
 ) -> Done:
-    period = len(job.cine.frames) if job.cine.heart_beat is not None else None
-    tracks = find_tracks(predictions, [frame.phase for frame in frames], period)
+    times, period = _times(job.cine)
+    phases = [frame.phase for frame in frames]
+    at = [times[phase - 1] for phase in phases]
+    tracks = find_tracks(predictions, phases, period, at)
     return Done(
         job,
         tuple(with_jumps(predictions, tracks)),
@@ -275,3 +279,19 @@ def _finish(
         tuple(errors),
         tuple(tracks),
     )
+
+
+def _times(cine: Cine) -> tuple[list[float], float | None]:
+    """The times of a cine's phases, and its heart beat, in mean steps between phases.
+
+    The heart beat is None if the cine does not cover a whole one.
+    """
+    times = [f.header.time for f in cine.frames if f.header.time is not None]
+    rising = all(before < after for before, after in pairwise(times))
+    if rising and 1 < len(times) == len(cine.frames):
+        # A file that is missing leaves a gap here, and none in the numbers.
+        step = (times[-1] - times[0]) / (len(times) - 1)
+        beat = None if cine.heart_beat is None else cine.heart_beat / step
+        return [time / step for time in times], beat
+    beat = None if cine.heart_beat is None else len(cine.frames)
+    return [frame.phase for frame in cine.frames], beat

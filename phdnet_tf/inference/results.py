@@ -58,7 +58,11 @@ class Landmark:
     reviewed: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The landmark as JSON values, without optional values that are absent."""
+        """The landmark as JSON values.
+
+        "position_lps" is None if the file gives no position. The values of cines and of
+        a review are left out where there are none.
+        """
         values = dict(vars(self))
         for name in ("jump_mm", "frame_confidence", "reviewed"):
             if values[name] is None:

@@ -69,7 +69,7 @@ class Track:
 
 
 def expected_points(
-    points: np.ndarray, phases: np.ndarray, period: int | None
+    points: np.ndarray, times: np.ndarray, period: float | None
 ) -> np.ndarray:
     """The point that is expected at each phase of a track, from the phases around it.
 
@@ -79,18 +79,18 @@ def expected_points(
 
     Args:
         points: float64[T, 2], mm, T from `MIN_PHASES` to `MAX_PHASES`.
-        phases: int[T], numbers of the phases, rising.
-        period: Number of phases after which the track repeats; None if it does not.
+        times: float[T], times of the phases, rising, in phases.
+        period: Time after which the track repeats, in phases; None if it does not.
 
     Returns:
         float64[T, 2], mm.
     """
-    offsets = (phases[None, :] - phases[:, None]).astype(float)
+    offsets = (times[None, :] - times[:, None]).astype(float)
     if period is not None:
         offsets -= period * np.round(offsets / period)
     distance = np.abs(offsets)
     np.fill_diagonal(distance, np.inf)
-    count = min(NEIGHBOURS, len(phases) - 1)
+    count = min(NEIGHBOURS, len(times) - 1)
     nearest = np.argsort(distance, axis=1, kind="stable")[:, :count]
     t = np.take_along_axis(offsets, nearest, axis=1)
     # Near ones do not count more: two jumps in a row would then outweigh the rest.
@@ -109,7 +109,10 @@ def expected_points(
 
 
 def find_tracks(
-    predictions: Sequence[Prediction], phases: Sequence[int], period: int | None
+    predictions: Sequence[Prediction],
+    phases: Sequence[int],
+    period: float | None,
+    times: Sequence[float] | None = None,
 ) -> list[Track]:
     """The track of each landmark of a cine.
 
@@ -117,8 +120,9 @@ def find_tracks(
         predictions: Predictions of the phases, in the order of time.
         phases: Numbers of the phases in the cine. A phase that could not be read is
             missing.
-        period: Number of phases after which the heart beat repeats; None if the cine
-            does not cover a whole beat.
+        period: Duration of the heart beat, in phases; None if the cine does not cover a
+            whole beat.
+        times: Times of the phases, rising, in phases. Default: their numbers.
 
     Returns:
         One track for each landmark. Empty if there are fewer than `MIN_PHASES` phases,
@@ -137,9 +141,9 @@ def find_tracks(
                 for prediction in predictions
             ]
         )
-        at = np.array(phases)
+        at = np.array(phases if times is None else times)
         expected = expected_points(points, at, period)
-        tracks.append(Track(landmark.name, at, points, expected))
+        tracks.append(Track(landmark.name, np.array(phases), points, expected))
     return tracks
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from phdnet_tf.dicom.image import right_angles
+
 CLOSE_UP_MM = 125.0
 """Smallest side of a close-up, in mm: a heart and its surroundings."""
 
@@ -49,11 +51,13 @@ def side_letters(
         orientation: Six direction cosines, those of x first; None if not known.
 
     Returns:
-        Letters of the left, top, right and bottom side, the main direction first.
+        Letters of the left, top, right and bottom side, the main direction first. None
+        if they are not known, as where the directions are not at right angles.
     """
-    if orientation is None:
+    axes = None if orientation is None else right_angles(orientation)
+    if axes is None:
         return None
-    x, y = np.reshape(orientation, (2, 3))
+    x, y = axes
     return _letters(-x), _letters(-y), _letters(x), _letters(y)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phdnet_tf.dicom.image import patient_positions
 from phdnet_tf.dicom.write import write_image
 from phdnet_tf.files import OutputFolder
 from phdnet_tf.review.pictures import Pictures
@@ -195,12 +196,11 @@ def write_points(selection: Selection, output: OutputFolder) -> int:
 
 def place_of(point: sqlite3.Row) -> tuple[float, ...] | None:
     """Position of a point in the patient (LPS), in mm; None if it is not known."""
-    position, orientation = (
-        json.loads(point[name]) for name in ("position", "orientation")
-    )
-    if position is None or orientation is None or point["x"] is None:
+    if point["x"] is None:
         return None
-    step = np.array([point["spacing_x"], point["spacing_y"]])
-    at = np.array([point["x"], point["y"]]) * step
-    place = np.array(position) + at @ np.reshape(orientation, (2, 3))
-    return tuple(place.tolist())
+    place = patient_positions(
+        np.array([point["x"], point["y"]]),
+        (point["spacing_y"], point["spacing_x"]),
+        *(json.loads(point[name]) for name in ("position", "orientation")),
+    )
+    return None if place is None else tuple(place.tolist())

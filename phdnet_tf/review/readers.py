@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from phdnet_tf.dicom.image import patient_positions
 from phdnet_tf.inference.tracks import TOLERANCE_MM
 from phdnet_tf.review.project import Project
 from phdnet_tf.review.trail import Lane, points
@@ -160,18 +161,17 @@ def _jumps(own: Iterable[sqlite3.Row]) -> Iterable[tuple[sqlite3.Row, float]]:
     """Points between two others, and their distance from the line, in mm."""
     rows: dict[tuple, list[tuple[float, np.ndarray, sqlite3.Row]]] = defaultdict(list)
     for point in own:
-        flat = np.array(
-            [point["x"] * point["spacing_x"], point["y"] * point["spacing_y"], 0.0]
-        )
+        pixels = np.array([point["x"], point["y"]])
+        spacing = point["spacing_y"], point["spacing_x"]
+        flat = pixels * spacing[::-1]
         key = point["cine"], point["landmark"]
         rows["phases", *key].append((point["phase"], flat, point))
         position, orientation = (
             json.loads(point[name]) for name in ("position", "orientation")
         )
-        if position is not None and orientation is not None:
-            axes = np.reshape(orientation, (2, 3))
-            normal = np.cross(*axes)
-            solid = np.array(position) + flat[:2] @ axes
+        solid = patient_positions(pixels, spacing, position, orientation)
+        if solid is not None:
+            normal = np.cross(*np.reshape(orientation, (2, 3)))
             key = point["subject"], point["landmark"], *np.round(normal, 2).tolist()
             # Rounded, for slices of one place differ in their last digits.
             depth = round(float(normal @ np.array(position)), 1)

@@ -38,6 +38,26 @@ def test_help_answers_at_once():
         (["train", "--view", "sa", "--resume"], 1, "no run to resume"),
         (["evaluate"], 1, "phdnet-tf train --view"),
         (["predict", "nowhere.dcm"], 2, "'nowhere.dcm' does not exist"),
+        # Of what would change nothing.
+        (["predict", ".", "--output", "out", "--format", "table"], 2, "only printed"),
+        (["predict", ".", "--maps"], 2, "--maps needs PNG: add --output"),
+        (
+            ["predict", ".", "--maps", "--output", "out", "--format", "json"],
+            *(2, "--maps needs PNG: add --output DIR --format png"),
+        ),
+        (["predict", ".", "--include-unrecognised"], 2, "add --output DIR --format sr"),
+        (["predict", ".", "--overwrite"], 2, "needs a folder: add --output DIR"),
+        (["predict", ".", "--include-uids"], 2, "needs JSON or CSV: add --format json"),
+        (["predict", ".", "--timeout", "30"], 2, "needs a server: add --server URL"),
+        (["predict", ".", "--server-token", "token"], 2, "--server-token needs a serv"),
+        (
+            ["predict", ".", "--server-ca", "token", "--server", "http://here"],
+            *(2, "needs a server with TLS: add --server https://"),
+        ),
+        (
+            ["predict", ".", "--models", "models", "--server", "http://here"],
+            *(2, "--models is a folder here"),
+        ),
         (["phantom", "here"], 2, "Missing option '--view'"),
     ],
 )
@@ -45,6 +65,7 @@ def test_a_users_mistake_is_one_clear_line(
     arguments, code, message, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("")
 
     result = run(*arguments, code=code)
 

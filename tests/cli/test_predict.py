@@ -219,6 +219,7 @@ def test_a_localiser_is_predicted_if_its_view_is_said(models, tmp_path):
     given = predict(tmp_path / "study", "--view", "4ch", models=models)
 
     assert "Skipped 6: localiser" in refused.stderr
+    assert "localisers, choose the model with --view or --model" in refused.stderr
     assert "view 4ch, as you chose" in given.stderr
     assert "Note: " in given.stderr and "6 of the 25 phases" in given.stderr
 

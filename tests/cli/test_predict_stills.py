@@ -143,7 +143,7 @@ def test_a_spacing_that_is_meant_to_differ_is_taken(models, tmp_path):
         (["--format", "png"], "add --output"),
         (["--format", "json", "--format", "csv"], "Only one format can be printed"),
         (["--pixel-spacing", "1.5"], "not ROW,COLUMN"),
-        (["--pixel-spacing", "0,1"], "not between 0 and 100"),
+        (["--pixel-spacing", "0.01,0.01"], "not between 0.02 and 20 mm"),
         # A German 1.4, and what it would be taken for; and one that is just as odd.
         (["--pixel-spacing", "1,4"], "write 1x4"),
         (["--pixel-spacing", "3.2,1.5"], "write 3.2x1.5"),

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 from support.tracks import circle, predictions
 
-from phdnet_tf.cli.text_tables import summary, track_rows
+from phdnet_tf.cli.text_tables import prediction_rows, summary, track_rows
 from phdnet_tf.evaluation.predictions import Predictions
 from phdnet_tf.evaluation.summary import evaluation_figures
 from phdnet_tf.geometry import CANVAS_DIAGONAL
@@ -25,6 +26,22 @@ def test_a_cine_is_shown_in_a_line_whatever_its_file_is_called():
     ((name, *_),) = track_rows(done)
 
     assert name == "3 (a??b?)"
+
+
+def test_frames_of_one_file_are_told_apart():
+    first, second = (
+        replace(each, image="enhanced.dcm", origin={"frame": number, "phase": number})
+        for number, each in enumerate(predictions(circle(2)), 1)
+    )
+    still = replace(first, image="still.dcm", origin={})
+
+    rows = [row for each in (first, second, still) for row in prediction_rows(each)]
+
+    assert [name for name, *_ in rows] == [
+        "enhanced.dcm frame 1",
+        "enhanced.dcm frame 2",
+        "still.dcm",
+    ]
 
 
 def test_an_evaluation_is_summed_up_in_one_table():

@@ -675,7 +675,8 @@ def test_a_server_of_both_views_takes_each_image_to_its_model(
 
 
 def test_a_model_behind_the_address_is_a_choice_as_model_is(both_views, tmp_path):
-    write_cine(tmp_path / "SAX", phases=1, description="SAX")
+    # A localiser of another view: it is predicted only by a model that was chosen.
+    write_cine(tmp_path / "SAX", phases=1, description="Scout SAX")
     arguments = ("predict", tmp_path / "SAX", "--format", "json")
 
     local = run(*arguments, "--model", both_views.folder / "phdnet_4ch")

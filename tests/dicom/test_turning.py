@@ -11,6 +11,7 @@ from phdnet_tf.presets import USUAL_ORIENTATIONS
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 # Three columns, two rows; 1 is at the patient's right front.
 PIXELS = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+UPSIDE_DOWN = Turn(reversed_y=True)
 
 
 def image(orientation=AXIAL, pixels=PIXELS):
@@ -117,6 +118,38 @@ def test_a_short_axis_as_scanners_show_it_stays_as_it_lies(orientation):
     turn = turn_to_usual((*x, *(y / np.linalg.norm(y))), USUAL_ORIENTATIONS["sa"])
 
     assert turn == Turn()
+
+
+@pytest.mark.parametrize("towards", range(0, 360, 15))
+@pytest.mark.parametrize("view", ["sa", "4ch"])
+def test_a_heart_that_lies_30_degrees_off_the_usual_way_is_not_turned(view, towards):
+    x, y = np.reshape(USUAL_ORIENTATIONS[view][1], (2, 3))
+    way, angle = np.radians(towards), np.radians(30)
+    axis = np.cos(way) * x + np.sin(way) * y
+    # Rodrigues: the plane is tilted about a line within it.
+    tilted = [
+        np.cos(angle) * one
+        + np.sin(angle) * np.cross(axis, one)
+        + (1 - np.cos(angle)) * (axis @ one) * axis
+        for one in (x, y)
+    ]
+
+    assert turn_to_usual(np.ravel(tilted), USUAL_ORIENTATIONS[view]) == Turn()
+
+
+def test_a_four_chamber_plane_near_the_axial_one_is_not_turned_upside_down():
+    # Tilted about x, as a scanner writes it: 64 degrees from axial.
+    orientation = (1, 0, 0, 0, -0.8988, -0.4384)
+
+    assert turn_to_usual(orientation, USUAL_ORIENTATIONS["4ch"]) == Turn()
+
+
+@pytest.mark.parametrize(("degrees", "turn"), [(0.9, Turn()), (1.1, UPSIDE_DOWN)])
+def test_only_what_is_axial_within_a_degree_is_what_a_converter_wrote(degrees, turn):
+    slope = np.radians(degrees)
+    orientation = (1, 0, 0, 0, np.cos(slope), np.sin(slope))
+
+    assert turn_to_usual(orientation, USUAL_ORIENTATIONS["4ch"]) == turn
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ class Locator:
 
     at_once = 4
 
-    def __init__(self, jump_at="phase_04"):
+    def __init__(self, jump_at="phase_04", reach=4):
         self.jump_at = jump_at
+        self.reach = reach
         self.seen = []
 
     def predict_many(self, images, names):
@@ -24,7 +25,7 @@ class Locator:
     def _predict(self, image, name):
         self.seen.append(name)
         number = int(name[-6:-4])
-        x = 20 + 4 * math.cos(2 * math.pi * number / 18)
+        x = 20 + self.reach * math.cos(2 * math.pi * number / 18)
         x += 64 if self.jump_at in name else 0
         landmark = Landmark("lv_apex", x, 30.0, 2.0, True, RADII)
         return Prediction(name, "4ch", "m/1", image.pixel_spacing, True, (landmark,))
@@ -50,6 +51,23 @@ def test_a_jump_lowers_the_confidence_of_its_phase(sandbox, tmp_path):
         # 64 pixels of 1.25 mm are 80 mm, ten times the tolerance.
         assert landmark.confidence == pytest.approx(0.2 if jumped else 2.0, rel=0.05)
         assert landmark.frame_confidence == 2.0
+
+
+@pytest.mark.parametrize("beat", ["900", ""])
+def test_files_that_are_missing_make_no_smooth_track_jump(sandbox, tmp_path, beat):
+    paths = write_cine(tmp_path / "cine", phases=18, NominalInterval=beat)
+    for path in paths[4:8]:
+        path.unlink()
+    cines = survey([tmp_path / "cine"], sandbox).cines
+    jobs = plan(cines, ["4ch"], "4ch", "all").jobs
+
+    # It goes through 30 mm, and 18 of them over the gap.
+    (cine,) = done(jobs, Locator("none", reach=12), sandbox)
+
+    assert [each.origin["phase"] for each in cine.predictions] == list(range(1, 15))
+    # The phases beside the gap.
+    at_gap = [each.landmarks[0].jump_mm for each in cine.predictions[3:5]]
+    assert max(at_gap) < 5
 
 
 def test_a_phase_that_cannot_be_read_does_not_end_the_others(sandbox, tmp_path):

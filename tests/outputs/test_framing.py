@@ -52,5 +52,6 @@ def test_the_sides_are_named_as_dicom_does(orientation, letters):
     assert side_letters(orientation) == letters
 
 
-def test_without_an_orientation_no_side_is_named():
-    assert side_letters(None) is None
+@pytest.mark.parametrize("orientation", [None, (1, 0, 0, 1, 0, 0)])
+def test_without_an_orientation_no_side_is_named(orientation):
+    assert side_letters(orientation) is None

@@ -342,9 +342,15 @@ def test_tracks_and_animation_of_what_is_not_recognised_look_otherwise(
     changed = np.abs(pictures[0] - pictures[2]).max(axis=-1) > 50
     assert changed[19:34, :150].any() and not changed[40:].any()
     assert pictures[1].shape != pictures[3].shape or (pictures[1] != pictures[3]).any()
-    summary = tmp_path / "no"
-    writer(summary, sandbox, "tracks").finish(done.predictions, [done])
-    assert (
-        json.loads((summary / "cines.json").read_text())[0]["not_recognised_phases"]
-        == []
-    )
+
+
+def test_the_summary_of_a_cine_lists_the_phases_that_are_not_recognised(
+    sandbox, tmp_path
+):
+    write_cine(tmp_path / "cine", phases=5)
+    (done,) = predicted(tmp_path / "cine", sandbox, Locator(unrecognised=("phase_02",)))
+
+    writer(tmp_path / "out", sandbox, "tracks").finish(done.predictions, [done])
+
+    (cine,) = json.loads((tmp_path / "out" / "cines.json").read_text())
+    assert cine["not_recognised_phases"] == [2]

@@ -178,6 +178,20 @@ def test_points_are_told_in_the_patient_too(read, tmp_path):
     assert float(row["position_lps_x"]) == pytest.approx(expected[0])
 
 
+def test_directions_that_are_not_at_right_angles_give_no_place(read, tmp_path):
+    with read.store.writing() as connection:
+        connection.execute("UPDATE images SET orientation = '[1, 0, 0, 1, 0, 0]'")
+    put(read, ADA, 1, "apex", x=4.0, y=2.0)
+
+    with OutputFolder(tmp_path / "out", False, print) as output:
+        write_points(select(read, None), output)
+
+    text = (tmp_path / "out" / "points.csv").read_text()
+    [row] = csv.DictReader(text.splitlines())
+    assert row["x"] == "4.0"
+    assert not any(row[f"position_lps_{axis}"] for axis in "xyz")
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [

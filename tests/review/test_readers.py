@@ -101,6 +101,19 @@ def test_slices_are_neighbours_in_the_patient(project):
     assert found["from_neighbours"] == pytest.approx(20.0)
 
 
+def test_slices_without_directions_at_right_angles_are_no_neighbours(project):
+    with project.store.writing() as connection:
+        for image in (1, 2, 3):
+            connection.execute(
+                "UPDATE images SET position = ?, orientation = ? WHERE id = ?",
+                (json.dumps([0, 0, 10 * image]), "[1, 0, 0, 0.6, 0.8, 0]", image),
+            )
+    for image, column in ((1, 50.0), (2, 66.0), (3, 50.0)):
+        append(project.store, ADA, [change(image, x=column, y=30.0)])
+
+    assert second_look(project, ADA) == []
+
+
 def test_the_statistics_count_and_measure_by_landmark(project):
     append(project.store, ADA, [change(x=34.0, y=30.0), change(2, x=30.0, y=34.0)])
     accepted = {"status": "accepted", "x": 30.0, "y": 30.0}
