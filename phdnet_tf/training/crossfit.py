@@ -62,11 +62,11 @@ def train_crossfit(
             f"{source.name}: expected images in two folds or more, to learn from one "
             f"and be judged by another. Received {len(folds)}: add subjects."
         )
-    for fold in folds:
+    for left_out in folds:
         # A training that would fail is found before those that come before it.
-        others = sorted(set(folds) - {fold})
+        others = sorted(set(folds) - {left_out})
         require_annotated(
-            source.examples(others, landmarks), landmarks, f"all but fold {fold}"
+            source.examples(others, landmarks), landmarks, f"all but fold {left_out}"
         )
     parts = {f"without_{fold}": sorted(set(folds) - {fold}) for fold in folds}
     parts["all"] = folds
