@@ -143,7 +143,7 @@ class OutputFolder:
             OSError: If the file cannot be written.
         """
         self._clear()
-        if target not in self._written and target.exists():
+        if target not in self._written and target.is_file():
             raise FileExistsError(
                 errno.EEXIST,
                 "phdnet-tf did not write this file, so it is not replaced. Move it "
