@@ -104,7 +104,8 @@ def benchmark(
             "deterministic": deterministic,
             "precision": precision,
         }
-        for fold in sorted(set(folds)) or range(FOLDS):
+        chosen = sorted(set(folds)) or range(FOLDS)
+        for fold in chosen:
             require_images(source, cross_validation_folds(fold))
         claim(output, settings, SYSTEMS)
         configs = {
@@ -117,7 +118,7 @@ def benchmark(
             # A later version may train it otherwise.
             claim(output / name, {"recipe": config.to_dict()})
         turns = []
-        for fold in sorted(set(folds)) or range(FOLDS):
+        for fold in chosen:
             for system, config in configs.items():
                 # Workers may be started in another folder.
                 folder = (output / system / f"fold_{fold}").resolve()

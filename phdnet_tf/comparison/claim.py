@@ -23,13 +23,14 @@ def claim(folder: Path, settings: dict[str, Any], parts: Collection[str] = ()) -
         OSError: If it cannot be made.
     """
     file = folder / SETTINGS
-    held = {path.name for path in folder.glob("*")} - set(parts)
-    if not file.exists() and held and not any(folder.glob("fold_*")):
-        raise ValueError(
-            f"{folder}: expected a new or an empty folder, or a benchmark. Received "
-            f"one with {', '.join(sorted(held)[:3])}. Choose another --output."
-        )
-    if not file.exists() and not held:
+    if not file.exists() and not any(folder.glob("fold_*")):
+        held = {path.name for path in folder.glob("*")} - set(parts)
+        if held:
+            raise ValueError(
+                f"{folder}: expected a new or an empty folder, or a benchmark. "
+                f"Received one with {', '.join(sorted(held)[:3])}. Choose another "
+                "--output."
+            )
         with whole_file(file) as path:
             path.write_text(json.dumps(settings, indent=2) + "\n")
         return

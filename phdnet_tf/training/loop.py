@@ -175,7 +175,7 @@ def train(
         epochs=keeper.epoch,
         steps=keeper.steps,
         best_epoch=keeper.best_epoch,
-        validation_loss=keeper.best_loss,
+        validation_loss=None if validation is None else keeper.best_loss,
         seconds=keeper.seconds,
         ended_by=ended_by,
     )

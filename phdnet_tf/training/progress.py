@@ -39,7 +39,7 @@ class Outcome:
         epochs: Number of trained epochs.
         steps: Number of trained steps.
         best_epoch: The epoch of the model, counted from 1.
-        validation_loss: The model's validation loss.
+        validation_loss: The model's validation loss; None without validation.
         seconds: Time spent on training, in seconds.
         ended_by: "epochs", "patience", "time limit", "interrupt", or "diverged" if the
             loss became NaN.
@@ -49,6 +49,6 @@ class Outcome:
     epochs: int
     steps: int
     best_epoch: int
-    validation_loss: float
+    validation_loss: float | None
     seconds: float
     ended_by: str

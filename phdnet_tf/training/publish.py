@@ -1,7 +1,6 @@
 """From trained networks to a published model: thresholds, radii, export."""
 
 import importlib.metadata
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,9 +155,7 @@ def publish(
                     "epochs": outcome.epochs,
                     "steps": outcome.steps,
                     "best_epoch": outcome.best_epoch,
-                    "validation_loss": outcome.validation_loss
-                    if math.isfinite(outcome.validation_loss)
-                    else None,  # Without validation: JSON has no infinity.
+                    "validation_loss": outcome.validation_loss,
                     "seconds": round(outcome.seconds, 1),
                     "ended_by": outcome.ended_by,
                 }
