@@ -145,7 +145,7 @@ def run_command(
     from phdnet_tf.batch.run import slice_of
 
     with options.plain_errors(), _stopping(output):
-        paths = [model] if model else [*options.find_models(models, view).values()]
+        paths = options.find_models(model, models, view)
         described = [describe_model(path) for path in paths]
         if view not in (None, described[0].view):
             raise click.UsageError(

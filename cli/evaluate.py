@@ -75,34 +75,37 @@ def evaluate(
     from phdnet_tf.evaluation.save import save_evaluation
     from phdnet_tf.evaluation.summary import evaluation_figures
     from phdnet_tf.evaluation.unseen import Unseen
-    from phdnet_tf.export.description import (
-        load_description,
-        model_name,
-        usual_orientations,
-    )
-    from phdnet_tf.export.saved_model import load_signatures
     from phdnet_tf.export.seen_images import load_seen_images
-    from phdnet_tf.export.versions import resolve_version
+    from phdnet_tf.inference.predictor import Predictor
     from phdnet_tf.trust.bins import Bins
 
     with options.plain_errors(), options.claimed(output, overwrite) as folder:
-        version = resolve_version(path)
-        description = load_description(version)
-        if view not in (None, description["view"]):
+        predictor = Predictor(path)
+        version, landmarks = predictor.version, predictor.landmarks
+        if view not in (None, predictor.view):
             raise click.UsageError(
-                f"{version} is a model of {description['view']}, not of {view}."
+                f"{version} is a model of {predictor.view}, not of {view}."
             )
-        source = open_dataset(data, description["view"])
+        try:
+            bins = [
+                Bins.from_dict(predictor.description["bins"][name])
+                for name in landmarks
+            ]
+        except (KeyError, TypeError) as error:
+            raise click.ClickException(
+                f"{version}: expected a model that this version of phdnet-tf "
+                f"exported. Received another, without bins of confidence: {error!r}. "
+                "Train it again."
+            ) from error
+        source = open_dataset(data, predictor.view)
         chosen = sorted(set(folds)) or list(range(FOLDS))
-        landmarks = tuple(description["landmarks"])
         unseen = Unseen(
             source.examples(chosen, landmarks).as_numpy_iterator(),
             () if include_seen else load_seen_images(version),
         )
-        explain = load_signatures(version)["explain"]
         try:
             predictions = predict_examples(
-                explain, unseen, usual_orientations(description)
+                predictor.signatures["explain"], unseen, predictor.usual_orientations
             )
         except ValueError as error:
             if unseen.left_out:
@@ -118,10 +121,8 @@ def evaluate(
                 f"images to score. Received none of {', '.join(landmarks)}. Choose "
                 "other folds, or other --data."
             )
-        bins = [Bins.from_dict(description["bins"][name]) for name in landmarks]
-        resolved = version.resolve()
         result = {
-            "model": model_name(resolved.parent.name, resolved.name, description),
+            "model": predictor.name,
             "data": source.name,
             "folds": chosen,
             "include_seen": include_seen,

@@ -43,6 +43,9 @@ def list_models(models: Path) -> None:
 
 
 def _data(description: dict[str, Any]) -> str:
-    data = description["data"]
-    kind = "drawings" if data.get("drawn") else "images"
-    return f"{data['name']}, {data['images']['training']} {kind}"
+    try:
+        data = description["data"]
+        kind = "drawings" if data["drawn"] else "images"
+        return f"{data['name']}, {data['images']['training']} {kind}"
+    except (KeyError, TypeError):  # Of another version, which may say it otherwise.
+        return "unknown"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from phdnet_tf.config import FOLDS, PRECISIONS, require_view
 from phdnet_tf.presets import VIEWS
@@ -206,17 +207,24 @@ def printing_failed(error: OSError) -> bool:
     return frame.f_code is click.echo.__code__
 
 
+def is_given(context: click.Context, name: str) -> bool:
+    """Whether a parameter was given on the command line."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def find_model(model: Path | None, models: Path, view: str | None) -> Path:
-    """The model folder that the options name.
+    """The one model folder that the options name.
 
     Raises:
         click.ClickException: If there is no model.
-        click.UsageError: If there are several views and none was chosen.
+        click.UsageError: If there are several views and none was chosen, or --model and
+            --models were given.
         ValueError: As `find_models`.
     """
     if model:
+        [model] = find_models(model, models, view)
         return model
-    found = find_models(models, view)
+    found = _models_by_view(models, view)
     if len(found) > 1:
         raise click.UsageError(
             f"{models} has models of several views. Choose one with --view "
@@ -225,17 +233,31 @@ def find_model(model: Path | None, models: Path, view: str | None) -> Path:
     return next(iter(found.values()))
 
 
-def find_models(models: Path, view: str | None) -> dict[str, Path]:
+def find_models(model: Path | None, models: Path, view: str | None) -> list[Path]:
+    """The model that was chosen, or else those of all views, or of the chosen view.
+
+    Raises:
+        click.ClickException: If there is no model.
+        click.UsageError: If --model and --models were given.
+        ValueError: If two models are of one view. Also as `load_description`, and if
+            installed weights are needed as `installed_weights`.
+    """
+    if not model:
+        return [*_models_by_view(models, view).values()]
+    if is_given(click.get_current_context(), "models"):
+        raise click.UsageError(
+            "--model names the model, and --models the folder to look for one in. "
+            "Choose one of the two."
+        )
+    return [model]
+
+
+def _models_by_view(models: Path, view: str | None) -> dict[str, Path]:
     """The model of each view, or of the chosen view only.
 
     If a folder has models of several networks for a view, PHD-Net's is used, and the
     others are named on standard error. If it has no model of the view, installed
     weights are used, and standard error names them and their licence.
-
-    Raises:
-        click.ClickException: If there is no model.
-        ValueError: If two models are of one view. Also as `load_description`, and if
-            installed weights are needed as `installed_weights`.
     """
     from phdnet_tf.export.description import load_description
     from phdnet_tf.export.versions import model_folders, resolve_version

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
+from phdnet_tf.cli.options import is_given
 from phdnet_tf.cli.text_tables import (
     PREDICTION_HEADER,
     TRACK_HEADER,
@@ -84,8 +84,7 @@ def refuse_idle_options(context: click.Context, formats: set[str]) -> None:
         "models": (not server, "is a folder here, and --server has its own models."),
     }
     for name, (met, line) in needs.items():
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and not met:
+        if is_given(context, name) and not met:
             raise click.UsageError(f"--{name.replace('_', '-')} {line}")
 
 

@@ -125,7 +125,7 @@ def predict(
             f"--server {server.rstrip('/')}/phdnet_sa/3."
         )
     with options.plain_errors():
-        paths = [] if server else _model_paths(model, models, view)
+        paths = [] if server else options.find_models(model, models, view)
 
     from phdnet_tf.dicom.sandbox import Sandbox
     from phdnet_tf.dicom.survey import survey
@@ -230,11 +230,6 @@ def _stopping() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
         raise click.exceptions.Exit(130) from None
-
-
-def _model_paths(model: Path | None, models: Path, view: str | None) -> list[Path]:
-    """The model that was chosen, or else those of all views."""
-    return [model] if model else [*options.find_models(models, view).values()]
 
 
 def _load(paths: list[Path], view: str | None) -> dict[str, Locator]:

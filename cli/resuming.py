@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phdnet_tf.cli.options import is_given
+
 if TYPE_CHECKING:
     from phdnet_tf.training.settings import RunSettings
 
@@ -108,12 +110,6 @@ def refuse_other_choices(context: click.Context, names: set[str]) -> None:
             "--resume keeps the settings that the run was started with. Drop "
             f"{', '.join(given)}."
         )
-
-
-def is_given(context: click.Context, name: str) -> bool:
-    """Whether a parameter was given on the command line."""
-    source = context.get_parameter_source(name)
-    return source == click.core.ParameterSource.COMMANDLINE
 
 
 def find_run(runs: Path, name: str | None, resume: bool) -> Path:

@@ -15,7 +15,6 @@ from phdnet_tf.cli.resuming import (
     ENDS,
     claim_run,
     find_run,
-    is_given,
     refuse_ended,
     refuse_first_limit,
     refuse_other_choices,
@@ -142,7 +141,7 @@ def train(
     """
     refuse_both(workers, scheduler)
     crossfit = choices["calibrate"] == "crossfit"
-    if crossfit and is_given(context, "validation_fold"):
+    if crossfit and options.is_given(context, "validation_fold"):
         raise click.UsageError(
             "--calibrate crossfit has no validation fold. Drop --validation-fold."
         )
@@ -214,7 +213,7 @@ def train(
         except KeyboardInterrupt:
             again = ["phdnet-tf", "train", "--view", view, "--name", run.name]
             for folder, place in (("runs", runs), ("models", models)):
-                if is_given(context, folder):
+                if options.is_given(context, folder):
                     again += [f"--{folder}", str(place)]
             click.echo(
                 "\nStopped before there was a model to publish. To go on: "

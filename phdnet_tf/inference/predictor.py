@@ -43,6 +43,7 @@ class Predictor:
         name: Name and version, for example "phdnet_4ch/3"; see `model_name`.
         usual_orientations: How images of its view usually lie; see `dicom.turning`.
         at_once: Images per call of its graph; see `devices.images_a_call`.
+        signatures: Its graphs, by name.
 
     Raises:
         ValueError: If there is no usable model, or it is of another version of
@@ -58,9 +59,9 @@ class Predictor:
         self.usual_orientations = usual_orientations(self.description)
         folder = self.version.resolve()
         self.name = model_name(folder.parent.name, folder.name, self.description)
-        self._signatures = load_signatures(self.version)
+        self.signatures = load_signatures(self.version)
         for name in ("serving_default", "explain"):
-            graph = self._signatures.get(name)
+            graph = self.signatures.get(name)
             outputs = graph.structured_outputs if graph else ()
             if told := other_version(self.version, self.name, name, outputs):
                 raise ValueError(told)
@@ -127,7 +128,7 @@ class Predictor:
         self, signature: str, images: Sequence[MRImage]
     ) -> list[dict[str, np.ndarray]]:
         try:
-            outputs = self._signatures[signature](**inputs_of(images))
+            outputs = self.signatures[signature](**inputs_of(images))
         except tf.errors.InvalidArgumentError as error:
             raise RefusedImageError(what_is_wrong(error)) from error
         values = {name: value.numpy() for name, value in outputs.items()}

@@ -142,3 +142,19 @@ def test_other_images_of_subjects_that_were_learnt_from_are_cautioned(models, co
     result = evaluated(copy, models)
 
     assert "Caution: of 1 subjects that are scored" in result.output
+
+
+@pytest.mark.parametrize("lacking", ["bins", "data"])
+def test_a_model_of_another_version_is_one_clear_line(models, data, tmp_path, lacking):
+    [name] = [path.name for path in models.iterdir() if path.name.startswith("phdnet_")]
+    copied = Path(shutil.copytree(models / name, tmp_path / "models" / name))
+    file = copied / "1" / "phdnet.json"
+    description = json.loads(file.read_text())
+    del description[lacking]
+    file.write_text(json.dumps(description))
+
+    listed = run("models", "--models", copied.parent)
+    assert name in listed.output and ("unknown" in listed.output) == (lacking == "data")
+    refused = evaluated(data, copied.parent, code=1 if lacking == "bins" else 0)
+    assert "Traceback" not in refused.output
+    assert ("Train it again" in refused.output) == (lacking == "bins")

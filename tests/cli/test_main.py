@@ -27,6 +27,14 @@ def test_help_answers_at_once():
     assert time.monotonic() - started < 3
 
 
+COMMANDS = [
+    ["predict", "image.dcm"],
+    ["evaluate"],
+    ["batch", "run", "image.dcm", "--output", "out"],
+    ["review", "open", "image.dcm", "--project", "project"],
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -58,6 +66,10 @@ def test_help_answers_at_once():
             ["predict", ".", "--models", "models", "--server", "http://here"],
             *(2, "--models is a folder here"),
         ),
+        *(
+            ([*command, "--model", ".", "--models", "m"], 2, "Choose one of the two")
+            for command in COMMANDS
+        ),
         (["phantom", "here"], 2, "Missing option '--view'"),
     ],
 )
@@ -66,6 +78,7 @@ def test_a_users_mistake_is_one_clear_line(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "token").write_text("")
+    (tmp_path / "image.dcm").touch()
 
     result = run(*arguments, code=code)
 
@@ -78,14 +91,6 @@ def described(models, name, content='{"view": "sa", "landmarks": []}'):
     version.mkdir(parents=True)
     (version / "phdnet.json").write_text(content)
     return version
-
-
-COMMANDS = [
-    ["predict", "image.dcm"],
-    ["evaluate"],
-    ["batch", "run", "image.dcm", "--output", "out"],
-    ["review", "open", "image.dcm", "--project", "project"],
-]
 
 
 @pytest.fixture
@@ -110,7 +115,8 @@ def test_a_copy_of_a_model_is_not_taken_for_it(command, site, tmp_path):
         "choose one with --model, or move one away.\n"
     )
     # The view's name is the folder's.
-    assert [*options.find_models(tmp_path / "models", "sa")] == ["sa"]
+    [found] = options.find_models(None, tmp_path / "models", "sa")
+    assert found.name == "phdnet_sa"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
@@ -127,11 +133,11 @@ def test_damaged_weights_do_not_keep_from_a_model_of_ones_own(site, tmp_path):
     install(site, described(tmp_path, "broken", '{"view": "4ch"}'))
     described(tmp_path / "models", "phdnet_sa")
 
-    found = options.find_models(tmp_path / "models", "sa")
+    [found] = options.find_models(None, tmp_path / "models", "sa")
 
-    assert found == {"sa": tmp_path / "models" / "phdnet_sa"}
+    assert found == tmp_path / "models" / "phdnet_sa"
     with pytest.raises(ValueError, match="Received no landmarks"):
-        options.find_models(tmp_path / "models", "4ch")
+        options.find_models(None, tmp_path / "models", "4ch")
 
 
 def printing(block, **options):

@@ -165,14 +165,14 @@ def test_images_of_a_size_share_calls_and_a_refused_one_spoils_no_other(
     images[4] = dataclasses.replace(drawn, pixels=drawn.pixels[:60])
     images[6] = dataclasses.replace(drawn, pixel_spacing=(0.0, 1.0))
     names = [f"image {number}" for number in range(11)]
-    graph = predictor._signatures["serving_default"]
+    graph = predictor.signatures["serving_default"]
     calls = []
 
     def count(**inputs):
         calls.append(len(inputs["image"]))
         return graph(**inputs)
 
-    monkeypatch.setattr(predictor, "_signatures", {"serving_default": count})
+    monkeypatch.setattr(predictor, "signatures", {"serving_default": count})
     found = predictor.predict_many(images, names)
 
     # One of another size, eight with the refused one, these again singly, and two.
