@@ -24,7 +24,10 @@ LINE_HEIGHT = 15
 """Height of a label in an animation, in pixels of the animation."""
 
 FRAME_MS = 60
-"""Duration of a phase in an animation if the file gives no time, in ms."""
+"""Duration of a phase in an animation if the files give no times, in ms."""
+
+SHORTEST_MS = 20
+"""Shortest duration of a phase in an animation, in ms: viewers slow down below it."""
 
 
 def save_tracks(
@@ -98,18 +101,21 @@ def save_animation(
 ) -> None:
     """Draws the phases of a cine with their landmarks, as an endless GIF.
 
-    It shows a close-up of all points, the same in each phase.
+    It shows a close-up of all points, the same in each phase. A phase is shown until
+    the time of the next one, so that a missing phase is a pause.
 
     Args:
         path: File to write.
         images: For each phase float32[H, W] and its prediction, read one at a time.
         predictions: Predictions of all phases.
-        beat_ms: Duration of all phases together, in ms, or None.
+        beat_ms: Duration of the heart beat that the cine divides, in ms; None if it
+            does not cover a whole one.
 
     Raises:
         OSError: If the file cannot be written.
     """
     pictures: list[Image.Image] = []
+    times: list[float | None] = []
     grey: tuple[float, float] | None = None
     points = np.array([(p.x, p.y) for each in predictions for p in each.landmarks])
     for pixels, prediction in images:
@@ -118,18 +124,31 @@ def save_animation(
             grey = float(pixels.min()), float(np.percentile(pixels, 99.5))
             window = close_up(points, prediction.pixel_spacing, pixels.shape)
         pictures.append(_picture(pixels, prediction, grey, window))
+        times.append(prediction.origin.get("time_ms"))
     if not pictures:
         return
-    duration = FRAME_MS if beat_ms is None else beat_ms / len(pictures)
     pictures[0].save(
         path,
         format="GIF",
         save_all=True,
         append_images=pictures[1:],
-        # GIF counts in hundredths of a second, and viewers slow down below two.
-        duration=max(20, round(duration / 10) * 10),
+        duration=_durations(times, beat_ms),
         loop=0,
     )
+
+
+def _durations(times: Sequence[float | None], beat_ms: float | None) -> list[int]:
+    """How long each phase is shown, in ms, from the times of the phases in ms."""
+    told = [time for time in times if time is not None]
+    steps = np.diff(told)
+    if len(told) < len(times) or len(times) < 2 or (steps <= 0).any():
+        return [FRAME_MS] * len(times)
+    last = np.median(steps) if beat_ms is None else beat_ms - steps.sum()
+    # GIF counts in hundredths of a second. Rounded one by one, the phases of a beat
+    # could last longer or shorter than the beat.
+    ends = np.round(np.cumsum([*steps, last]) / 10) * 10
+    shown = np.diff(ends, prepend=0).astype(int)
+    return np.maximum(shown, SHORTEST_MS).tolist()
 
 
 def _picture(

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import matplotlib.image
 import numpy as np
+import pytest
 from PIL import Image
 from support.cines import RADII
 from support.tracks import circle, predictions
@@ -32,9 +35,8 @@ def test_tracks_are_drawn_with_low_confidence_set_apart(tmp_path):
 
 def frame(number, high):
     landmark = Landmark("lv_apex", 30.0, 20.0, 1.0, high, RADII)
-    found = Prediction(
-        "a", "4ch", "m", (1.0, 2.0), True, (landmark,), {"phase": number}
-    )
+    origin = {"phase": number, "time_ms": 160.0 * (number - 1)}
+    found = Prediction("a", "4ch", "m", (1.0, 2.0), True, (landmark,), origin)
     pixels = np.zeros((60, 60), "f4")
     pixels[number : number + 5] = 100
     return pixels, found
@@ -65,6 +67,40 @@ def test_an_animation_has_a_picture_a_phase_in_true_proportions(tmp_path):
         at = picture[80:85, 242:247]
         assert near(at, TRUSTED).any() == (number != 2)
         assert near(picture, DOUBTED).any() == (number == 2)
+
+
+@pytest.mark.parametrize(
+    ("times", "beat", "durations"),
+    [
+        # The third of six phases of 150 ms is missing: what is before it stays.
+        ([0, 150, 450, 600, 750], 900, [150, 300, 150, 150, 150]),
+        # Phases of 25 ms end at 25, 50, 75 and 100 ms, and ties go to even numbers.
+        ([7, 32, 57, 82], 100, [20, 30, 30, 20]),
+        # Of a part of a beat, the last phase lasts as long as most.
+        ([100, 140, 180, 300], None, [40, 40, 120, 40]),
+        # Without times, or with times that are none of this order, all last the same.
+        ([0, None, 40], None, [60, 60, 60]),
+        ([0, 40, 20], None, [60, 60, 60]),
+    ],
+)
+def test_a_phase_is_shown_until_the_time_of_the_next(tmp_path, times, beat, durations):
+    frames = [frame(number, True) for number in range(1, 1 + len(times))]
+    frames = [
+        (pixels, replace(found, origin={"phase": number, "time_ms": time}))
+        for number, ((pixels, found), time) in enumerate(
+            zip(frames, times, strict=True), 1
+        )
+    ]
+    path = tmp_path / "cine.gif"
+
+    save_animation(path, iter(frames), [found for _, found in frames], beat)
+
+    shown = []
+    with Image.open(path) as movie:
+        for number in range(movie.n_frames):
+            movie.seek(number)
+            shown.append(movie.info["duration"])
+    assert shown == durations
 
 
 def test_an_animation_shows_the_heart_and_parts_its_labels(tmp_path):
