@@ -117,8 +117,8 @@ def save_report(
 
     Raises:
         ValueError: If the previous report is not valid, or belongs to another study; if
-            an image has no valid UIDs, or the images belong to several patients or
-            studies.
+            an image has no valid UIDs, or those of another, or the images belong to
+            several patients or studies.
         OSError: If the file cannot be written.
     """
     for each in reported:
@@ -132,6 +132,13 @@ def save_report(
         raise ValueError(
             f"{reported[0].prediction.image}: belongs to another patient or study than "
             "the other phases, so no report can hold them all. Predict them again."
+        )
+    images = {(each.identity["SOPInstanceUID"], each.frame) for each in reported}
+    if len(images) < len(reported):
+        raise ValueError(
+            f"{reported[0].prediction.image}: shares its SOPInstanceUID with another "
+            "phase, or others do, so a report cannot say which of them a point is in. "
+            "Give each file its own, or use --format json."
         )
     previous = _previous(verification, reported)
     with quiet():

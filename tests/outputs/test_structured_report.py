@@ -235,6 +235,16 @@ def test_what_cannot_be_referred_to_is_refused_in_a_line(
     assert not (tmp_path / "sr.dcm").exists()
 
 
+def test_phases_that_share_an_identifier_have_no_report(cine, tmp_path):
+    for path in cine:
+        edit(path, SOPInstanceUID="1.2.3")
+
+    with pytest.raises(ValueError, match="shares its SOPInstanceUID .* Give each"):
+        save_report(tmp_path / "sr.dcm", [reported(path) for path in cine])
+
+    assert not (tmp_path / "sr.dcm").exists()
+
+
 def test_writing_does_not_warn(cine, tmp_path):
     edit(cine[0], PatientName="single")
     with warnings.catch_warnings():
