@@ -215,7 +215,8 @@ def _report(
         sop_instance_uid=hd.UID(),
         instance_number=1,
         manufacturer="phdnet-tf",
-        manufacturer_model_name=model,
+        # At most 64 characters. The observer and each algorithm have the whole name.
+        manufacturer_model_name=model[:64],
         software_versions=__version__,
         series_description=_series_description(reported, verified),
         is_complete=complete,

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -243,6 +244,17 @@ def test_phases_that_share_an_identifier_have_no_report(cine, tmp_path):
         save_report(tmp_path / "sr.dcm", [reported(path) for path in cine])
 
     assert not (tmp_path / "sr.dcm").exists()
+
+
+def test_a_long_name_of_a_model_is_whole_where_it_may_be(cine, tmp_path):
+    path, model = tmp_path / "sr.dcm", f"phdnet_4ch_{'x' * 60}/3"
+    one = reported(cine[0])
+
+    save_report(path, [replace(one, prediction=replace(one.prediction, model=model))])
+
+    ds = pydicom.dcmread(path)
+    assert ds.ManufacturerModelName == model[:64]
+    assert model in [item.get("TextValue") for item in ds.ContentSequence]
 
 
 def test_writing_does_not_warn(cine, tmp_path):
