@@ -184,11 +184,13 @@ def frame_header(ds: Dataset, number: int) -> FrameHeader:
 
 def _time(ds: Dataset, number: int, where: list[Dataset]) -> float | None:
     """Time since the R wave, in ms; or since the first frame of the file."""
-    step = _number(ds.get("FrameTime"))
-    if step is not None and frame_count(ds) > 1:
-        return (number - 1) * step
     macro, keyword = "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"
     delay = told(where, macro, keyword)
+    step = _number(ds.get("FrameTime"))
+    # A step of a movie knows nothing of several slices in a file, and a trigger time of
+    # the file is that of its first frame.
+    if delay is None and step is not None and frame_count(ds) > 1:
+        return (number - 1) * step
     return _number(_first(delay, told(where, CONVERTED, "TriggerTime")))
 
 

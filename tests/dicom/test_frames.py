@@ -84,6 +84,22 @@ def test_the_times_of_enhanced_mr_are_its_trigger_delays(cine, tmp_path):
     assert header.heart_beat == 800
 
 
+def test_the_trigger_delays_of_frames_come_before_a_step_of_the_file(cine, tmp_path):
+    """The frames are two slices of three phases, by turns."""
+    path = tmp_path / "enhanced.dcm"
+    ds = write_enhanced(path, cine)
+    for number, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        cardiac = Dataset()
+        cardiac.NominalCardiacTriggerDelayTime = 300.0 * (number // 2)
+        frame.CardiacSynchronizationSequence = [cardiac]
+    ds.FrameTime = "33"
+    ds.save_as(path)
+
+    times = [frame.time for frame in DicomFile(path).header().frames]
+
+    assert times == [0, 0, 300, 300, 600, 600]
+
+
 def test_enhanced_mr_without_functional_groups_has_no_spacing(cine, tmp_path):
     path = tmp_path / "enhanced.dcm"
     ds = write_enhanced(path, cine)
