@@ -36,7 +36,8 @@ def save_tracks(
     """Draws the position of each landmark in each phase, as a PNG.
 
     A high-confidence point is filled, a low-confidence one is an open ring. The line
-    shows the position expected from the phases around.
+    shows the position expected from the phases around. Points are drawn over time if
+    the files give the times of all phases, so that a missing phase leaves a gap.
 
     Args:
         path: File to write.
@@ -50,15 +51,17 @@ def save_tracks(
     figure = Figure((4.2 * len(tracks), 5.4), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, len(tracks), squeeze=False, sharex=True)
+    times = _times(predictions)
     for number, (track, column) in enumerate(zip(tracks, panels.T, strict=True)):
         high = np.array([p.landmarks[number].high_confidence for p in predictions])
+        at = track.phases if times is None else times
         for axis, name, points, expected in zip(
             column, "xy", track.points.T, track.expected.T, strict=True
         ):
-            axis.plot(track.phases, expected, color="0.6", linewidth=1)
-            axis.plot(track.phases[high], points[high], "o", color="C0", markersize=4)
+            axis.plot(at, expected, color="0.6", linewidth=1)
+            axis.plot(at[high], points[high], "o", color="C0", markersize=4)
             axis.plot(
-                *(track.phases[~high], points[~high], "o"),
+                *(at[~high], points[~high], "o"),
                 markerfacecolor="none",
                 markeredgecolor="C1",
                 markersize=6,
@@ -68,11 +71,11 @@ def save_tracks(
         consistency = (track.jumps <= TOLERANCE_MM).mean()
         column[0].set_title(
             f"{track.name.replace('_', ' ')}\n{consistency:.0%} within "
-            f"{TOLERANCE_MM:g} mm of the position expected from other phases",
+            f"{TOLERANCE_MM:g} mm of the expected position",
             fontsize=9,
             parse_math=False,
         )
-        column[1].set_xlabel("phase")
+        column[1].set_xlabel("phase" if times is None else "time (ms)")
         # A row's picture grows downward, and so does its y.
         column[1].invert_yaxis()
     strange = sum(not prediction.recognised for prediction in predictions)
@@ -83,7 +86,7 @@ def save_tracks(
         else ""
     )
     figure.suptitle(
-        f"{title}   filled: high confidence, ring: low{caution}",
+        f"{title}\nfilled: high confidence, ring: low{caution}",
         fontsize=9,
         parse_math=False,
     )
@@ -115,7 +118,7 @@ def save_animation(
         OSError: If the file cannot be written.
     """
     pictures: list[Image.Image] = []
-    times: list[float | None] = []
+    shown: list[Prediction] = []
     grey: tuple[float, float] | None = None
     points = np.array([(p.x, p.y) for each in predictions for p in each.landmarks])
     for pixels, prediction in images:
@@ -124,7 +127,7 @@ def save_animation(
             grey = float(pixels.min()), float(np.percentile(pixels, 99.5))
             window = close_up(points, prediction.pixel_spacing, pixels.shape)
         pictures.append(_picture(pixels, prediction, grey, window))
-        times.append(prediction.origin.get("time_ms"))
+        shown.append(prediction)
     if not pictures:
         return
     pictures[0].save(
@@ -132,23 +135,29 @@ def save_animation(
         format="GIF",
         save_all=True,
         append_images=pictures[1:],
-        duration=_durations(times, beat_ms),
+        duration=_durations(shown, beat_ms),
         loop=0,
     )
 
 
-def _durations(times: Sequence[float | None], beat_ms: float | None) -> list[int]:
-    """How long each phase is shown, in ms, from the times of the phases in ms."""
-    told = [time for time in times if time is not None]
-    steps = np.diff(told)
-    if len(told) < len(times) or len(times) < 2 or (steps <= 0).any():
-        return [FRAME_MS] * len(times)
+def _times(predictions: Sequence[Prediction]) -> np.ndarray | None:
+    """float64[T], times of the phases in ms, if the files give all, and they rise."""
+    told = [each.origin["time_ms"] for each in predictions if "time_ms" in each.origin]
+    rising = all(before < after for before, after in pairwise(told))
+    return np.array(told, float) if rising and len(told) == len(predictions) else None
+
+
+def _durations(predictions: Sequence[Prediction], beat_ms: float | None) -> list[int]:
+    """How long each phase is shown, in ms: until the time of the next."""
+    times = _times(predictions)
+    if times is None or len(times) < 2:
+        return [FRAME_MS] * len(predictions)
+    steps = np.diff(times)
     last = np.median(steps) if beat_ms is None else beat_ms - steps.sum()
     # GIF counts in hundredths of a second. Rounded one by one, the phases of a beat
     # could last longer or shorter than the beat.
     ends = np.round(np.cumsum([*steps, last]) / 10) * 10
-    shown = np.diff(ends, prepend=0).astype(int)
-    return np.maximum(shown, SHORTEST_MS).tolist()
+    return np.maximum(np.diff(ends, prepend=0), SHORTEST_MS).astype(int).tolist()
 
 
 def _picture(

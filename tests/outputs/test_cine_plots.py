@@ -33,6 +33,43 @@ def test_tracks_are_drawn_with_low_confidence_set_apart(tmp_path):
     assert orange(calm) == 0 and orange(jumped) > 10
 
 
+@pytest.mark.parametrize("landmarks", [1, 3])
+def test_no_text_of_the_tracks_is_cut_off(tmp_path, landmarks):
+    found = [
+        replace(each, landmarks=each.landmarks * landmarks, recognised=False)
+        for each in predictions(circle())
+    ]
+    tracks = find_tracks(found, range(1, 26), 25)
+    path = tmp_path / "tracks.png"
+
+    save_tracks(path, tracks, found, "cine-1   phdnet_4ch/1 (trained on drawings)")
+
+    picture = matplotlib.image.imread(path)
+    for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+        assert (edge == 1).all()
+
+
+def test_a_missing_phase_leaves_a_gap_in_the_tracks(tmp_path):
+    """With times, the points on both sides of it are twice as far apart."""
+    points = predictions(circle(phases=6))
+    found = [
+        replace(each, origin={"phase": phase, "time_ms": time})
+        for phase, (each, time) in enumerate(
+            zip(points, [0, 100, 200, 400, 500, 600], strict=True), 1
+        )
+    ]
+    path = tmp_path / "tracks.png"
+
+    save_tracks(path, find_tracks(found, range(1, 7), None), found, "cine")
+
+    picture = matplotlib.image.imread(path)
+    blue = np.abs(picture[..., :3] - np.array([0x1F, 0x77, 0xB4]) / 255).max(-1) < 0.05
+    columns = np.flatnonzero(blue.any(axis=0))
+    parts = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    steps = np.diff([part.mean() for part in parts])
+    np.testing.assert_allclose(steps / steps[0], [1, 1, 2, 1, 1], atol=0.05)
+
+
 def frame(number, high):
     landmark = Landmark("lv_apex", 30.0, 20.0, 1.0, high, RADII)
     origin = {"phase": number, "time_ms": 160.0 * (number - 1)}
@@ -86,10 +123,8 @@ def test_an_animation_has_a_picture_a_phase_in_true_proportions(tmp_path):
 def test_a_phase_is_shown_until_the_time_of_the_next(tmp_path, times, beat, durations):
     frames = [frame(number, True) for number in range(1, 1 + len(times))]
     frames = [
-        (pixels, replace(found, origin={"phase": number, "time_ms": time}))
-        for number, ((pixels, found), time) in enumerate(
-            zip(frames, times, strict=True), 1
-        )
+        (pixels, replace(found, origin={} if time is None else {"time_ms": time}))
+        for (pixels, found), time in zip(frames, times, strict=True)
     ]
     path = tmp_path / "cine.gif"
 
