@@ -4,6 +4,7 @@ Only the pixels and their spacing are sent, and nothing else of the DICOM file.
 """
 
 import json
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -102,7 +103,7 @@ class Client:
         usual_orientations: Usual orientations of its view; see `dicom.turning`.
 
     Raises:
-        ValueError: If the address is not valid.
+        ValueError: If the address is not valid, or `authority` holds no certificate.
         NotServedError: If the server has no such model.
         ServerDownError: If the server does not answer.
     """
@@ -324,7 +325,7 @@ class Client:
 def _open(
     server: str, timeout: float, authority: Path | None, token: str | None
 ) -> Transport:
-    """Opens the transport to a server, if its address is valid."""
+    """Opens the transport to a server, if its address and authority are valid."""
     parts = urlsplit(server)
     path = parts.path.strip("/").split("/")
     if parts.scheme not in TRANSPORTS or not parts.hostname or len(path) > 2:
@@ -332,5 +333,14 @@ def _open(
             f"{server}: expected http://HOST:PORT or grpc://HOST:PORT (https and "
             "grpcs with TLS), followed by /MODEL or /MODEL/VERSION if needed."
         )
+    if authority is not None:
+        try:
+            ssl.create_default_context(cafile=authority)
+        # Others, as of a file that is not there, name it.
+        except ssl.SSLError as error:
+            raise ValueError(
+                f"{authority}: expected certificates in PEM. Received something else. "
+                "If it is DER, convert it: openssl x509 -inform der -in FILE -out PEM."
+            ) from error
     transport, secure = TRANSPORTS[parts.scheme]
     return transport(parts.netloc, secure, timeout, authority, token)

@@ -505,6 +505,15 @@ def test_tls_is_spoken_with_those_who_trust_the_authority(
             connect(secure, protocol, view="sa")  # signed by nobody it knows
 
 
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_an_authority_that_is_not_in_pem_is_refused_by_its_name(tmp_path, scheme):
+    authority = tmp_path / "ca.cer"
+    authority.write_bytes(b"\x30\x82\x03\x0f")  # as DER begins
+
+    with pytest.raises(ValueError, match=r"ca\.cer: expected .* PEM\. .* openssl"):
+        Client(f"{scheme}://127.0.0.1:9", "sa", authority=authority)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_server_that_asks_for_a_token_answers_those_who_show_it(
     server, dicom, tmp_path, protocol, monkeypatch
