@@ -237,7 +237,7 @@ def _asking(locator: Locator) -> Callable[[Piece], list[Prediction | ValueError]
             except (ServerDownError, NotServedError) as error:
                 down, found = error, repeat(error)
         return [
-            _named(next(found), frame) if isinstance(image, MRImage) else image
+            _named(next(found) if isinstance(image, MRImage) else image, frame)
             for (_, frame), image in piece
         ]
 
@@ -245,10 +245,11 @@ def _asking(locator: Locator) -> Callable[[Piece], list[Prediction | ValueError]
 
 
 def _named(answer: Prediction | ValueError, frame: Frame) -> Prediction | ValueError:
-    """An error of the model or its server, with the name of the file."""
+    """An error with the name of the file, and the number of the frame among several."""
     if isinstance(answer, Prediction):
         return answer
-    return ValueError(f"{frame.file.source}: {answer}")
+    line = f"{frame}: {str(answer).removeprefix(f'{frame.file.source}: ')}"
+    return DicomError(line) if isinstance(answer, DicomError) else ValueError(line)
 
 
 def _origin(job: Job, frame: Frame) -> dict[str, Any]:

@@ -1,8 +1,17 @@
 import math
 
 import pytest
-from support.cines import RADII, SAGITTAL, SHORT_AXIS, edit, write_cine
+from pydicom.dataset import Dataset
+from support.cines import (
+    RADII,
+    SAGITTAL,
+    SHORT_AXIS,
+    edit,
+    write_cine,
+    write_enhanced,
+)
 
+from phdnet_tf.dicom.errors import DicomError
 from phdnet_tf.dicom.survey import survey
 from phdnet_tf.inference.errors import NotServedError, ServerDownError
 from phdnet_tf.inference.many_images import plan, predict_jobs
@@ -82,6 +91,26 @@ def test_a_phase_that_cannot_be_read_does_not_end_the_others(sandbox, tmp_path):
     ((frame, error),) = cine.errors
     assert frame.phase == 3 and "phase_03.dcm: not a DICOM file" in str(error)
     assert len(cine.tracks[0].phases) == 5
+
+
+def test_a_frame_that_cannot_be_read_is_told_by_its_number(sandbox, tmp_path):
+    path = tmp_path / "enhanced.dcm"
+    ds = write_enhanced(path, write_cine(tmp_path / "cine", phases=3))
+    measures = Dataset()
+    measures.PixelSpacing = [0, 0]
+    ds.PerFrameFunctionalGroupsSequence[1].PixelMeasuresSequence = [measures]
+    ds.save_as(path)
+    planned = plan(survey([path], sandbox).cines, ["4ch"], "4ch", "all")
+
+    class Numbered(Locator):
+        def _predict(self, image, name):
+            return super()._predict(image, "phase_01.dcm")
+
+    (cine,) = done(planned.jobs, Numbered("none"), sandbox)
+
+    ((_, error),) = cine.errors
+    assert str(error).startswith(f"{path} frame 2: expected PixelSpacing to be")
+    assert isinstance(error, DicomError)
 
 
 def test_what_was_predicted_before_ctrl_c_is_not_lost(sandbox, tmp_path):
