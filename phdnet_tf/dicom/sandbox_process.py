@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -50,6 +51,7 @@ class SandboxProcess:
         # So is its archive, whose directory may list thousands.
         self._archive_key: tuple[str, tuple[int, ...]] | None = None
         self._archive: zipfile.ZipFile | None = None
+        self._infos: dict[str, zipfile.ZipInfo] = {}
         self.spent = False
         """Whether a file took all memory: what it left of it may not do for others."""
 
@@ -106,12 +108,14 @@ class SandboxProcess:
         """Copies a file of an archive to the folder, where it can be read."""
         archive = self._open_archive(path)
         with _zip_errors(self._copy, "cannot be extracted from the zip archive"):
-            if archive.getinfo(member).file_size > MAX_FILE_BYTES:
+            # `getinfo` says that there is none.
+            info = self._infos.get(member) or archive.getinfo(member)
+            if info.file_size > MAX_FILE_BYTES:
                 raise DicomError(
                     f"{self._copy}: expected a file of at most {MAX_FILE_BYTES >> 20} "
                     "MiB. Export it as single-frame (classic) MR, one file per frame."
                 )
-            with archive.open(member) as source, self._copy.open("wb") as target:
+            with archive.open(info) as source, self._copy.open("wb") as target:
                 # zipfile stops at the size that the archive tells, which was checked.
                 shutil.copyfileobj(source, target)
 
@@ -129,6 +133,7 @@ class SandboxProcess:
                         f"and folders. Received: {count}. Unpack it, and name the "
                         "folder."
                     )
+            self._infos = _files(archive)
             self._archive, self._archive_key = archive, key
         return self._archive
 
@@ -145,15 +150,30 @@ class SandboxProcess:
         """
         archive = self._open_archive(path)
         found: list[tuple[str, str | None]] = []
-        for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            if info.filename.endswith("/"):  # A folder; `is_dir` fails without a name.
-                continue
+        for name, info in self._infos.items():
             start = None
             # Damaged, encrypted, or compressed in a way that zipfile has not.
             with contextlib.suppress(Exception), archive.open(info) as file:
                 start = file.read(START_BYTES).hex()
-            found.append((info.filename, start))
+            found.append((name, start))
         return found
+
+
+def _files(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The files of an archive by name. A further file of a name gets a number."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    met: Counter[str] = Counter()
+    for info in sorted(archive.infolist(), key=lambda info: info.filename):
+        name = info.filename
+        if name.endswith("/"):  # A folder; `is_dir` fails without a name.
+            continue
+        # An archive may hold several files of a name, as an exporter makes it that
+        # names the images of each series from 1.
+        while name in found:
+            met[info.filename] += 1
+            name = f"{info.filename} ({met[info.filename] + 1})"
+        found[name] = info
+    return found
 
 
 def _state(path: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from support.hostile import dicomdir, drawn
 
 from phdnet_tf.dicom.cines import choose
 from phdnet_tf.dicom.find import find_files
+from phdnet_tf.dicom.read import DicomFile
 from phdnet_tf.dicom.survey import survey
 
 
@@ -408,6 +409,25 @@ def test_an_archive_in_an_archive_is_to_be_unpacked(sandbox, tmp_path, name):
 
     assert len(found.cines) == 1
     assert "Unpack it" in failed(found, f"{tmp_path}/outer.zip/a/{name}")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_all_files_of_one_name_in_an_archive_are_read(sandbox, tmp_path):
+    """As of an exporter that names the images of each series from 1."""
+    paths = write_cine(tmp_path / "cine", phases=3)
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as file:
+        file.write(paths[0], "1.dcm")
+        file.write(paths[1], "1.dcm (2)")
+        file.write(paths[2], "1.dcm")
+
+    found = survey([tmp_path / "study.zip"], sandbox)
+
+    (cine,) = found.cines
+    assert not found.skipped
+    assert [frame.header.time for frame in cine.frames] == [0, 300, 600]
+    assert len({frame.file.name for frame in cine.frames}) == 3
+    contents = {sandbox.content(frame.file.source) for frame in cine.frames}
+    assert contents == {DicomFile(path).content() for path in paths}
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc/self/mem")
