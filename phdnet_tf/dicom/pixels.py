@@ -125,9 +125,10 @@ def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
     except (DicomError, MemoryError):
         raise
     except Exception as error:
+        how = ", without compression" if syntax.is_encapsulated else ""
         raise DicomError(
             f"{path}: the pixels cannot be decoded from transfer syntax {syntax.name}: "
-            f"{last_line(error)}. Export or copy the file again, without compression."
+            f"{last_line(error)}. Export or copy the file again{how}."
         ) from error
 
     lut = rescale(ds, number)

@@ -623,6 +623,13 @@ def test_a_file_cut_off_anywhere_is_refused_in_one_line(tmp_path, name):
         refusal(path)
 
 
+def test_only_of_compressed_pixels_the_compression_is_blamed(image):
+    edit(image, PixelRepresentation=None)
+
+    with pytest.raises(DicomError, match=r"Pixel Representation.* the file again\.$"):
+        read_image(image)
+
+
 def test_missing_pixel_bytes_are_counted():
     line = refusal(shipped("MR_truncated.dcm"))
 
