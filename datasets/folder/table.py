@@ -159,7 +159,7 @@ def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
     problems = list(_header_problems(file, header))
     names = [
         name.removesuffix("_x")
-        for name in header
+        for name in dict.fromkeys(header)  # a column may be there twice
         if name.endswith("_x") and name[:-1] + "y" in header
     ]
     if {"subject", "image"} - set(header):

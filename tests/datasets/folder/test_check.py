@@ -63,6 +63,20 @@ def test_images_are_looked_at_even_if_a_column_is_wrong(folder):
     assert "no such file" in missing
 
 
+def test_a_landmark_that_has_its_columns_twice_is_named(folder):
+    table = (folder / "landmarks.csv").read_text().splitlines()
+    write_table(
+        folder,
+        f"{table[0]},apex_x,apex_y",
+        *(f"{line},{line.split(',', 2)[2]}" for line in table[1:]),
+    )
+
+    x, y = lines(folder)
+
+    assert "there are two columns 'apex_x'. Remove or rename one." in x
+    assert "there are two columns 'apex_y'. Remove or rename one." in y
+
+
 def test_a_column_of_numbers_that_is_no_landmark_is_ignored_aloud(folder):
     replace(folder, HEADER, HEADER + ",group,age,site")
     table = (folder / "landmarks.csv").read_text().splitlines()
