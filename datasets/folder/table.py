@@ -31,6 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -136,7 +137,8 @@ def points_in_pixels(table: Table, row: Row, height: int, width: int) -> np.ndar
 def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
     """The rows that can be understood, and the problems of the others."""
     file = TABLE
-    if not (folder / TABLE).is_file() and (folder / SHEFPAH_TABLE).is_file():
+    # Unlike pathlib's, os.path's answer is no error where the folder cannot be opened.
+    if not isfile(folder / TABLE) and isfile(folder / SHEFPAH_TABLE):
         file = SHEFPAH_TABLE
     grid = SHEFPAH_SIZE if file == SHEFPAH_TABLE else None
     empty = Table(file, (), (), grid)

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from support.folders import HEADER, write, write_table
@@ -101,6 +103,18 @@ def test_a_missing_table_or_folder_is_named(tmp_path):
         read_table(tmp_path)
     with pytest.raises(ValueError, match="there is no folder"):
         read_table(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_opened_is_said_to_be_so(tmp_path):
+    folder = write_table(tmp_path / "mydata", HEADER, "s1,a.dcm,1,2")
+    folder.chmod(0o600)
+    if os.access(folder, os.X_OK):
+        pytest.skip("the superuser may open any folder")
+
+    with pytest.raises(ValueError, match=r"landmarks\.csv: cannot be opened: Perm"):
+        read_table(folder)
+
+    folder.chmod(0o700)  # To be removed.
 
 
 def test_another_encoding_is_refused_with_the_remedy(tmp_path):
