@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 from support.cines import write_cine, write_enhanced
 from support.folders import (
@@ -122,6 +123,18 @@ def test_an_image_that_no_model_takes_is_an_error(folder):
 
     assert line.startswith("error: DICOM/s2/a.dcm (row 3): expected 16 rows and")
     assert "Received: 20 x 15. Remove the row." in line
+
+
+def test_intensities_that_no_model_takes_are_an_error(folder):
+    path = folder / "DICOM/s2/a.dcm"
+    image = pydicom.dcmread(path)
+    image.RescaleSlope, image.RescaleIntercept = "1e15", "0"
+    image.save_as(path)
+
+    line = the_problem(folder)
+
+    assert line.startswith("error: DICOM/s2/a.dcm (row 3): expected intensities below")
+    assert "1e+15. Received: 4.09" in line and "Correct RescaleSlope and " in line
 
 
 def test_the_same_scan_with_other_pixels_is_no_twin(folder):
