@@ -328,6 +328,8 @@ def _parse_row(
 
 def _number(cell: str, decimal_comma: bool) -> float | None:
     """The finite number in a cell, if it holds one."""
+    if "_" in cell:
+        return None  # to Python 12_5 is 125, to whoever mistyped it 12.5
     try:
         number = float(cell.replace(",", ".") if decimal_comma else cell)
     except ValueError:

@@ -83,6 +83,7 @@ def test_what_spreadsheets_and_windows_add_does_no_harm(tmp_path):
         (f"{HEADER}\ns,a,one,2", r"a number in apex_x. Received: 'one'. Leave"),
         (f"{HEADER}\ns,a,nan,2", r"a number in apex_x. Received: 'nan'. Leave"),
         (f'{HEADER}\ns,a,"1,5",2', r"a number in apex_x. Received: '1,5'. Leave"),
+        (f"{HEADER}\ns,a,12_5,2", r"a number in apex_x. Received: '12_5'. Leave"),
         (f"{HEADER}\ns,a,,2", r"apex has only one coordinate. Fill in both"),
         (f"{HEADER}\ns,../a,1,2", r"a path inside the folder. Received: \.\./a"),
         (f"{HEADER}\ns,/etc/a,1,2", r"a path inside the folder. Received: /etc/a"),
