@@ -254,7 +254,8 @@ def _ignored_columns(
                 file,
                 1,
                 f"the column {name!r} is ignored. It holds numbers, but its name is "
-                "neither <landmark>_x nor <landmark>_y. Rename it if it is a landmark.",
+                "none of <landmark>_x, <landmark>_y, frame and fold. Rename it if it "
+                "is one of them.",
             )
 
 

@@ -86,6 +86,16 @@ def test_a_column_of_numbers_that_is_no_landmark_is_ignored_aloud(folder):
     assert "warning: landmarks.csv (row 1): the column 'age'" in the_problem(folder)
 
 
+def test_a_column_whose_name_is_nearly_fold_is_told_how_it_would_be_read(folder):
+    table = (folder / "landmarks.csv").read_text().splitlines()
+    write_table(folder, f"{table[0]},Fold", *(f"{line},7" for line in table[1:]))
+
+    line = the_problem(folder)
+
+    assert "the column 'Fold' is ignored" in line
+    assert "frame and fold. Rename it" in line
+
+
 @pytest.mark.parametrize(
     ("x", "inside"), [(-0.5, True), (19.5, True), (-0.6, False), (19.6, False)]
 )
