@@ -10,7 +10,7 @@ mirrored picture, is therefore not reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -53,7 +53,7 @@ def arrangement_problems(
         usual: Usual orientations of the view; see `dicom.turning`. Images that have
             another orientation are turned before they are compared.
     """
-    rows, pixels, spacings = [], [], []
+    rows, pixels, shapes, turns, spacings = [], [], [], [], []
     for row in table.rows:
         if row.id in images and len(table.landmarks) > 1:
             facts = images[row.id]
@@ -61,15 +61,25 @@ def arrangement_problems(
             if np.isfinite(points).all():
                 turn = turn_to_usual(facts.orientation, usual)
                 rows.append(row)
-                pixels.append(turn.points(points, (facts.height, facts.width)))
+                pixels.append(points)
+                shapes.append((facts.height, facts.width))
+                turns.append(turn)
                 # The spacing is (y, x), the points are (x, y).
                 spacings.append(turn.spacing(facts.pixel_spacing)[::-1])
     # Of each row, the number of its subject.
     names, subjects = np.unique([row.subject for row in rows], return_inverse=True)
     if len(names) < FEWEST_SUBJECTS:
         return
-    points, spacing = np.stack(pixels), np.array(spacings)[:, None]
-    own = _arrangement(points * spacing)
+    spacing = np.array(spacings)[:, None]
+
+    def arranged(points: Iterable[np.ndarray]) -> np.ndarray:
+        turned = [
+            turn.points(*each)
+            for turn, *each in zip(turns, points, shapes, strict=True)
+        ]
+        return _arrangement(np.stack(turned) * spacing)
+
+    own = arranged(pixels)
     middle = np.stack(
         [np.median(own[subjects == k], axis=0) for k in range(len(names))]
     )
@@ -81,8 +91,8 @@ def arrangement_problems(
     factor = (middle @ precision @ centre / lengths)[subjects]
     scaled = (factor > LEAST_FACTOR) | ((0 < factor) & (factor < 1 / LEAST_FACTOR))
     after = {
-        meaning: _squared(_arrangement(other * spacing), centre, precision)
-        for meaning, other in _exchanges(table.landmarks, points)
+        meaning: _squared(arranged(other), centre, precision)
+        for meaning, other in _exchanges(table.landmarks, np.stack(pixels))
     }
     after[_OUT_OF_SCALE] = np.where(
         scaled, _squared(own * factor[:, None], centre, precision), np.inf
@@ -118,7 +128,8 @@ def _exchanges(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each possible exchange in words, with the corrected points.
 
-    The points are float64[N, L, 2], in pixels: x and y are exchanged in pixels, not mm.
+    The points are float64[N, L, 2], in pixels: x and y are exchanged in pixels, not mm,
+    and in the image as it is, not as it is turned.
     """
     for i, j in combinations(range(len(landmarks)), 2):
         order = list(range(len(landmarks)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from phdnet_tf.config import FOLDS
 from phdnet_tf.datasets.folder.cells import write_column
 from phdnet_tf.datasets.folder.problems import Problem, error_at
-from phdnet_tf.datasets.folder.table import Row, Table
+from phdnet_tf.datasets.folder.table import Row, Table, read_table
 
 
 def assign_folds(table: Table, content_hashes: Mapping[str, str]) -> dict[str, int]:
@@ -103,8 +103,18 @@ def write_folds(folder: Path, table: Table, folds: Mapping[str, int]) -> None:
         folds: The fold, 0 to 7, of each subject.
 
     Raises:
-        ValueError: If the file has changed and is no longer a table.
+        ValueError: If the rows of the file are no longer those of `table`.
         OSError: If it cannot be written.
     """
+    # Since it was read, every image was: time enough for a row to be added.
+    if _places(read_table(folder)) != _places(table):
+        raise ValueError(
+            f"{folder / table.file}: it changed while it was checked, so that no folds "
+            "were written. Try again."
+        )
     values = {row.line: str(folds[row.subject]) for row in table.rows}
     write_column(folder / table.file, "fold", values)
+
+
+def _places(table: Table) -> list[tuple[int, str, str]]:
+    return [(row.line, row.subject, row.id) for row in table.rows]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from phdnet_tf.datasets.folder.problems import Problem, error_at, warning_at
 from phdnet_tf.datasets.folder.table import Row
-from phdnet_tf.dicom.guards import MIN_SIDE
+from phdnet_tf.dicom.guards import MAX_INTENSITY, MIN_SIDE
 from phdnet_tf.dicom.image import MRImage
 
 # Cardiac MR has pixels of about 0.6 to 2.5 mm.
@@ -43,6 +45,14 @@ def image_problems(row: Row, image: MRImage) -> Iterator[Problem]:
             row.line,
             f"expected {MIN_SIDE} rows and columns or more. Received: {height} x "
             f"{width}. Remove the row.",
+        )
+    largest = np.abs(image.pixels).max()
+    if largest >= MAX_INTENSITY:
+        yield error_at(
+            row.id,
+            row.line,
+            f"expected intensities below {MAX_INTENSITY:g}. Received: {largest:g}. "
+            "Correct RescaleSlope and RescaleIntercept in the file, or remove the row.",
         )
     low, high = USUAL_SPACING
     if not all(low <= spacing <= high for spacing in image.pixel_spacing):

@@ -31,6 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -136,7 +137,8 @@ def points_in_pixels(table: Table, row: Row, height: int, width: int) -> np.ndar
 def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
     """The rows that can be understood, and the problems of the others."""
     file = TABLE
-    if not (folder / TABLE).is_file() and (folder / SHEFPAH_TABLE).is_file():
+    # Unlike pathlib's, os.path's answer is no error where the folder cannot be opened.
+    if not isfile(folder / TABLE) and isfile(folder / SHEFPAH_TABLE):
         file = SHEFPAH_TABLE
     grid = SHEFPAH_SIZE if file == SHEFPAH_TABLE else None
     empty = Table(file, (), (), grid)
@@ -159,7 +161,7 @@ def parse_table(folder: Path) -> tuple[Table, list[Problem]]:
     problems = list(_header_problems(file, header))
     names = [
         name.removesuffix("_x")
-        for name in header
+        for name in dict.fromkeys(header)  # a column may be there twice
         if name.endswith("_x") and name[:-1] + "y" in header
     ]
     if {"subject", "image"} - set(header):
@@ -252,7 +254,8 @@ def _ignored_columns(
                 file,
                 1,
                 f"the column {name!r} is ignored. It holds numbers, but its name is "
-                "neither <landmark>_x nor <landmark>_y. Rename it if it is a landmark.",
+                "none of <landmark>_x, <landmark>_y, frame and fold. Rename it if it "
+                "is one of them.",
             )
 
 
@@ -326,6 +329,8 @@ def _parse_row(
 
 def _number(cell: str, decimal_comma: bool) -> float | None:
     """The finite number in a cell, if it holds one."""
+    if "_" in cell:
+        return None  # to Python 12_5 is 125, to whoever mistyped it 12.5
     try:
         number = float(cell.replace(",", ".") if decimal_comma else cell)
     except ValueError:

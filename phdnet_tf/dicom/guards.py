@@ -28,6 +28,10 @@ MAX_PIXELS = 4 * 1024 * 1024
 # Rows and columns of an image that has landmarks: two patches of the network.
 MIN_SIDE = 16
 
+# Of an image that has landmarks, after the modality LUT. Beyond it the variance of the
+# intensities overflows a float32, and every image would look flat.
+MAX_INTENSITY = 1e15
+
 # Of one file. A list is made of them all, in this process too: some megabytes.
 MAX_FRAMES = 10_000
 

@@ -38,8 +38,9 @@ def save_error_curves(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> N
             ylim=(0, 101),
             xlabel="point error (mm)",
             ylabel="points with at most this error (%)",
-            title=title,
         )
+        # The name of a folder may have dollar signs, which would begin a formula.
+        axis.set_title(title, parse_math=False)
         axis.grid(alpha=0.3)
         axis.legend(loc="lower right")
     figure.savefig(path, dpi=120)
@@ -100,5 +101,6 @@ def save_confidence(
     )
     for axis in (left, right):
         axis.grid(alpha=0.3)
-        axis.legend()
+        for text in axis.legend().get_texts():
+            text.set_parse_math(False)  # of landmarks, whatever their names
     figure.savefig(path, dpi=120)

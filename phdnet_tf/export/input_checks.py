@@ -5,16 +5,13 @@ Every program that runs the graph therefore refuses invalid input in the same wo
 
 import tensorflow as tf
 
-from phdnet_tf.dicom.guards import MIN_SIDE, SPACING_LIMITS
+from phdnet_tf.dicom.guards import MAX_INTENSITY, MIN_SIDE, SPACING_LIMITS
 
 MAX_PNG_PIXELS = 16 * 1024 * 1024
 """Largest number of pixels of a PNG, as a few kilobytes can unpack to gigabytes."""
 
 MAX_BATCH = 32
 """Largest number of images in a call. The network's cost is the same for any size."""
-
-# Beyond it the variance of the intensities overflows, and every image would look flat.
-MAX_INTENSITY = 1e15
 
 
 def checked(image: tf.Tensor, pixel_spacing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

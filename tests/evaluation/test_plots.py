@@ -30,3 +30,16 @@ def test_risk_and_reliability_are_drawn(tmp_path):
     save_confidence(tmp_path / "c.png", errors, {"confidence": 1 / errors}, radii)
 
     assert matplotlib.image.imread(tmp_path / "c.png").shape[1] > 1000
+
+
+def test_names_with_dollar_signs_are_no_formulas(tmp_path):
+    odd = "a $x^$"  # as a formula, a power without its number
+    levels = [{"level": 0.9, "coverage": 0.9, "interval": None, "median_mm": 5.0}]
+    errors = np.array([[1.0], [5.0]])
+
+    save_error_curves(tmp_path / "curve.png", {odd: {"all": errors}})
+    save_confidence(
+        tmp_path / "c.png", errors, {"confidence": 1 / errors}, {odd: levels}
+    )
+
+    assert (tmp_path / "curve.png").exists() and (tmp_path / "c.png").exists()

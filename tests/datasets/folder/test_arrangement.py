@@ -197,3 +197,22 @@ def test_who_lies_transposed_and_says_so_is_no_problem():
     # x and y are compared in pixels, which hardly differ in size here.
     (problem,) = problems(lying(None))
     assert "subject s8: x and y" in problem.message
+
+
+def test_x_and_y_exchanged_are_named_in_a_mirrored_image():
+    table, facts = drawn()
+    facts = {
+        name: replace(
+            each, orientation=(-1 if name.startswith("8_") else 1, 0, 0, 0, 1, 0)
+        )
+        for name, each in facts.items()
+    }
+    right = changed(table, lambda points: points * [-1, 1] + [399, 0], of_subject(8))
+    wrong = changed(right, lambda points: points[:, ::-1], of_subject(8))
+
+    def problems(table):
+        return list(arrangement_problems(table, facts, [(1, 0, 0, 0, 1, 0)]))
+
+    assert problems(right) == []
+    (problem,) = problems(wrong)
+    assert "subject s8: x and y seem to be exchanged" in problem.message

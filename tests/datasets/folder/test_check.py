@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 from support.cines import write_cine, write_enhanced
 from support.folders import (
@@ -63,12 +64,36 @@ def test_images_are_looked_at_even_if_a_column_is_wrong(folder):
     assert "no such file" in missing
 
 
+def test_a_landmark_that_has_its_columns_twice_is_named(folder):
+    table = (folder / "landmarks.csv").read_text().splitlines()
+    write_table(
+        folder,
+        f"{table[0]},apex_x,apex_y",
+        *(f"{line},{line.split(',', 2)[2]}" for line in table[1:]),
+    )
+
+    x, y = lines(folder)
+
+    assert "there are two columns 'apex_x'. Remove or rename one." in x
+    assert "there are two columns 'apex_y'. Remove or rename one." in y
+
+
 def test_a_column_of_numbers_that_is_no_landmark_is_ignored_aloud(folder):
     replace(folder, HEADER, HEADER + ",group,age,site")
     table = (folder / "landmarks.csv").read_text().splitlines()
     write_table(folder, table[0], *(f"{line},2,51,Sheffield" for line in table[1:]))
 
     assert "warning: landmarks.csv (row 1): the column 'age'" in the_problem(folder)
+
+
+def test_a_column_whose_name_is_nearly_fold_is_told_how_it_would_be_read(folder):
+    table = (folder / "landmarks.csv").read_text().splitlines()
+    write_table(folder, f"{table[0]},Fold", *(f"{line},7" for line in table[1:]))
+
+    line = the_problem(folder)
+
+    assert "the column 'Fold' is ignored" in line
+    assert "frame and fold. Rename it" in line
 
 
 @pytest.mark.parametrize(
@@ -108,6 +133,18 @@ def test_an_image_that_no_model_takes_is_an_error(folder):
 
     assert line.startswith("error: DICOM/s2/a.dcm (row 3): expected 16 rows and")
     assert "Received: 20 x 15. Remove the row." in line
+
+
+def test_intensities_that_no_model_takes_are_an_error(folder):
+    path = folder / "DICOM/s2/a.dcm"
+    image = pydicom.dcmread(path)
+    image.RescaleSlope, image.RescaleIntercept = "1e15", "0"
+    image.save_as(path)
+
+    line = the_problem(folder)
+
+    assert line.startswith("error: DICOM/s2/a.dcm (row 3): expected intensities below")
+    assert "1e+15. Received: 4.09" in line and "Correct RescaleSlope and " in line
 
 
 def test_the_same_scan_with_other_pixels_is_no_twin(folder):

@@ -133,6 +133,18 @@ def test_written_folds_are_those_that_were_dealt_and_hold(folder):
     assert after.folds["s9"] == 0
 
 
+def test_no_folds_are_written_into_a_table_that_changed_since(folder):
+    inspection = inspect(folder)
+    header, *rows = (folder / "landmarks.csv").read_text().splitlines()
+    write_table(folder, header, rows[0].replace("s1,", "s0,", 1), *rows)
+    changed = (folder / "landmarks.csv").read_text()
+
+    with pytest.raises(ValueError, match="it changed while it was checked, .* again"):
+        write_folds(folder, inspection.table, inspection.folds)
+
+    assert (folder / "landmarks.csv").read_text() == changed
+
+
 @with_data
 def test_the_folds_of_acdc_are_its_subjects_in_turn():
     inspection = inspect(DATA / "acdc_sa", "sa")

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from support.folders import HEADER, write, write_table
@@ -81,6 +83,7 @@ def test_what_spreadsheets_and_windows_add_does_no_harm(tmp_path):
         (f"{HEADER}\ns,a,one,2", r"a number in apex_x. Received: 'one'. Leave"),
         (f"{HEADER}\ns,a,nan,2", r"a number in apex_x. Received: 'nan'. Leave"),
         (f'{HEADER}\ns,a,"1,5",2', r"a number in apex_x. Received: '1,5'. Leave"),
+        (f"{HEADER}\ns,a,12_5,2", r"a number in apex_x. Received: '12_5'. Leave"),
         (f"{HEADER}\ns,a,,2", r"apex has only one coordinate. Fill in both"),
         (f"{HEADER}\ns,../a,1,2", r"a path inside the folder. Received: \.\./a"),
         (f"{HEADER}\ns,/etc/a,1,2", r"a path inside the folder. Received: /etc/a"),
@@ -101,6 +104,18 @@ def test_a_missing_table_or_folder_is_named(tmp_path):
         read_table(tmp_path)
     with pytest.raises(ValueError, match="there is no folder"):
         read_table(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_opened_is_said_to_be_so(tmp_path):
+    folder = write_table(tmp_path / "mydata", HEADER, "s1,a.dcm,1,2")
+    folder.chmod(0o600)
+    if os.access(folder, os.X_OK):
+        pytest.skip("the superuser may open any folder")
+
+    with pytest.raises(ValueError, match=r"landmarks\.csv: cannot be opened: Perm"):
+        read_table(folder)
+
+    folder.chmod(0o700)  # To be removed.
 
 
 def test_another_encoding_is_refused_with_the_remedy(tmp_path):
