@@ -43,7 +43,8 @@ def check(folder: Path, view: str | None, write_folds: bool) -> None:
     from phdnet_tf.datasets.folder import folds
     from phdnet_tf.datasets.folder.check import inspect
 
-    inspection = inspect(folder, view)
+    with options.plain_errors():
+        inspection = inspect(folder, view)
     for problem in inspection.problems:
         click.echo(f"{problem.severity}: {problem}")
     click.echo(_summary(inspection))
