@@ -134,7 +134,7 @@ function isUnpredicted({ points, model }) {
 async function open(id, back = false) {
   player.stop();
   wanted = id;
-  painted = null;
+  setPainted(null);
   if (dragged) stopDrag();
   votes = identity = null;
   if (!back && sheet && sheet.id !== id) trace.push(sheet.id);
@@ -268,10 +268,14 @@ function paint() {
   // In the next picture this one has been before the reader's eyes.
   if (values && painted !== drawn) {
     requestAnimationFrame(() => {
-      if (sheet === drawn) painted = drawn;
-      stage.dataset.painted = painted?.id ?? "";
+      if (sheet === drawn) setPainted(drawn);
     });
   }
+}
+
+function setPainted(found) {
+  painted = found;
+  stage.dataset.painted = found?.id ?? "";
 }
 
 function paintPixels(found, { width, height, low, high }) {
@@ -650,7 +654,7 @@ function play() {
     markers.load(sheet);
     refresh();
   } else if (sheet.phases.length > 1) {
-    painted = null;
+    setPainted(null);
     player.play(sheet).catch((error) => say(error.message));
   }
 }
