@@ -74,8 +74,8 @@ def arrangement_problems(
 
     def arranged(points: Iterable[np.ndarray]) -> np.ndarray:
         turned = [
-            turn.points(*each)
-            for turn, *each in zip(turns, points, shapes, strict=True)
+            turn.points(each, shape)
+            for turn, each, shape in zip(turns, points, shapes, strict=True)
         ]
         return _arrangement(np.stack(turned) * spacing)
 
