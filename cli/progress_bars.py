@@ -153,13 +153,10 @@ def training_display() -> Iterator[Callable[[progress.Progress], None]]:
 
         def show(now: progress.Progress) -> None:
             nonlocal told, losses
-            spent = now.seconds
-            left = now.seconds_left
-            whole = None if left is None else spent + left
-            line = f"epoch {now.epoch}, step {now.step}/{now.steps}"
-            line += f"  {_clock(spent)} spent, "
-            line += "" if left is None else f"at most {_clock(left)} left"
-            bar.update(task, description=line, completed=spent, total=whole)
+            spent, longest = now.seconds, now.seconds_left[1]
+            times = f"{_clock(spent)} spent, {_range(now.seconds_left)} left"
+            line = f"epoch {now.epoch}, step {now.step}/{now.steps}  {times}"
+            bar.update(task, description=line, completed=spent, total=spent + longest)
             if now.losses:
                 losses = f"loss {now.losses['loss']:.4f}"
                 # A network without displacements has one loss, so there are no parts.
@@ -176,8 +173,8 @@ def training_display() -> Iterator[Callable[[progress.Progress], None]]:
                 told = time.monotonic()
                 mark = "  best so far" if better else f"  best: epoch {now.best_epoch}"
                 text = f"epoch {now.epoch:3d}  {losses}{mark}"
-                if not console.is_terminal and left is not None:
-                    text += f"  {_clock(spent)} spent, at most {_clock(left)} left"
+                if not console.is_terminal:
+                    text += f"  {times}"
                 console.print(text, soft_wrap=True)
 
         yield show
@@ -189,16 +186,20 @@ def show_training(message: dict[str, Any]) -> None:
     Args:
         message: What `training.worker` tells: "folder", and a `progress.Progress`.
     """
-    spent, left = message["seconds"], message["seconds_left"]
     line = f"{message['folder']}: epoch {message['epoch']}, step {message['step']}/"
-    line += f"{message['steps']}, {_clock(spent)} spent"
+    line += f"{message['steps']}, {_clock(message['seconds'])} spent"
     if message["losses"]:
         line += f", loss {message['losses']['loss']:.4f}"
     if "val_loss" in message["losses"]:
         line += f", validation {message['losses']['val_loss']:.4f}"
         line += f", best: epoch {message['best_epoch']}"
-    line += "" if left is None else f", at most {_clock(left)} left"
+    line += f", {_range(message['seconds_left'])} left"
     Console(stderr=True, highlight=False).print(line, soft_wrap=True, markup=False)
+
+
+def _range(seconds: tuple[float, float]) -> str:
+    shortest, longest = map(_clock, seconds)
+    return shortest if shortest == longest else f"{shortest} to {longest}"
 
 
 def _clock(seconds: float) -> str:

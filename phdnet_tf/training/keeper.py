@@ -263,14 +263,15 @@ class Keeper(keras.callbacks.Callback):
     def _report(self, losses: dict[str, float] | None) -> None:
         seconds = self._now()
         done = self.epoch + self._step / self._steps
-        left = None
-        if done > self._first_epoch:
-            rate = (seconds - self._earlier) / (done - self._first_epoch)
-            stop = min(self._settings.epochs, self.best_epoch + self._settings.patience)
-            left = rate * max(stop - done, 0)
-        if self._time_limit is not None:
-            remaining = max(self._time_limit - seconds, 0)
-            left = remaining if left is None else min(left, remaining)
+        rate = (seconds - self._earlier) / (done - self._first_epoch)
+        last = self._settings.epochs
+        # Before there is a best epoch: the first will be.
+        earliest = min(last, max(self.best_epoch, 1) + self._settings.patience)
+        limit = math.inf if self._time_limit is None else self._time_limit
+        shortest, longest = (
+            max(min(rate * (stop - done), limit - seconds), 0)
+            for stop in (earliest, last)
+        )
         self._on_progress(
             Progress(
                 epoch=self.epoch,
@@ -278,7 +279,7 @@ class Keeper(keras.callbacks.Callback):
                 step=self._step,
                 steps=self._steps,
                 seconds=seconds,
-                seconds_left=left,
+                seconds_left=(shortest, longest),
                 losses=losses,
                 best_epoch=self.best_epoch,
             )

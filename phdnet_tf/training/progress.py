@@ -15,7 +15,8 @@ class Progress:
         step: Number of complete steps of the current epoch.
         steps: Steps per epoch.
         seconds: Time spent on training, with earlier parts of a resumed run.
-        seconds_left: Longest time it can still take, or None while that is unknown.
+        seconds_left: The shortest and the longest time that it can still take. It takes
+            the shortest if no later model is better.
         losses: After an epoch, its losses by name; after a step, None.
         best_epoch: The epoch, counted from 1, of the best model; 0 before there is one.
     """
@@ -25,7 +26,7 @@ class Progress:
     step: int
     steps: int
     seconds: float
-    seconds_left: float | None
+    seconds_left: tuple[float, float]
     losses: dict[str, float] | None
     best_epoch: int
 

@@ -12,21 +12,35 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare")]
 def test_training_stops_when_the_validation_loss_no_longer_falls(tmp_path):
     # A step this large never leads anywhere: the first epochs stay the best.
     config = settings(epochs=40, patience=1, learning_rate=3.0)
+    told = []
 
-    outcome = train(config, examples(4), examples(2), tmp_path)
+    outcome = train(config, examples(4), examples(2), tmp_path, on_progress=told.append)
 
     assert outcome.ended_by == "patience"
     assert outcome.epochs == outcome.best_epoch + 1 < 40
+    # Half of the first epoch is done. It is the best until a later one is better.
+    shortest, longest = told[0].seconds_left
+    assert longest / shortest == pytest.approx(39.5 / 1.5)
+    assert told[-1].seconds_left[0] == 0 < told[-1].seconds_left[1]
 
 
 def test_the_time_limit_ends_training(tmp_path):
     config = settings(epochs=500, epoch_size=200_000)
     started = time.monotonic()
+    told = []
 
-    outcome = train(config, examples(4), examples(2), tmp_path, time_limit=1)
+    outcome = train(
+        config,
+        examples(4),
+        examples(2),
+        tmp_path,
+        time_limit=1,
+        on_progress=told.append,
+    )
 
     assert outcome.ended_by == "time limit"
     assert outcome.best_epoch == outcome.epochs == 1
+    assert all(0 <= left <= 1 for now in told for left in now.seconds_left)
     assert time.monotonic() - started < 60
 
 

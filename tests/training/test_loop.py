@@ -107,8 +107,9 @@ def test_progress_counts_every_step_and_says_how_long_it_will_take(finished):
         (epoch, step) for epoch in range(3) for step in (1, 2)
     ]
     assert [p.epoch for p in told if p.losses] == [1, 2, 3]
-    assert all(p.seconds_left is not None for p in told)
-    assert told[-1].seconds_left == 0
+    assert all(p.seconds_left[0] == p.seconds_left[1] for p in told)
+    assert told[0].seconds_left[0] > 0
+    assert told[-1].seconds_left == (0, 0)
 
 
 def test_the_seed_reproduces_the_weights(finished, tmp_path):

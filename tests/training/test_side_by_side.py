@@ -245,7 +245,8 @@ def test_progress_is_told_now_and_then_with_the_last_losses(tmp_path, monkeypatc
         for seconds in range(0, 100, 10):
             clock[0] = seconds
             losses = {"loss": 0.5} if seconds == 10 else None
-            on_progress(Progress(0, 9, seconds, 100, float(seconds), None, losses, 0))
+            left = 9.0, 9.0
+            on_progress(Progress(0, 9, seconds, 100, float(seconds), left, losses, 0))
         return {}
 
     alone.do(workplace(), tmp_path, work, messages.append)
