@@ -15,6 +15,9 @@ FOLDS = 8
 
 MAPPINGS = ("gaussian", "binary")
 
+TOGETHER = ("overall", "macro", "pooled")
+"""Names under which reports keep the figures of all landmarks together."""
+
 PRECISIONS = ("float32", "bfloat16")
 
 PAPER_FILTERS = (32,) * 6
@@ -127,6 +130,12 @@ class ModelConfig:
             0 < len(self.landmarks) == len(set(self.landmarks)),
             "landmarks",
             "one or more different names",
+            self.landmarks,
+        )
+        _require(
+            not {*TOGETHER} & {*self.landmarks},
+            "landmarks",
+            f"other names than {', '.join(TOGETHER)}, which reports use",
             self.landmarks,
         )
         networks = tuple(NETWORKS)

@@ -24,6 +24,10 @@ def test_settings_survive_json():
     [
         (lambda: ModelConfig(()), "landmarks: expected one or more"),
         (lambda: ModelConfig(("a", "a")), "landmarks: expected one or more different"),
+        (
+            lambda: ModelConfig(("a", "macro")),
+            "landmarks: expected other names than ov",
+        ),
         (lambda: ModelConfig(("a",), mapping="x"), "mapping: .*gaussian.* 'x'"),
         (lambda: ModelConfig(("a",), strategy="x"), "strategy: .*smoothing.* 'x'"),
         (lambda: ModelConfig(("a",), heatmap_std=0), "heatmap_std: .* above 0"),

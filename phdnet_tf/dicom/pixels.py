@@ -101,6 +101,7 @@ def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
     """float32[H, W], after the modality LUT, bright = signal."""
     syntax = ds.file_meta.TransferSyntaxUID
     frames = frame_count(ds)
+    _require_low_bits(path, ds)
     if not syntax.is_encapsulated and "PixelData" in ds:
         bits = ds.Rows * ds.Columns * ds.BitsAllocated * frames
         expected, received = math.ceil(bits / 8), len(ds.PixelData)
@@ -156,6 +157,21 @@ def decoded_pixels(path: Path, ds: Dataset, number: int) -> np.ndarray:
             "RescaleSlope and RescaleIntercept in the file, or export it again."
         )
     return pixels
+
+
+def _require_low_bits(path: Path, ds: Dataset) -> None:
+    """Refuses values that begin above the lowest bit, as before DICOM.
+
+    pydicom drops the bits above BitsStored, whatever HighBit says: of such values it
+    would keep the wrong ones.
+    """
+    high, stored = (whole_number(ds.get(key)) for key in ("HighBit", "BitsStored"))
+    if high is not None and stored is not None and high >= stored:
+        raise DicomError(
+            f"{path}: expected a HighBit of {stored - 1}, one less than BitsStored "
+            f"(DICOM PS3.5, 8.1.1). Received: {high}. Correct the one of the two that "
+            "is wrong, or export it again."
+        )
 
 
 def _without_unused_bits(ds: Dataset, stored: np.ndarray) -> np.ndarray:

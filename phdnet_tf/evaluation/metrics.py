@@ -89,10 +89,12 @@ def mean_interval(
         return None
     sums = np.bincount(index, weights=errors)
     counts = np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(
-        len(names), size=(RESAMPLES, len(names))
-    )
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    generator = np.random.default_rng(seed)
+    means = []
+    # A part at a time: all indices for thousands of subjects would fill the memory.
+    for _ in range(0, RESAMPLES, RESAMPLES // 100):
+        drawn = generator.integers(len(names), size=(RESAMPLES // 100, len(names)))
+        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 

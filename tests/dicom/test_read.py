@@ -290,6 +290,13 @@ def test_bits_above_those_stored_are_no_pixels(tmp_path, syntax, signed):
     np.testing.assert_array_equal(read_image(path).pixels, values)
 
 
+@pytest.mark.parametrize(("stored", "high"), [(12, 15), (8, 15), (15, 15)])
+def test_values_that_do_not_begin_at_the_lowest_bit_are_refused(image, stored, high):
+    edit(image, BitsStored=stored, HighBit=high)
+
+    assert f"expected a HighBit of {stored - 1}" in refusal(image)
+
+
 # Padding
 
 
