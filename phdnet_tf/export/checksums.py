@@ -40,7 +40,12 @@ def require_complete(version: Path) -> None:
                 "or copy it again."
             )
     # The list itself may be incomplete.
-    others = sorted(line[66:] for line in found.difference(lines))
+    others = sorted(
+        line[66:]
+        for line in found.difference(lines)
+        # Those that file managers and network folders leave.
+        if not Path(line[66:]).name.startswith(".")
+    )
     if others:
         raise ValueError(
             f"{version}: expected the files that {CHECKSUMS} lists. Received another "

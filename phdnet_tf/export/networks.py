@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from phdnet_tf.export.checksums import require_complete
 from phdnet_tf.models.normalisation import FusedBatchNormalization
 
 NETWORKS = "networks"
@@ -60,8 +61,10 @@ def load_networks(version: Path) -> list[keras.Model]:
         One network, or the members of a model of several.
 
     Raises:
-        ValueError: If there are none that this version of phdnet-tf can read.
+        ValueError: If a file is missing or was changed, or there are none that this
+            version of phdnet-tf can read.
     """
+    require_complete(version)
     files = sorted((version / NETWORKS).glob("*.keras"))
     try:
         networks = [load_network(file) for file in files]

@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf.devices import take_memory_as_needed
-from phdnet_tf.export.checksums import CHECKSUMS, checksums
+from phdnet_tf.disk_errors import plain_disk_errors
+from phdnet_tf.export.checksums import CHECKSUMS, checksums, require_complete
 from phdnet_tf.export.describe_signature import describe_signature
 from phdnet_tf.export.description import DESCRIPTION
 from phdnet_tf.export.graph import ServedGraph
@@ -42,7 +43,10 @@ def export(
     Raises:
         OSError: If the version cannot be written. Then no version appears.
     """
-    with unfinished_folder(model_folder / "version") as partial:
+    with (
+        plain_disk_errors(model_folder),
+        unfinished_folder(model_folder / "version") as partial,
+    ):
         tf.saved_model.save(
             served,
             str(partial),
@@ -67,8 +71,9 @@ def load_signatures(
     """The signatures of a SavedModel, by name.
 
     Raises:
-        ValueError: If TensorFlow cannot load it.
+        ValueError: If a file is missing or was changed, or TensorFlow cannot load it.
     """
+    require_complete(version)
     take_memory_as_needed()
     try:
         return tf.saved_model.load(str(version)).signatures

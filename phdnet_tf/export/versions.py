@@ -39,7 +39,10 @@ def versions(model_folder: Path) -> list[int]:
         int(entry.name)
         for entry in model_folder.glob("*")
         # TF Serving ignores greater numbers, too, which its messages cannot hold.
-        if entry.name.isdecimal() and int(entry.name) < 2**63 and entry.is_dir()
+        if entry.name.isdecimal()
+        and entry.name == str(int(entry.name))
+        and int(entry.name) < 2**63
+        and entry.is_dir()
     )
 
 

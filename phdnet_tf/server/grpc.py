@@ -21,7 +21,8 @@ from phdnet_tf.server.config import ServerConfig
 from phdnet_tf.server.json_requests import SIGNATURE
 from phdnet_tf.server.monitoring import Metrics
 from phdnet_tf.server.refusal import Refusal, invalid, require_token, unexpected
-from phdnet_tf.server.registry import Models, arrays
+from phdnet_tf.server.registry import Models
+from phdnet_tf.server.tensors import arrays
 
 Answer = Callable[[Any, Visit], Awaitable[Any]]
 

@@ -1,7 +1,6 @@
 """Finds and loads the models that the local server serves."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from phdnet_tf.devices import images_a_call
 from phdnet_tf.export import checksums, refusals, saved_model, versions, warm_up
 from phdnet_tf.server.refusal import Refusal, invalid
 from phdnet_tf.server.request_batches import Batches
+from phdnet_tf.server.tensors import arrays, require_fit
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Version:
 
     Attributes:
         number: Number of the version, for example 3.
+        content: The checksums of its files.
         signature_defs: The signatures, as TF Serving describes them.
 
     Raises:
@@ -42,8 +43,8 @@ class Version:
 
     def __init__(self, folder: Path) -> None:
         """Loads the version; see the class."""
-        checksums.require_complete(folder)
         self.number = int(folder.name)
+        self.content = _content(folder)
         self._signatures = saved_model.load_signatures(folder)
         saved = saved_model_pb2.SavedModel.FromString(
             (folder / "saved_model.pb").read_bytes()
@@ -89,7 +90,7 @@ class Version:
                 f"Received: {', '.join(sorted(inputs)) or 'none'}."
             )
         for name, value in inputs.items():
-            _require_fit(name, value, specs[name])
+            require_fit(name, value, specs[name])
 
     def inputs(self, signature: str) -> Mapping[str, Any]:
         """The TensorInfo of each input of a signature.
@@ -125,54 +126,6 @@ class Version:
         return wanted or names
 
 
-def arrays(tensors: Mapping[str, Any], most: float = math.inf) -> dict[str, np.ndarray]:
-    """The values of TensorProtos.
-
-    Args:
-        tensors: The TensorProtos, by name.
-        most: Largest number of values in all of them together. A TensorProto may repeat
-            its last value to fill its shape, so a few bytes can claim gigabytes.
-
-    Raises:
-        Refusal: If there are too many values, or a tensor is invalid: it may have fewer
-            bytes than its shape requires, for example.
-    """
-    values = {}
-    count = sum(
-        math.prod(abs(dim.size) for dim in tensor.tensor_shape.dim)
-        for tensor in tensors.values()
-    )
-    if count > most:
-        raise invalid(
-            f"inputs: expected {most} values at most. Received: {count}. Send fewer "
-            "images in a request."
-        )
-    for name, tensor in tensors.items():
-        try:
-            values[name] = tf.make_ndarray(tensor)
-        except (TypeError, ValueError, OverflowError, MemoryError) as error:
-            raise invalid(
-                f"{name}: expected a tensor whose values fill its shape. Received "
-                f"another: {error}."
-            ) from error
-    return values
-
-
-def _require_fit(name: str, value: np.ndarray, spec: Any) -> None:
-    """Refuses a value whose type or shape differs from the signature's."""
-    wanted = tf.dtypes.as_dtype(spec.dtype)
-    shape = [dim.size for dim in spec.tensor_shape.dim]
-    fits = len(shape) == value.ndim and all(
-        size in (-1, received)
-        for size, received in zip(shape, value.shape, strict=True)
-    )
-    if tf.dtypes.as_dtype(value.dtype) != wanted or not fits:
-        raise invalid(
-            f"{name}: expected {wanted.name}{shape}, where -1 is any number. Received: "
-            f"{tf.dtypes.as_dtype(value.dtype).name}{list(value.shape)}."
-        )
-
-
 @dataclass
 class _Model:
     """A model folder: the version in service, and the state of the others."""
@@ -180,6 +133,7 @@ class _Model:
     version: Version | None = None
     states: dict[int, Status] = field(default_factory=dict)
     failed: dict[int, object] = field(default_factory=dict)
+    gone: bool = False
 
 
 class Models:
@@ -201,35 +155,55 @@ class Models:
 
         The log names a version that cannot be served once. The version is tried again
         only when its files have changed. The version in service stays until another is
-        ready to replace it.
+        ready to replace it, or another model under its own number. It stays if its
+        folder is gone, too, which may be a network that is away; the log says so once.
         """
+        found = set()
         for folder in sorted(self._folder.glob("[!.]*")):
             numbers = versions.versions(folder)
             if numbers:
+                found.add(folder.name)
                 model = self._models.setdefault(folder.name, _Model())
                 self._advance(model, folder, numbers)
+        for name, model in self._models.items():
+            gone = name not in found
+            if gone and model.version and not model.gone:
+                logger.warning(
+                    "%s/%s stays in service, but %s has no version of it any more. "
+                    "To withdraw it, start the server again.",
+                    *(name, model.version.number, self._folder / name),
+                )
+            model.gone = gone
 
     def _advance(self, model: _Model, folder: Path, numbers: list[int]) -> None:
         for number in reversed(numbers):
-            if model.version and model.version.number == number:
+            path = folder / str(number)
+            in_service = model.version is not None and model.version.number == number
+            if in_service and model.version.content == _content(path):
                 return
-            files = _files(folder / str(number))
+            files = _files(path)
             if model.failed.get(number) == files:
+                if in_service:
+                    return
                 continue
-            model.states[number] = _status(number, Status.LOADING)
+            if not in_service:
+                model.states[number] = _status(number, Status.LOADING)
             try:
-                version = Version(folder / str(number))
+                version = Version(path)
             # Damaged files make TensorFlow raise nearly anything, and whatever it is
             # must not keep the other models from being looked at.
             except Exception as error:
                 reason = getattr(error, "message", None) or str(error)
                 logger.error("%s/%s is not served: %s", folder.name, number, reason)
                 model.failed[number] = files
+                if in_service:
+                    # What was loaded before goes on.
+                    return
                 model.states[number] = _status(
                     number, Status.END, tf.errors.FAILED_PRECONDITION, reason
                 )
                 continue
-            if model.version:
+            if model.version and not in_service:
                 old = model.version.number
                 model.states[old] = _status(old, Status.END)
             model.version = version
@@ -322,6 +296,14 @@ def _status(number: int, state: int, code: int = 0, message: str = "") -> Status
     status.status.error_code = code
     status.status.error_message = message
     return status
+
+
+def _content(version: Path) -> str | None:
+    """The list of a version's checksums, or None if it cannot be read now."""
+    try:
+        return (version / checksums.CHECKSUMS).read_text(errors="replace")
+    except OSError:
+        return None
 
 
 def _files(version: Path) -> object:

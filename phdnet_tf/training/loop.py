@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.devices import take_memory_as_needed, training_strategy
+from phdnet_tf.disk_errors import plain_disk_errors
 from phdnet_tf.export.networks import load_network, start_from
+from phdnet_tf.files import whole_file
 from phdnet_tf.models.build import build_network
 from phdnet_tf.presets import USUAL_ORIENTATIONS
 from phdnet_tf.training import input_pipeline
@@ -96,6 +98,7 @@ def train(
 
     Raises:
         KeyboardInterrupt: If it comes before there is a model to keep.
+        OSError: If the run's folder cannot be written.
         ValueError: If there are no examples to train or validate on, their number is
             not known, a landmark is annotated in none of them, `init` is of another
             kind, the loss is no longer a number before there is a model to keep, or a
@@ -133,9 +136,12 @@ def train(
     interrupted = False
     if not keeper.ended_by:
         try:
-            with _batches(
-                config, training, validation, cache_memory, keeper.epoch * steps
-            ) as (batches, validation_batches):
+            with (
+                plain_disk_errors(run),
+                _batches(
+                    config, training, validation, cache_memory, keeper.epoch * steps
+                ) as (batches, validation_batches),
+            ):
                 model.fit(
                     batches,
                     steps_per_epoch=steps,
@@ -235,5 +241,7 @@ def _forget_epochs_after(log: Path, epoch: int) -> None:
         return
     with log.open(newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]
-    with log.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *(r for r in rows if int(r[0]) < epoch)])
+    # A power cut may have left a row of anything.
+    known = [row for row in rows if row and row[0].isdecimal() and int(row[0]) < epoch]
+    with whole_file(log) as partial, partial.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *known])

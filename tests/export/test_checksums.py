@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from phdnet_tf.export import checksums
+from phdnet_tf.export import checksums, networks, saved_model
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,12 @@ def test_a_version_tells_whether_it_is_complete(version, tmp_path):
     weights.unlink()
     with pytest.raises(ValueError, match=r"missing .*'variables/variables\.data"):
         checksums.require_complete(copy)
+    with pytest.raises(ValueError, match=r"missing .*'variables/variables\.data"):
+        saved_model.load_signatures(copy)
+    with pytest.raises(ValueError, match=r"missing .*'variables/variables\.data"):
+        networks.load_networks(copy)
     weights.write_bytes(kept)
+    (copy / ".DS_Store").touch()
     checksums.require_complete(copy)
     sums = (copy / "SHA256SUMS").read_text()
     for part in (sums[: sums.index("\n") + 1], ""):

@@ -9,7 +9,9 @@ def test_versions_count_up_and_nothing_unfinished_is_left(tmp_path):
     first, second = export_anew(tmp_path), export_anew(tmp_path)
 
     (first.parent / "20261122193000123456").mkdir()  # more than 64 bits hold
+    (first.parent / "003").mkdir()  # which would be looked for as 3
     assert versions.versions(first.parent) == [1, 2]
+    (first.parent / "003").rmdir()
     (first.parent / "20261122193000123456").rmdir()
     assert (first.name, second.name) == ("1", "2")
     assert sorted(entry.name for entry in first.parent.iterdir()) == ["1", "2"]

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import requests
 import tensorflow as tf
-from support.drawn import LANDMARKS, exported
+from support.drawn import LANDMARKS, export_anew, exported
 from support.weights import install
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -30,7 +30,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from phdnet_tf.export import checksums, saved_model
+from phdnet_tf.export import saved_model
 from phdnet_tf.server import json_requests
 from phdnet_tf.server.app import Server, ServerConfig
 from phdnet_tf.startup import cores
@@ -512,7 +512,7 @@ def test_a_version_that_was_made_readable_is_tried_again(server, tmp_path, monke
     shutil.copytree(models / "phdnet_sa" / "1", second)
     description = second / "phdnet.json"
     description.chmod(0)
-    complete = checksums.require_complete
+    complete = saved_model.require_complete
 
     def require_complete(folder):
         # Who runs the tests as root may read everything.
@@ -520,7 +520,7 @@ def test_a_version_that_was_made_readable_is_tried_again(server, tmp_path, monke
             raise PermissionError("Permission denied")
         complete(folder)
 
-    monkeypatch.setattr(checksums, "require_complete", require_complete)
+    monkeypatch.setattr(saved_model, "require_complete", require_complete)
     config = ServerConfig(models, rest_port=0, grpc_port=0, poll_seconds=60)
     with Server(config) as running:
         assert served_version(running) == 1
@@ -528,6 +528,40 @@ def test_a_version_that_was_made_readable_is_tried_again(server, tmp_path, monke
         running.models.poll()
 
         assert served_version(running) == 2
+
+
+def test_another_model_under_the_same_number_is_served(server, tmp_path, caplog):
+    folder = tmp_path / "models" / "phdnet_sa"
+    shutil.copytree(server.folder / "phdnet_sa", folder)
+    config = ServerConfig(folder.parent, rest_port=0, grpc_port=0, poll_seconds=60)
+    other = export_anew(tmp_path / "others", strategy="weighted")
+    with Server(config) as running:
+        first = running.models.find("phdnet_sa", 1)
+        running.models.poll()
+        assert running.models.find("phdnet_sa", 1) is first
+
+        # Taken away, as by `rm -r` or with a network: told once, and served on.
+        away = folder.rename(tmp_path / "away")
+        for _ in range(2):
+            running.models.poll()
+        assert running.models.find("phdnet_sa", 1) is first
+        assert caplog.text.count("phdnet_sa/1 stays in service, but") == 1
+
+        # Half of a copy is refused, and the first is served on.
+        folder.mkdir()
+        shutil.copytree(other, folder / "1")
+        description = (folder / "1" / "phdnet.json").read_bytes()
+        (folder / "1" / "phdnet.json").write_bytes(description[:99])
+        running.models.poll()
+        assert running.models.find("phdnet_sa", 1) is first
+        assert "phdnet_sa/1 is not served" in caplog.text
+        assert [s.state for s in running.models.statuses("phdnet_sa", 1)] == [30]
+
+        (folder / "1" / "phdnet.json").write_bytes(description)
+        running.models.poll()
+        second = running.models.find("phdnet_sa", 1)
+        assert second.content == (other / "SHA256SUMS").read_text() != first.content
+        assert away.is_dir()
 
 
 def test_polling_goes_on_after_an_error(server, monkeypatch, caplog):

@@ -255,3 +255,18 @@ def test_no_image_is_read_only_to_be_counted(tmp_path):
     # Once each, for what was read is kept in memory, and one more to see that its
     # landmarks are annotated.
     assert read.count("training") == read.count("validation") == 5
+
+
+def test_a_row_of_anything_in_the_log_does_not_keep_a_run_from_going_on(tmp_path):
+    def interrupt(progress):
+        if (progress.epoch, progress.step) == (1, 1):
+            raise KeyboardInterrupt
+
+    data = examples(4), examples(2, 1), tmp_path
+    train(settings(epochs=2), *data, on_progress=interrupt)
+    with (tmp_path / "log.csv").open("a") as log:
+        log.write("\n1,half\n\0\0\n")
+
+    train(settings(epochs=2), *data)
+
+    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1"]
