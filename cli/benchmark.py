@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.amounts import Amount
 from phdnet_tf.cli.workers import refuse_both, training_workers
 from phdnet_tf.comparison.systems import SYSTEMS, system_config
 from phdnet_tf.config import FOLDS
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     metavar="MINUTES",
     help="Train every system for this long on each fold. Default: the paper's epochs "
     "and patience, which take days without a GPU.",
@@ -108,15 +107,17 @@ def benchmark(
         for fold in chosen:
             require_images(source, cross_validation_folds(fold))
         claim(output, settings, SYSTEMS)
-        configs = {
-            name: system_config(
+        configs = {}
+        for name in SYSTEMS:
+            config = system_config(
                 name, view, source.landmarks, seed, deterministic, precision
             )
-            for name in systems or SYSTEMS
-        }
-        for name, config in configs.items():
-            # A later version may train it otherwise.
-            claim(output / name, {"recipe": config.to_dict()})
+            chosen_now = name in (systems or SYSTEMS)
+            if chosen_now or (output / name).exists():
+                # A later version may train it otherwise.
+                claim(output / name, {"recipe": config.to_dict()})
+            if chosen_now:
+                configs[name] = config
         turns = []
         for fold in chosen:
             for system, config in configs.items():
@@ -129,8 +130,7 @@ def benchmark(
                     turns.append(Turn(system, fold, config, folder, seconds))
 
         def report() -> str:
-            command = shlex.join(["phdnet-tf", *sys.argv[1:]])
-            return write_report(output, settings, source, command)
+            return write_report(output, settings, source, drawn=data is None)
 
         left = Counter(turn.fold for turn in turns)
         troubles = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from phdnet_tf.cli.amounts import Amount, pixel_spacing
 from phdnet_tf.config import FOLDS, PRECISIONS, require_view
 from phdnet_tf.presets import VIEWS
 
@@ -103,7 +104,7 @@ training_workers = click.option(
 )
 cache_memory = click.option(
     "--cache-memory",
-    type=click.FloatRange(min=0),
+    type=Amount(min=0),
     default=4.0,
     show_default=True,
     metavar="GB",
@@ -111,35 +112,6 @@ cache_memory = click.option(
     "temporary file in the cache folder.",
 )
 FOLD = click.IntRange(0, FOLDS - 1)
-
-
-def pixel_spacing(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[float, float] | None:
-    """Parses ROW,COLUMN or ROWxCOLUMN, in mm; the callback of an option."""
-    if value is None:
-        return None
-    meant = "x" in value
-    try:
-        row, column = (float(part) for part in value.split("x" if meant else ","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is not ROW,COLUMN in mm. Write, for example, 1.5,1.5."
-        ) from None
-    # Which imports pydicom.
-    from phdnet_tf.dicom.guards import SPACING_LIMITS
-
-    low, high = SPACING_LIMITS
-    if not all(low <= each <= high for each in (row, column)):
-        raise click.BadParameter(f"{value!r} is not between {low:g} and {high:g} mm.")
-    # "1,4" may be a number with a decimal comma.
-    if not meant and max(row, column) > 2 * min(row, column):
-        raise click.BadParameter(
-            f"{value!r} would mean {row:g} mm between rows and {column:g} mm between "
-            f"columns. If you mean this, write {row:g}x{column:g}. Otherwise write two "
-            "numbers with decimal points, such as 1.4,1.4."
-        )
-    return row, column
 
 
 def phases(

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from phdnet_tf.cli import options, outputs
+from phdnet_tf.cli.amounts import Amount
 from phdnet_tf.outputs.formats import DEFAULTS, FORMATS
 from phdnet_tf.startup import load_tensorflow
 
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1),
+    type=Amount(min=0.1, max=86_400),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

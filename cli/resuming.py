@@ -85,8 +85,8 @@ def refuse_first_limit(
     if time_limit is not None and not decays:
         raise click.ClickException(
             f"{run} was started without a time limit, at a constant learning rate. "
-            "Drop --time-limit: Ctrl-C ends the training at any time and publishes the "
-            "best model."
+            "Drop --time-limit. Of a single network, Ctrl-C ends the training at any "
+            "time and publishes the best model."
         )
 
 

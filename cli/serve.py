@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.amounts import Amount
 from phdnet_tf.startup import load_tensorflow
 
 PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -32,7 +33,7 @@ PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--poll",
-    type=click.FloatRange(min=0.1),
+    type=Amount(min=0.1, max=86_400),
     default=2.0,
     show_default=True,
     metavar="SECONDS",

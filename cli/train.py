@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phdnet_tf.cli import options
+from phdnet_tf.cli.amounts import Amount
 from phdnet_tf.cli.resuming import (
     ENDS,
     claim_run,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 @click.option("--test-fold", type=options.FOLD, help="Fold to leave untouched.")
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     metavar="MINUTES",
     help="Stop training by then and publish the best model.",
 )
@@ -134,10 +135,11 @@ def train(
 ) -> None:
     """Train a network and publish it as models/<network>_<view>/<version>.
 
-    Without --data it trains on drawn phantoms. Ctrl-C ends training early and publishes
-    the best model so far; a run that was killed goes on with --resume. The networks of
-    --members, of a preset with one for each landmark, and of --calibrate crossfit can
-    be trained side by side: --workers or --scheduler.
+    Without --data it trains on drawn phantoms. Ctrl-C ends the training of one network
+    early and publishes the best model so far; of several networks it publishes the
+    members that are complete. A run that ended early goes on with --resume. The
+    networks of --members, of a preset with one for each landmark, and of --calibrate
+    crossfit can be trained side by side: --workers or --scheduler.
     """
     refuse_both(workers, scheduler)
     crossfit = choices["calibrate"] == "crossfit"
@@ -221,9 +223,10 @@ def train(
                 err=True,
             )
             raise click.exceptions.Exit(130) from None
-        except Exception:
-            if not resume and not any(run.rglob(STATE)):
-                # Nothing can go on with it, and the corrected command needs its name.
+        except ValueError:
+            begun = (STATE, "log.csv")
+            if not resume and not any(f for name in begun for f in run.rglob(name)):
+                # Nothing was trained, and the corrected command needs its name.
                 shutil.rmtree(run)
             raise
         ends = tuple(outcome.ended_by for outcome in published.outcomes)
@@ -243,7 +246,7 @@ def _train(
     from phdnet_tf.evaluation.predictions import join
     from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.training.calibration import calibrate, calibrated_by_the_others
-    from phdnet_tf.training.checks import require_images
+    from phdnet_tf.training.checks import require_fit, require_images, require_unseen
     from phdnet_tf.training.crossfit import train_crossfit
     from phdnet_tf.training.data import describe_data, divide_folds, seen_images
     from phdnet_tf.training.members import train_members
@@ -267,6 +270,9 @@ def _train(
     init = Path(settings.init) if settings.init else None
     # What the weights have learnt from, the new model has, too.
     known = load_seen_images(init) if init else {}
+    if init:
+        require_fit(init, config)
+        require_unseen(known, source, folds)
     about: dict[str, Any] = {
         "run": run.name,
         "data": data,

@@ -1,8 +1,13 @@
 """Finds problems of the data before hours of training, not after."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 
+from phdnet_tf.config import Config
+from phdnet_tf.export.description import load_description
 from phdnet_tf.training.data import AnnotatedImages, Folds
 
 
@@ -52,3 +57,61 @@ def require_images(source: AnnotatedImages, folds: Folds) -> None:
                 f"{' or '.join(map(str, own))}. Received none. Fewer than eight "
                 "subjects leave folds empty: choose another fold."
             )
+
+
+def require_fit(init: Path, config: Config) -> None:
+    """Refuses initial weights of other landmarks, which would be copied by position.
+
+    Args:
+        init: Folder of the version that training begins with.
+        config: Settings of the training.
+
+    Raises:
+        ValueError: If its view or its landmarks are others, or in another order, or it
+            cannot be read.
+    """
+    description = load_description(init)
+    own = description["view"], tuple(description["landmarks"])
+    wanted = config.view, config.model.landmarks
+    if own != wanted:
+        raise ValueError(
+            f"{init}: expected initial weights for {_named(*wanted)}. Received those "
+            f"for {_named(*own)}. Choose other weights, or the same --view and "
+            "--landmark in the same order."
+        )
+
+
+def _named(view: str, landmarks: tuple[str, ...]) -> str:
+    return f"{view} with {', '.join(landmarks)}"
+
+
+def require_unseen(
+    known: Mapping[str, str], source: AnnotatedImages, folds: Folds
+) -> None:
+    """Refuses to judge a network by images that its initial weights were trained on.
+
+    The best epoch, the thresholds and the error radii would be chosen on errors that
+    are too small.
+
+    Args:
+        known: Use of each image that the initial weights have learnt from, by content
+            hash; see `export.seen_images`.
+        source: The data.
+        folds: Its folds. Without a validation fold, every fold judges the networks that
+            are trained without it (cross-fitting).
+
+    Raises:
+        ValueError: If there is such an image.
+    """
+    judges = source.content_hashes(folds.validation or folds.training)
+    trained = sum(known.get(image) == "training" for image in judges)
+    if trained:
+        raise ValueError(
+            f"{source.name}: the initial weights were trained on {trained} of the "
+            f"{len(judges)} images of the validation fold, so errors there would say "
+            "too little. Choose another --validation-fold, or leave out --init."
+            if folds.validation
+            else f"{source.name}: the initial weights were trained on {trained} of its "
+            f"{len(judges)} images. With --calibrate crossfit every image judges "
+            "networks that must not know it. Leave out --init, or --calibrate."
+        )

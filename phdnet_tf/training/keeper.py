@@ -103,7 +103,8 @@ class Keeper(keras.callbacks.Callback):
         # What a kill left half-written.
         for partial in run.glob(f"{UNFINISHED}*"):
             partial.unlink()
-        self._first_epoch, self._earlier = self.epoch, self.seconds
+        self._first_epoch, self._first_step = self.epoch, self.steps
+        self._earlier = self.seconds
         self._step = 0
         self._started = time.monotonic()
         self._timed_from: tuple[int, float] | None = None
@@ -126,8 +127,8 @@ class Keeper(keras.callbacks.Callback):
 
     @property
     def _done(self) -> int:
-        """Steps that are done."""
-        return self.epoch * self._steps + self._step
+        """Steps that are done. A time limit may have cut an earlier epoch short."""
+        return self.steps + self._step
 
     def _out_of_time(self, seconds: float) -> bool:
         """Whether no step can follow, if the epoch's validation is to end in time."""
@@ -142,7 +143,7 @@ class Keeper(keras.callbacks.Callback):
         """Ends the epoch where its validation would otherwise come too late."""
         self._step = batch + 1
         self._report(None)
-        trained = self._done - self._first_epoch * self._steps
+        trained = self._done - self._first_step
         if trained == SLOW_STEPS:
             self._timed_from = self._done, self._now()
         elif trained == FIRST_STEPS:
@@ -164,7 +165,8 @@ class Keeper(keras.callbacks.Callback):
         left = self._time_limit - self._validation_seconds - self._now()
         planned = self._done + max(speed * left, 1)
         if self._settings.decay:
-            planned = min(planned, self._settings.epochs * self._steps)
+            epochs = self._settings.epochs - self.epoch
+            planned = min(planned, self.steps + epochs * self._steps)
         self._schedule.planned_steps.assign(planned)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
@@ -188,7 +190,6 @@ class Keeper(keras.callbacks.Callback):
         with uninterrupted():
             # Without validation the newest model is the best.
             self._keep(epoch + 1, losses.get("val_loss", -math.inf))
-        self._step = 0
         self._report(losses)
         if self.ended_by:
             self.model.stop_training = True
@@ -206,8 +207,7 @@ class Keeper(keras.callbacks.Callback):
                     self.model.inputs, self.model.output, name=self.model.name
                 ).save(path)
             self.best_loss, self.best_epoch = loss, epoch
-        # The last epoch may be cut short.
-        self.steps = self._done
+        self.steps, self._step = self._done, 0
         self.epoch, self.seconds = epoch, self._now()
         progress: dict[str, Any] = {
             "epoch": self.epoch,

@@ -256,10 +256,17 @@ def give_back() -> NoReturn:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps back what Dask logs of workers that die: what matters is told."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    # Some of its loggers have a level of their own.
+    known = logging.root.manager.loggerDict
+    names = [
+        "distributed",
+        *(name for name in known if name.startswith("distributed.")),
+    ]
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)

@@ -146,7 +146,10 @@ def test_a_spacing_that_is_meant_to_differ_is_taken(models, tmp_path):
         (["--pixel-spacing", "0.01,0.01"], "not between 0.02 and 20 mm"),
         # A German 1.4, and what it would be taken for; and one that is just as odd.
         (["--pixel-spacing", "1,4"], "write 1x4"),
+        (["--pixel-spacing", "1,2"], "write 1x2"),
         (["--pixel-spacing", "3.2,1.5"], "write 3.2x1.5"),
+        (["--timeout", "nan"], "not a finite number"),
+        (["--timeout", "1e10"], "0.1<=x<=86400"),
         (["--view", "4ch"], "found no model of the view 4ch"),
     ],
 )

@@ -21,6 +21,7 @@ from phdnet_tf.export.networks import load_networks
 from phdnet_tf.export.seen_images import load_seen_images
 from phdnet_tf.export.weights import installed_weights
 from phdnet_tf.inference.predictor import Predictor
+from phdnet_tf.presets import VIEWS
 from phdnet_tf.training.keeper import best_model
 
 pytestmark = pytest.mark.slow
@@ -128,9 +129,8 @@ def test_training_goes_on_from_weights_and_keeps_what_they_have_seen(
 ):
     install(site, version, "4ch-drawn")
     options = ["train", "--view", "4ch", "--data", data, "--time-limit", "0.05"]
-    options += ["--validation-fold", "2", "--test-fold", "3"]
 
-    run(*options, "--init", "4ch-drawn")
+    run(*options, "--test-fold", "3", "--init", "4ch-drawn")
 
     tuned = tmp_path / "models/phdnet_4ch/1"
     description = json.loads((tuned / "phdnet.json").read_text())
@@ -138,6 +138,13 @@ def test_training_goes_on_from_weights_and_keeps_what_they_have_seen(
     # Fold 3 is apart now, and was not then.
     both = load_seen_images(tuned)
     assert load_seen_images(version).keys() <= both.keys() and len(both) == 8
+    judged = run(*options, "--validation-fold", "2", "--init", "4ch-drawn", code=1)
+    assert "trained on 1 of the 1 images of the validation fold" in judged.stderr
+    crossed = run(*options, "--calibrate", "crossfit", "--init", "4ch-drawn", code=1)
+    assert "trained on 6 of its 8 images" in crossed.stderr
+    turned = [word for name in reversed(VIEWS["4ch"]) for word in ("--landmark", name)]
+    others = run(*options, *turned, "--init", "4ch-drawn", code=1)
+    assert "expected initial weights for 4ch with lv_apex, mitral" in others.stderr
     missing = run(*options, "--init", "none", code=1)
     assert "--init none: expected the folder of a published model" in missing.stderr
     assert "4ch-drawn" in missing.stderr

@@ -47,6 +47,19 @@ def test_a_scheduler_that_is_gone_is_told_with_how_to_go_on(monkeypatch):
             raise ConnectionError("the scheduler is gone")
 
 
+def test_a_run_whose_scheduler_is_gone_can_be_resumed(data, tmp_path, monkeypatch):
+    def gone(*arguments):
+        raise click.ClickException("the scheduler is gone") from ConnectionError()
+
+    # The package's own attribute of that name is the command.
+    monkeypatch.setattr(sys.modules["phdnet_tf.cli.train"], "trainer_of", gone)
+    given = ["--view", "4ch", "--data", data, "--runs", tmp_path, "--name", "a"]
+
+    run("train", *given, code=1)
+
+    assert (tmp_path / "4ch" / "a" / "run.json").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "threads", "memory"),
     [
@@ -121,6 +134,9 @@ def test_a_benchmark_on_workers_goes_on_from_one_without_and_reports(
     assert "phdnet-small/fold_1: finished" in told.stderr
     assert "Some were trained and tested beside others" in told.output
     assert (tmp_path / "phdnet-small/fold_1/run/log.csv").read_text() == log
+    # It stays said, whoever ends the turn.
+    (tmp_path / "phdnet-small/fold_1/result.json").unlink()
+    assert "tested beside others" in run(*arguments).output
 
 
 def _interrupt(*arguments, **options):

@@ -4,6 +4,7 @@ import pytest
 from support.drawn import examples
 from support.training import settings
 
+from phdnet_tf.training.keeper import Keeper
 from phdnet_tf.training.loop import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare")]
@@ -42,6 +43,26 @@ def test_the_time_limit_ends_training(tmp_path):
     assert outcome.best_epoch == outcome.epochs == 1
     assert all(0 <= left <= 1 for now in told for left in now.seconds_left)
     assert time.monotonic() - started < 60
+
+
+def test_steps_are_those_that_were_trained_where_an_epoch_was_cut_short(
+    tmp_path, monkeypatch
+):
+    kept = []
+    keep = Keeper._keep
+
+    def spy(keeper, *arguments):
+        keep(keeper, *arguments)
+        kept.append(int(keeper.model.optimizer.iterations))
+
+    monkeypatch.setattr(Keeper, "_keep", spy)
+    config = settings(epochs=500, epoch_size=200_000)
+    first = train(config, examples(4), examples(2), tmp_path, time_limit=1)
+
+    more = first.seconds + 1
+    second = train(config, examples(4), examples(2), tmp_path, time_limit=more)
+
+    assert [first.steps, second.steps] == kept and second.steps > first.steps
 
 
 def test_a_resumed_run_remembers_that_validation_takes_time(tmp_path):

@@ -1,6 +1,7 @@
 """What trainings ask of workers; `tests/batch` has what archives do."""
 
 import functools
+import logging
 import os
 import signal
 import subprocess
@@ -39,6 +40,18 @@ def test_what_has_waited_goes_first_and_messages_are_heard(client, tmp_path):
 
     assert done == [1, 2, 7, 3, 4]
     assert [message["number"] for message in told] == done
+
+
+def test_what_dask_logs_of_deaths_is_kept_back_whatever_its_own_levels(caplog):
+    loggers = [logging.getLogger(f"distributed{name}") for name in ("", ".client")]
+    loggers[1].setLevel(logging.WARNING)
+
+    with engine._quiet():
+        for logger in loggers:
+            logger.error("a long traceback")
+    loggers[1].error("afterwards")
+
+    assert [record.message for record in caplog.records] == ["afterwards"]
 
 
 def test_a_piece_ends_when_whoever_asked_for_it_has_left(client, tmp_path):
