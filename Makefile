@@ -29,7 +29,7 @@ demo: $(READY)
 	@echo
 	@echo "The last table is by the shipped weights. They learnt from real hearts, and these are"
 	@echo "drawn: 'LOW' and 'NOT RECOGNISED' mark what a human has to check."
-	@echo "Look at demo/predictions/*/*.png, demo/shipped/*/*.png, demo/evaluation/error_curve.png"
+	@echo "Look at demo/predictions/*/*.png, demo/shipped/*/*/*.png, demo/evaluation/error_curve.png"
 
 # The site, in `site/`. The tutorial's commands run on the way, with a minute of training.
 docs: $(READY)

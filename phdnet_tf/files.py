@@ -41,6 +41,9 @@ def whole_file(target: Path) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             if partial.exists():
+                with suppress(FileNotFoundError):
+                    # A file that only its owner may read stays such a file.
+                    shutil.copymode(target, partial)
                 os.replace(partial, target)
     finally:
         # If writing failed, removing may fail as well; the first error is the one that
@@ -62,8 +65,15 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
         The folder to fill. Rename it to `target.resolve()`.
 
     Raises:
+        ValueError: If the target is the current folder, or one that holds it.
         OSError: If the folder cannot be created.
     """
+    if Path.cwd().is_relative_to(target.resolve()):
+        # A shell would stay in the folder that was replaced, and find nothing in it.
+        raise ValueError(
+            f"{target}: is the current folder. Name a new folder in it, such as "
+            f"{target / 'data'}."
+        )
     # A sibling, because only within one file system is a rename a single step.
     partial = _beside(target.resolve())
     try:
@@ -156,10 +166,17 @@ class OutputFolder:
         return whole_file(target)
 
     def _note(self, line: str) -> None:
-        with self._manifest.open("a", encoding="utf-8") as manifest:
-            if not manifest.tell():
-                manifest.write(f"{self.HEADER}\n")
-            manifest.write(f"{line}\n")
+        whole = self._manifest.stat().st_size if self._manifest.exists() else 0
+        try:
+            with self._manifest.open("a", encoding="utf-8") as manifest:
+                if not whole:
+                    manifest.write(f"{self.HEADER}\n")
+                manifest.write(f"{line}\n")
+        except OSError:
+            # A full disk may have left half a line, to which the next would be added.
+            with suppress(OSError):
+                os.truncate(self._manifest, whole)
+            raise
 
     def _replaceable(self) -> list[str]:
         """The lines of the earlier manifest, if its files may be replaced."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -55,6 +56,52 @@ def test_two_writers_of_one_kind_do_not_meet(tmp_path):
     # They are renamed in the reverse order.
     assert (tmp_path / "a.png").read_text() == "0"
     assert (tmp_path / "b.png").read_text() == "1"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_who_may_read_a_file_stays_as_it_was(tmp_path, mode):
+    (tmp_path / "a.csv").touch(mode)
+
+    with whole_file(tmp_path / "a.csv") as path:
+        path.write_text("new")
+
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == mode
+    assert (tmp_path / "a.csv").read_text() == "new"
+
+
+@pytest.mark.parametrize("target", [".", "..", "../here"])
+def test_the_folder_that_a_shell_is_in_is_not_replaced(tmp_path, monkeypatch, target):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    with pytest.raises(ValueError, match="is the current folder"):
+        with unfinished_folder(Path(target)):
+            pass
+
+    assert list(tmp_path.iterdir()) == [tmp_path / "here"]
+
+
+def test_a_line_that_a_full_disk_cut_off_does_not_spoil_the_next(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    out = tmp_path / "out"
+    with OutputFolder(out, False, print) as output:
+        with output.whole_file(out / "a.txt") as path:
+            path.write_text("a")
+        size = (out / "manifest.txt").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                output.whole_file(out / "b.txt")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, ignored)
+        with output.whole_file(out / "c.txt") as path:
+            path.write_text("c")
+
+    write(out, "c.txt", overwrite=True)
+
+    assert names(out) == {"c.txt", "manifest.txt"}
 
 
 def test_nothing_unfinished_stays_of_a_folder(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from phdnet_tf.comparison.cross_validation import PREDICTIONS, RESULT, is_finish
 from phdnet_tf.comparison.report import markdown
 from phdnet_tf.comparison.systems import SYSTEMS
 from phdnet_tf.comparison.tables import compare, curves, read_points
-from phdnet_tf.config import FOLDS
+from phdnet_tf.config import FOLDS, PRECISIONS
 from phdnet_tf.evaluation.plots import save_error_curves
 from phdnet_tf.files import whole_file
 from phdnet_tf.startup import cores
@@ -21,17 +22,17 @@ from phdnet_tf.training.publish import PACKAGES
 
 
 def write_report(
-    output: Path, settings: dict[str, Any], source: AnnotatedImages, command: str
+    output: Path, settings: dict[str, Any], source: AnnotatedImages, *, drawn: bool
 ) -> str:
     """Writes the report of the folds that all systems have finished.
 
     Args:
         output: Folder of the benchmark; README.md, error_curves.png, report.json and
             predictions.csv are written to it.
-        settings: What the benchmark was started with: "view", "time_limit" in minutes
-            or None, "seed" and whatever else.
+        settings: What the benchmark was started with: "view", "data", "time_limit" in
+            minutes or None, "seed", "deterministic", "precision" and whatever else.
         source: The data.
-        command: What makes it again.
+        drawn: Whether the data are the phantom's.
 
     Returns:
         The report, or why there is none yet.
@@ -77,7 +78,7 @@ def write_report(
         "folds": common,
         **compare(points),
         "costs": costs,
-        "command": command,
+        "command": _command(output, settings, systems, common, drawn),
         "versions": {name: version(name) for name in PACKAGES},
         "machine": _machine(),
     }
@@ -95,6 +96,32 @@ def write_report(
     with whole_file(output / PREDICTIONS) as path:
         path.write_text("\n".join([header, *lines]) + "\n")
     return text
+
+
+def _command(
+    output: Path,
+    settings: dict[str, Any],
+    systems: list[str],
+    folds: list[int],
+    drawn: bool,
+) -> str:
+    """What makes the report again, in whatever parts it was made."""
+    words = ["phdnet-tf", "benchmark", "--view", settings["view"]]
+    words += [] if drawn else ["--data", settings["data"]]
+    for option, chosen, every in (
+        ("--fold", folds, range(FOLDS)),
+        ("--system", systems, SYSTEMS),
+    ):
+        if len(chosen) < len(every):
+            words += [word for one in chosen for word in (option, str(one))]
+    if settings["time_limit"] is not None:
+        words += ["--time-limit", f"{settings['time_limit']:g}"]
+    if settings["seed"]:
+        words += ["--seed", str(settings["seed"])]
+    words += ["--deterministic"] * settings["deterministic"]
+    if settings["precision"] != PRECISIONS[0]:
+        words += ["--precision", settings["precision"]]
+    return shlex.join([*words, "--output", output.name])
 
 
 def _protocol(minutes: float | None, beside_others: bool) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from phdnet_tf.comparison.side_by_side import OTHERS
 from phdnet_tf.comparison.systems import SYSTEMS
 from phdnet_tf.config import Config
 from phdnet_tf.evaluation.predictions import (
@@ -69,7 +70,6 @@ def train_and_test(
     *,
     time_limit: float | None = None,
     cache_memory: float = CACHE_MEMORY,
-    beside_others: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
     """Trains a system beside one fold and predicts that fold.
@@ -86,8 +86,6 @@ def train_and_test(
         time_limit: Most seconds to train, of all networks of the system together; by
             default the paper's epochs and patience alone decide.
         cache_memory: As for `loop.train`.
-        beside_others: Whether other trainings run meanwhile, which the times that it
-            keeps depend on.
         on_progress: Called after every step and every epoch.
 
     Raises:
@@ -130,7 +128,7 @@ def train_and_test(
         USUAL_ORIENTATIONS.get(config.view, ()),
     )
     _keep(name, fold, landmarks, predictions, folder)
-    _keep_result(name, fold, version, _latency(signatures), beside_others, folder)
+    _keep_result(name, fold, version, _latency(signatures), folder)
 
 
 def _latency(signatures: dict[str, Signature]) -> float:
@@ -177,7 +175,6 @@ def _keep_result(
     fold: int,
     version: Path,
     latency: float,
-    beside_others: bool,
     folder: Path,
 ) -> None:
     training = load_description(version)["training"]
@@ -196,7 +193,7 @@ def _keep_result(
         ),
         "latency_ms": round(1000 * latency, 1),
     }
-    if beside_others:
+    if (folder / OTHERS).exists():
         result["beside_others"] = True
     with whole_file(folder / RESULT) as path:
         path.write_text(json.dumps(result, indent=2) + "\n")

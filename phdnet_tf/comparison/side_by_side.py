@@ -17,6 +17,9 @@ from phdnet_tf.training.networks import Network, networks_of
 from phdnet_tf.training.worker import Workplace, at_work, named, train_apart
 from phdnet_tf.workers.processes import Result, Task
 
+OTHERS = "beside_others"
+"""An empty file in the folder of a turn, some of which was done beside others."""
+
 
 class Engine(Protocol):
     """`engine.run_on` with its client."""
@@ -108,6 +111,9 @@ def _do(
     place: Workplace, pieces: tuple[tuple[Turn, Network | None], ...], number: int
 ) -> dict[str, Any] | str:
     turn, network = pieces[number]
+    turn.folder.mkdir(parents=True, exist_ok=True)
+    # The times that a turn keeps depend on it, whoever ends the turn.
+    (turn.folder / OTHERS).touch()
     if network is not None:
         return train_apart(place, (network,), 0)
 
@@ -131,7 +137,6 @@ def _train_and_test(
         turn.folder,
         time_limit=turn.time_limit,
         cache_memory=cache_memory,
-        beside_others=True,
         on_progress=on_progress,
     )
     return {}

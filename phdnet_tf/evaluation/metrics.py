@@ -12,6 +12,9 @@ GROSS = 20
 RESAMPLES = 10_000
 """Bootstrap resamples of the subjects."""
 
+AT_ONCE = 100
+"""Resamples that are in memory at once."""
+
 
 def point_errors(
     predicted: np.ndarray, truth: np.ndarray, pixel_spacing: np.ndarray
@@ -92,8 +95,9 @@ def mean_interval(
     generator = np.random.default_rng(seed)
     means = []
     # A part at a time: all indices for thousands of subjects would fill the memory.
-    for _ in range(0, RESAMPLES, RESAMPLES // 100):
-        drawn = generator.integers(len(names), size=(RESAMPLES // 100, len(names)))
+    for done in range(0, RESAMPLES, AT_ONCE):
+        size = min(AT_ONCE, RESAMPLES - done), len(names)
+        drawn = generator.integers(len(names), size=size)
         means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)

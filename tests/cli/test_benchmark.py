@@ -10,6 +10,8 @@ from support.command import run
 from support.training import shrink
 
 from phdnet_tf.comparison import cross_validation
+from phdnet_tf.comparison.claim import claim
+from phdnet_tf.comparison.systems import system_config
 
 
 def benchmark(data, folder):
@@ -49,6 +51,10 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
     assert "Test folds 1, 2 of 8" in again.output
     report = json.loads((copy / "report.json").read_text())
     assert report["folds"] == [1, 2] and report["points"] == 6
+    assert report["command"] == (
+        f"phdnet-tf benchmark --view 4ch --data {data.name} --fold 1 --fold 2 "
+        f"--system phdnet-small --time-limit 0.02 --output {copy.name}"
+    )
     assert (copy / "error_curves.png").stat().st_size > 0
     with (copy / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -58,6 +64,9 @@ def test_a_benchmark_reports_after_every_fold_and_keeps_what_is_finished(
 
 @pytest.mark.slow
 def test_a_benchmark_of_systems_without_a_common_fold_says_what_to_do(data, copy):
+    settings = json.loads((copy / "benchmark.json").read_text())
+    recipe = system_config("unet", "4ch", tuple(settings["landmarks"])).to_dict()
+    claim(copy / "unet", {"recipe": recipe})
     (copy / "unet" / "fold_2").mkdir(parents=True)
     (copy / "unet" / "fold_2" / "result.json").write_text("{}")
     (copy / "README.md").unlink()
@@ -144,6 +153,8 @@ def test_a_benchmark_does_not_go_on_with_what_another_version_trains(data, copy)
     other = run(*arguments, code=1)
     file.unlink()
     unknown = run(*arguments, code=1)
+    # Its figures would be reported beside those of another system.
+    beside = run(*arguments, "--system", "default", code=1)
 
-    for refused in (other, unknown):
+    for refused in (other, unknown, beside):
         assert "another recipe" in refused.output and "--output" in refused.output
