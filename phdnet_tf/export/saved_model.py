@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from phdnet_tf.devices import take_memory_as_needed
-from phdnet_tf.disk_errors import plain_disk_errors
 from phdnet_tf.export.checksums import CHECKSUMS, checksums, require_complete
 from phdnet_tf.export.describe_signature import describe_signature
 from phdnet_tf.export.description import DESCRIPTION
+from phdnet_tf.export.disk_errors import plain_disk_errors
 from phdnet_tf.export.graph import ServedGraph
 from phdnet_tf.export.networks import save_networks
 from phdnet_tf.export.seen_images import write_seen_images

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from phdnet_tf.config import Config
 from phdnet_tf.devices import take_memory_as_needed, training_strategy
-from phdnet_tf.disk_errors import plain_disk_errors
+from phdnet_tf.export.disk_errors import plain_disk_errors
 from phdnet_tf.export.networks import load_network, start_from
 from phdnet_tf.files import whole_file
 from phdnet_tf.models.build import build_network

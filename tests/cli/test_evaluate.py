@@ -11,6 +11,8 @@ import pytest
 from support.cines import edit
 from support.command import run
 
+from phdnet_tf.export.checksums import CHECKSUMS, checksums
+
 pytestmark = pytest.mark.slow
 
 
@@ -152,6 +154,7 @@ def test_a_model_of_another_version_is_one_clear_line(models, data, tmp_path, la
     description = json.loads(file.read_text())
     del description[lacking]
     file.write_text(json.dumps(description))
+    (file.parent / CHECKSUMS).write_text(checksums(file.parent))
 
     listed = run("models", "--models", copied.parent)
     assert name in listed.output and ("unknown" in listed.output) == (lacking == "data")

@@ -3,7 +3,7 @@ import errno
 import pytest
 import tensorflow as tf
 
-from phdnet_tf.disk_errors import plain_disk_errors
+from phdnet_tf.export.disk_errors import plain_disk_errors
 
 
 @pytest.mark.skipif(
