@@ -1,6 +1,7 @@
 """Options that take an amount, such as seconds, or mm."""
 
 import math
+from typing import Any
 
 import click
 
@@ -9,7 +10,7 @@ class Amount(click.FloatRange):
     """A finite number in a range; a plain range takes "nan", and "inf"."""
 
     def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """The number that was given.
 

@@ -178,8 +178,9 @@ class Models:
     def _advance(self, model: _Model, folder: Path, numbers: list[int]) -> None:
         for number in reversed(numbers):
             path = folder / str(number)
-            in_service = model.version is not None and model.version.number == number
-            if in_service and model.version.content == _content(path):
+            served = model.version
+            in_service = served if served and served.number == number else None
+            if in_service and in_service.content == _content(path):
                 return
             files = _files(path)
             if model.failed.get(number) == files:
