@@ -107,20 +107,22 @@ def benchmark(
         for fold in chosen:
             require_images(source, cross_validation_folds(fold))
         claim(output, settings, SYSTEMS)
-        configs = {}
-        for name in SYSTEMS:
-            config = system_config(
+        compared = dict.fromkeys(systems or SYSTEMS)
+        configs = {
+            name: system_config(
                 name, view, source.landmarks, seed, deterministic, precision
             )
-            chosen_now = name in (systems or SYSTEMS)
-            if chosen_now or (output / name).exists():
-                # A later version may train it otherwise.
-                claim(output / name, {"recipe": config.to_dict()})
-            if chosen_now:
-                configs[name] = config
+            for name in SYSTEMS
+            # The report has those of earlier calls, too.
+            if name in compared or (output / name).exists()
+        }
+        for name, config in configs.items():
+            # A later version may train it otherwise.
+            claim(output / name, {"recipe": config.to_dict()})
         turns = []
         for fold in chosen:
-            for system, config in configs.items():
+            for system in compared:
+                config = configs[system]
                 # Workers may be started in another folder.
                 folder = (output / system / f"fold_{fold}").resolve()
                 if is_finished(folder):
@@ -130,7 +132,7 @@ def benchmark(
                     turns.append(Turn(system, fold, config, folder, seconds))
 
         def report() -> str:
-            return write_report(output, settings, source, drawn=data is None)
+            return write_report(output, settings, source, data)
 
         left = Counter(turn.fold for turn in turns)
         troubles = 0

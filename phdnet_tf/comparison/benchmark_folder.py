@@ -22,17 +22,17 @@ from phdnet_tf.training.publish import PACKAGES
 
 
 def write_report(
-    output: Path, settings: dict[str, Any], source: AnnotatedImages, *, drawn: bool
+    output: Path, settings: dict[str, Any], source: AnnotatedImages, data: Path | None
 ) -> str:
     """Writes the report of the folds that all systems have finished.
 
     Args:
         output: Folder of the benchmark; README.md, error_curves.png, report.json and
             predictions.csv are written to it.
-        settings: What the benchmark was started with: "view", "data", "time_limit" in
-            minutes or None, "seed", "deterministic", "precision" and whatever else.
+        settings: What the benchmark was started with: "view", "time_limit" in minutes
+            or None, "seed", "deterministic", "precision" and whatever else.
         source: The data.
-        drawn: Whether the data are the phantom's.
+        data: Folder of the data, of which only the name is told; None for the phantom.
 
     Returns:
         The report, or why there is none yet.
@@ -78,7 +78,7 @@ def write_report(
         "folds": common,
         **compare(points),
         "costs": costs,
-        "command": _command(output, settings, systems, common, drawn),
+        "command": _command(output, settings, systems, common, data),
         "versions": {name: version(name) for name in PACKAGES},
         "machine": _machine(),
     }
@@ -103,11 +103,11 @@ def _command(
     settings: dict[str, Any],
     systems: list[str],
     folds: list[int],
-    drawn: bool,
+    data: Path | None,
 ) -> str:
     """What makes the report again, in whatever parts it was made."""
     words = ["phdnet-tf", "benchmark", "--view", settings["view"]]
-    words += [] if drawn else ["--data", settings["data"]]
+    words += ["--data", data.name] if data else []
     for option, chosen, every in (
         ("--fold", folds, range(FOLDS)),
         ("--system", systems, SYSTEMS),
