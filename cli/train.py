@@ -246,7 +246,11 @@ def _train(
     from phdnet_tf.evaluation.predictions import join
     from phdnet_tf.export.seen_images import load_seen_images
     from phdnet_tf.training.calibration import calibrate, calibrated_by_the_others
-    from phdnet_tf.training.checks import require_fit, require_images, require_unseen
+    from phdnet_tf.training.checks import (
+        require_images,
+        require_same_landmarks,
+        require_unseen,
+    )
     from phdnet_tf.training.crossfit import train_crossfit
     from phdnet_tf.training.data import describe_data, divide_folds, seen_images
     from phdnet_tf.training.members import train_members
@@ -268,15 +272,17 @@ def _train(
         err=True,
     )
     init = Path(settings.init) if settings.init else None
-    # What the weights have learnt from, the new model has, too.
-    known = load_seen_images(init) if init else {}
+    seen = seen_images(source, folds)
     if init:
-        require_fit(init, config)
-        require_unseen(known, source, folds)
+        require_same_landmarks(init, config)
+        known = load_seen_images(init)
+        require_unseen(known, seen)
+        # What the weights have learnt from, the new model has, too.
+        seen = known | seen
     about: dict[str, Any] = {
         "run": run.name,
         "data": data,
-        "seen": known | seen_images(source, folds),
+        "seen": seen,
         "init": f"{init.parent.name}/{init.name}" if init else None,
     }
     seconds = settings.time_limit and settings.time_limit * 60

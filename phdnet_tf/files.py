@@ -41,8 +41,9 @@ def whole_file(target: Path) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             if partial.exists():
-                with suppress(FileNotFoundError):
-                    # A file that only its owner may read stays such a file.
+                # A file that only its owner may read stays such a file. There may be
+                # none yet, or a file system that keeps no permissions.
+                with suppress(OSError):
                     shutil.copymode(target, partial)
                 os.replace(partial, target)
     finally:

@@ -195,10 +195,14 @@ class Models:
             # must not keep the other models from being looked at.
             except Exception as error:
                 reason = getattr(error, "message", None) or str(error)
-                logger.error("%s/%s is not served: %s", folder.name, number, reason)
+                still = (
+                    " What was loaded before stays in service." if in_service else ""
+                )
+                logger.error(
+                    "%s/%s is not served: %s%s", folder.name, number, reason, still
+                )
                 model.failed[number] = files
                 if in_service:
-                    # What was loaded before goes on.
                     return
                 model.states[number] = _status(
                     number, Status.END, tf.errors.FAILED_PRECONDITION, reason

@@ -59,7 +59,7 @@ def require_images(source: AnnotatedImages, folds: Folds) -> None:
             )
 
 
-def require_fit(init: Path, config: Config) -> None:
+def require_same_landmarks(init: Path, config: Config) -> None:
     """Refuses initial weights of other landmarks, which would be copied by position.
 
     Args:
@@ -85,33 +85,33 @@ def _named(view: str, landmarks: tuple[str, ...]) -> str:
     return f"{view} with {', '.join(landmarks)}"
 
 
-def require_unseen(
-    known: Mapping[str, str], source: AnnotatedImages, folds: Folds
-) -> None:
+def require_unseen(known: Mapping[str, str], seen: Mapping[str, str]) -> None:
     """Refuses to judge a network by images that its initial weights were trained on.
 
     The best epoch, the thresholds and the error radii would be chosen on errors that
-    are too small.
+    are too small. Without images to validate on, every image judges the networks that
+    are trained without its fold (cross-fitting).
 
     Args:
         known: Use of each image that the initial weights have learnt from, by content
-            hash; see `export.seen_images`.
-        source: The data.
-        folds: Its folds. Without a validation fold, every fold judges the networks that
-            are trained without it (cross-fitting).
+            hash; see `data.seen_images`.
+        seen: Use of each image that the new network is to learn from, likewise.
 
     Raises:
         ValueError: If there is such an image.
     """
-    judges = source.content_hashes(folds.validation or folds.training)
+    validating = [image for image, use in seen.items() if use == "validation"]
+    judges = validating or list(seen)
     trained = sum(known.get(image) == "training" for image in judges)
-    if trained:
+    if not trained:
+        return
+    found = f"--init: its weights were trained on {trained} of the {len(judges)} images"
+    if validating:
         raise ValueError(
-            f"{source.name}: the initial weights were trained on {trained} of the "
-            f"{len(judges)} images of the validation fold, so errors there would say "
-            "too little. Choose another --validation-fold, or leave out --init."
-            if folds.validation
-            else f"{source.name}: the initial weights were trained on {trained} of its "
-            f"{len(judges)} images. With --calibrate crossfit every image judges "
-            "networks that must not know it. Leave out --init, or --calibrate."
+            f"{found} of the validation fold, so errors there would be too small. "
+            "Choose another --validation-fold, or leave out --init."
         )
+    raise ValueError(
+        f"{found}. With --calibrate crossfit every image judges networks that must not "
+        "know it. Leave out --init, or --calibrate."
+    )

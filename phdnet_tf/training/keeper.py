@@ -265,8 +265,11 @@ class Keeper(keras.callbacks.Callback):
         done = self.epoch + self._step / self._steps
         rate = (seconds - self._earlier) / (done - self._first_epoch)
         last = self._settings.epochs
-        # Before there is a best epoch: the first will be.
-        earliest = min(last, max(self.best_epoch, 1) + self._settings.patience)
+        # Before there is a best epoch: the first will be. Without validation every
+        # epoch is the best, and patience never ends the training.
+        validated = self.best_loss > -math.inf
+        patient = max(self.best_epoch, 1) + self._settings.patience
+        earliest = min(last, patient) if validated else last
         limit = math.inf if self._time_limit is None else self._time_limit
         shortest, longest = (
             max(min(rate * (stop - done), limit - seconds), 0)

@@ -141,7 +141,7 @@ def test_training_goes_on_from_weights_and_keeps_what_they_have_seen(
     judged = run(*options, "--validation-fold", "2", "--init", "4ch-drawn", code=1)
     assert "trained on 1 of the 1 images of the validation fold" in judged.stderr
     crossed = run(*options, "--calibrate", "crossfit", "--init", "4ch-drawn", code=1)
-    assert "trained on 6 of its 8 images" in crossed.stderr
+    assert "trained on 6 of the 8 images" in crossed.stderr
     turned = [word for name in reversed(VIEWS["4ch"]) for word in ("--landmark", name)]
     others = run(*options, *turned, "--init", "4ch-drawn", code=1)
     assert "expected initial weights for 4ch with lv_apex, mitral" in others.stderr

@@ -555,6 +555,7 @@ def test_another_model_under_the_same_number_is_served(server, tmp_path, caplog)
         running.models.poll()
         assert running.models.find("phdnet_sa", 1) is first
         assert "phdnet_sa/1 is not served" in caplog.text
+        assert "What was loaded before stays in service." in caplog.text
         assert [s.state for s in running.models.statuses("phdnet_sa", 1)] == [30]
 
         (folder / "1" / "phdnet.json").write_bytes(description)

@@ -45,6 +45,21 @@ def test_the_time_limit_ends_training(tmp_path):
     assert time.monotonic() - started < 60
 
 
+def test_without_validation_no_patience_shortens_the_time_that_is_left(tmp_path):
+    told = []
+
+    def interrupt(progress):
+        told.append(progress)
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    config = settings(epochs=40, patience=1)
+    train(config, examples(4), None, tmp_path, on_progress=interrupt)
+
+    shortest, longest = told[-1].seconds_left
+    assert shortest == longest > 0
+
+
 def test_steps_are_those_that_were_trained_where_an_epoch_was_cut_short(
     tmp_path, monkeypatch
 ):
